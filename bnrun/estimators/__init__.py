@@ -1,0 +1,1 @@
+"""Estimators: which gradient goes back through a binary layer. One file per family."""

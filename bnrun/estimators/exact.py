@@ -1,0 +1,50 @@
+"""The exact gradient, by enumeration of all bit patterns."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator
+from bnrun.fields import PositiveInt, validated
+from bnrun.neurons import SBN, Neuron
+from bnrun.noise import Noise
+
+
+def patterns(units: int, like: Tensor) -> Tensor:
+    """All bit patterns of `units` units, [2^U, U], in the dtype and on the device of `like`."""
+    numbers = torch.arange(2**units, device=like.device).unsqueeze(-1)
+    places = torch.arange(units, device=like.device)
+    return ((numbers >> places) & 1).to(like.dtype)
+
+
+@validated
+class Exact(Estimator):
+    """Expectation of the loss over all 2^U patterns of the layer, differentiated as it stands.
+
+    forward:  sum over patterns of P(pattern) * downstream(pattern): the exact mean of the loss
+    backward: its derivative; nested in several layers it enumerates their product
+    Exact always. Cost: 2^U downstream evaluations, batched on a leading axis.
+
+    max_units  the largest U that it accepts (2^12 = 4,096 evaluations)
+    """
+
+    unbiased: ClassVar[bool] = True
+    accepts: ClassVar[tuple[type[Neuron], ...]] = (SBN,)
+
+    max_units: PositiveInt = 12
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        units = logits.shape[-1]
+        if units > self.max_units:
+            raise ValueError(
+                f"estimator exact would enumerate 2^{units} patterns of a layer with {units} "
+                f"units, estimator.max_units={self.max_units}: make the layer smaller, or choose "
+                f"an unbiased estimator that samples, like estimator=disarm"
+            )
+        scaled = self.neuron.slope * logits
+        bits = patterns(units, logits).view(-1, *[1] * (logits.dim() - 1), units)
+        # sigmoid(-a) keeps the digits that 1 - sigmoid(a) loses.
+        probability = torch.sigmoid(torch.where(bits > 0, scaled, -scaled)).prod(-1)
+        losses = downstream(self.neuron.encode(bits).expand(-1, *logits.shape))
+        return (probability * losses).sum(0)

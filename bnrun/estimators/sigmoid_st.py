@@ -1,0 +1,74 @@
+"""Sigmoid-adjusted straight-through, with a slope that may be annealed."""
+
+import math
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Progress, fire, with_derivative
+from bnrun.estimators.straight_through import StraightThrough
+from bnrun.fields import PositiveFloat, validated
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+
+
+@validated
+class SigmoidST(StraightThrough):
+    """Sigmoid-adjusted straight-through, multiplied by s q (1 - q) with q = sigmoid(s * logit).
+
+    forward:  bits of the neuron, at slope s where `forward` is on
+    backward: multiplier span * s * q * (1 - q), at s = 1 where `backward` is off
+    Exact where the downstream is multilinear in the bits (no bit squared) and both passes have
+    the same slope. Logistic noise makes it the principled choice.
+
+    slope     s at the start, > 0
+    growth    factor by which s grows, >= 1; 1 keeps it
+    per       grow every "epoch" or every "step"
+    cap       the largest s
+    forward, backward, evaluation   whether s acts on the firing, on the derivative, and on the
+              neuron that evaluates; where it does not, the slope there is the neuron's own
+
+    Source: Hinton (2012); Bengio et al. (2013), arXiv 1308.3432; annealing: Chung, Ahn, Bengio,
+    Hierarchical Multiscale Recurrent Neural Networks (2016), arXiv 1609.01704.
+    """
+
+    slope: PositiveFloat = 1.0
+    growth: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    per: Literal["epoch", "step"] = "epoch"
+    cap: PositiveFloat = 100.0
+    forward: bool = True
+    backward: bool = True
+    evaluation: bool = True
+
+    def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
+        slope = self.slope if self.backward else 1.0
+        slope = slope * self.neuron.slope
+        q = torch.sigmoid(slope * logits)
+        return self.neuron.span * slope * q * (1 - q)
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        neuron = self._sloped() if self.forward else self.neuron
+        bits = fire(neuron, logits, noise)
+        multiplier = self.multiplier(logits.detach(), bits)
+        return downstream(with_derivative(neuron.encode(bits), logits, multiplier))
+
+    def at(self, progress: Progress) -> Self:
+        if self.growth == 1.0:
+            return self
+        passed = progress.epoch if self.per == "epoch" else progress.step
+        # In logarithms, because growth ** step overflows.
+        grown = math.log(self.slope) + passed * math.log(self.growth)
+        return replace(self, slope=math.exp(min(grown, math.log(self.cap))))
+
+    def scalars(self) -> dict[str, float]:
+        return {"slope": self.slope}
+
+    @property
+    def evaluation_neuron(self) -> Neuron:
+        return self._sloped() if self.evaluation else self.neuron
+
+    def _sloped(self) -> Neuron:
+        return replace(self.neuron, slope=self.neuron.slope * self.slope)

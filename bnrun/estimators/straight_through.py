@@ -1,0 +1,45 @@
+"""The straight-through family: fire bits, and give them a made-up derivative."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, fire, with_derivative
+from bnrun.fields import validated
+from bnrun.neurons import DBN, SBN, Neuron
+from bnrun.noise import Noise
+
+
+@validated
+class StraightThrough(Estimator):
+    """forward: bits of the neuron; backward: d activation / d logit = multiplier(logits, bits).
+
+    Cost: one downstream evaluation and its backward pass. A member writes `multiplier`.
+    """
+
+    accepts: ClassVar[tuple[type[Neuron], ...]] = (DBN, SBN)
+    instead: ClassVar[str] = "choose neuron=dbn or neuron=sbn, or estimator=backprop"
+
+    @abstractmethod
+    def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
+        """d activation / d logit, [*S, R, B, U] (or a shape that broadcasts to it)."""
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        bits = fire(self.neuron, logits, noise)
+        multiplier = self.multiplier(logits.detach(), bits)
+        return downstream(with_derivative(self.neuron.encode(bits), logits, multiplier))
+
+
+@validated
+class ST(StraightThrough):
+    """Plain straight-through: the neuron is the identity to the backward pass.
+
+    backward: multiplier 1, also for signed activations. Exact: never in general.
+    Source: Hinton, Coursera lecture 9c (2012), as the field reads it; Bengio, Leonard, Courville,
+    Estimating or Propagating Gradients Through Stochastic Neurons (2013), arXiv 1308.3432.
+    """
+
+    def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
+        return torch.ones((), dtype=logits.dtype, device=logits.device)

@@ -1,0 +1,80 @@
+"""Per-replica random streams: every replica draws from its seed alone."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def stream(seed: int, *purpose: str | int) -> np.random.Generator:
+    """A generator that depends on the seed and the purpose only, e.g. stream(3, "order", epoch)."""
+    key = [word if isinstance(word, int) else zlib.crc32(word.encode()) for word in purpose]
+    # SFC64 fills float32 faster than torch's generator and than NumPy's Philox.
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+class Noise:
+    """Source of uniforms and normals with one independent stream per replica.
+
+    seeds     one non-negative integer per replica (R of them)
+    purpose   streams of different purposes are independent, e.g. ("evaluation", step)
+
+    Replica r of Noise([3, 7]) draws the numbers that Noise([7]) draws, whatever R is.
+    """
+
+    def __init__(self, seeds: Sequence[int], *purpose: str | int) -> None:
+        self.seeds = tuple(seeds)
+        self._streams = [stream(seed, *(purpose or ("noise",))) for seed in self.seeds]
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Uniforms on [0, 1) with shape, dtype and device of `like`, [*S, R, B, U]."""
+        return self._fill(like, lambda generator, out: generator.random(dtype=out.dtype, out=out))
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normals with shape, dtype and device of `like`, [*S, R, B, U]."""
+        return self._fill(
+            like, lambda generator, out: generator.standard_normal(dtype=out.dtype, out=out)
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position of every stream, as plain integers."""
+        states = [generator.bit_generator.state for generator in self._streams]
+        return {
+            "seeds": list(self.seeds),
+            "streams": [
+                {
+                    "state": [int(word) for word in state["state"]["state"]],
+                    "has_uint32": int(state["has_uint32"]),
+                    "uinteger": int(state["uinteger"]),
+                }
+                for state in states
+            ],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`. Raises ValueError if it belongs to other seeds."""
+        if list(state["seeds"]) != list(self.seeds):
+            raise ValueError(f"noise of seeds {state['seeds']} cannot serve seeds {self.seeds}")
+        for generator, saved in zip(self._streams, state["streams"], strict=True):
+            generator.bit_generator.state = {
+                "bit_generator": "SFC64",
+                "state": {"state": np.array(saved["state"], dtype=np.uint64)},
+                "has_uint32": saved["has_uint32"],
+                "uinteger": saved["uinteger"],
+            }
+
+    def _fill(self, like: Tensor, draw: Any) -> Tensor:
+        *samples, replicas, examples, units = like.shape
+        if replicas != len(self.seeds):
+            raise ValueError(
+                f"logits have {replicas} replicas on axis -3, the noise has {len(self.seeds)} "
+                f"seeds: make Noise(seeds=...) with one seed per replica"
+            )
+        dtype = like.dtype if like.dtype == torch.float64 else torch.float32
+        buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
+        for generator, block in zip(self._streams, buffer.numpy(), strict=True):
+            draw(generator, block)
+        return buffer.movedim(0, -3).to(device=like.device, dtype=like.dtype)
