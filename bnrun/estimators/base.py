@@ -78,6 +78,7 @@ class Estimator(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
+        assert not state, f"{type(self).__name__} keeps no state"
 
 
 def fire(neuron: Neuron, logits: Tensor, noise: Noise) -> Tensor:

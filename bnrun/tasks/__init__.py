@@ -1,1 +1,1 @@
-""""""
+"""Tasks: outputs to loss per example and scores. One file per task."""

@@ -1,0 +1,1 @@
+"""bnrun: train networks with binary neurons, and compare gradient estimators."""
