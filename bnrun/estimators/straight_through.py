@@ -36,7 +36,8 @@ class StraightThrough(Estimator):
 class ST(StraightThrough):
     """Plain straight-through: the neuron is the identity to the backward pass.
 
-    backward: multiplier 1, also for signed activations. Exact: never in general.
+    backward: multiplier 1, also for signed activations. Exact: never in general. Noise law:
+    uniform, of the width of the span, for logits inside it.
     Source: Hinton, Coursera lecture 9c (2012), as the field reads it; Bengio, Leonard, Courville,
     Estimating or Propagating Gradients Through Stochastic Neurons (2013), arXiv 1308.3432.
     """

@@ -1,0 +1,138 @@
+"""Straight-through with the density of a noise law: clipped, ApproxSign, arctan, and others.
+
+A binary neuron 1[logit + z > 0] with noise z of a symmetric law fires with probability
+F(logit), F the law's distribution function. Its mean activation has the derivative
+span * F'(logit), and F' is the law's density: each member multiplies by one such density.
+Source of the rule: Shekhovtsov, Yanush, Reintroducing Straight-Through Estimators as Principled
+Methods for Stochastic Binary Networks (2020), arXiv 2006.06880.
+The member for logistic noise, the SBN's own, is sigmoid_st.
+"""
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.straight_through import StraightThrough
+from bnrun.fields import PositiveFloat, validated
+
+
+@validated
+class NoiseLawST(StraightThrough):
+    """forward: bits of the neuron; backward: span * s * density(s * logit).
+
+    span is 1 for activations 0, 1 and 2 for -1, +1; s = slope * neuron.slope.
+    Exact where the forward noise has this law (at this slope) and the downstream is multilinear
+    in the bits; an SBN's noise is logistic and a DBN has none, so there it is an approximation.
+    Cost: one downstream evaluation and its backward pass. A member writes `density`.
+
+    slope   steepness of the smooth step, 1 / width of the noise, > 0
+    """
+
+    slope: PositiveFloat = 1.0
+
+    @abstractmethod
+    def density(self, scaled: Tensor) -> Tensor:
+        """Density of the standard law at `scaled` = s * logit, [*S, R, B, U]; its integral is 1."""
+
+    def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
+        slope = self.slope * self.neuron.slope
+        return self.neuron.span * slope * self.density(slope * logits)
+
+
+@validated
+class ClippedST(NoiseLawST):
+    """Clipped or hard-tanh straight-through: passes the gradient where abs(logit) <= 1 / slope.
+
+    backward: density 1/2 on [-1, 1]; at slope 1 the multiplier is 1[abs(logit) <= 1] for -1, +1
+              activations, and half of it for 0, 1
+    Noise law: uniform on [-1, 1].
+    Source: Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, Binarized Neural Networks (2016),
+    arXiv 1602.02830.
+    """
+
+    def density(self, scaled: Tensor) -> Tensor:
+        return 0.5 * (scaled.abs() <= 1).to(scaled.dtype)
+
+
+@validated
+class ApproxSign(NoiseLawST):
+    """ApproxSign: the derivative of a step made of two parabolas.
+
+    backward: density max(0, 1 - abs(x)); at slope 1 the multiplier is max(0, 2 - 2 abs(logit))
+              for -1, +1 activations, and half of it for 0, 1
+    Noise law: triangular on [-1, 1], the mean of two uniforms on [-1, 1].
+    Source: Liu, Wu, Luo, Yang, Liu, Cheng, Bi-Real Net (2018), arXiv 1808.00278.
+    """
+
+    def density(self, scaled: Tensor) -> Tensor:
+        return (1 - scaled.abs()).clamp(min=0)
+
+
+@validated
+class SwishSign(NoiseLawST):
+    """SwishSign: the derivative of a step that overshoots before it settles.
+
+    backward: with q = sigmoid(x): q (1 - q) (2 - x (2 q - 1)). Written with hyperbolic functions
+              and at slope s, the multiplier for -1, +1 activations is
+              s (2 - s a tanh(s a / 2)) / (1 + cosh(s a)) at logit a
+    Noise law: none. It integrates to 1 but is negative where abs(x) > 2.4, which no density is.
+    Source: Darabi, Belbahri, Courbariaux, Nia, BNN+: Improved Binary Network Training (2018),
+    arXiv 1812.11800, with slope 5.
+    """
+
+    slope: PositiveFloat = 5.0
+
+    def density(self, scaled: Tensor) -> Tensor:
+        # Through the sigmoid, because cosh overflows.
+        q = torch.sigmoid(scaled)
+        return q * (1 - q) * (2 - scaled * (2 * q - 1))
+
+
+@validated
+class ArctanST(NoiseLawST):
+    """Arctan surrogate of spiking networks: 1/2 + arctan(pi x / 2) / pi as the smooth step.
+
+    backward: density 1 / (2 (1 + (pi x / 2)^2)); slope 2 makes the multiplier 1 at logit 0 for
+              activations 0, 1
+    Noise law: Cauchy, of scale 2 / pi.
+    Source: Fang, Yu, Chen, Masquelier, Huang, Tian, Incorporating Learnable Membrane Time
+    Constant (2020), arXiv 2007.05785, with slope 2.
+    """
+
+    slope: PositiveFloat = 2.0
+
+    def density(self, scaled: Tensor) -> Tensor:
+        return 0.5 / (1 + (math.pi / 2 * scaled) ** 2)
+
+
+@validated
+class FastSigmoidST(NoiseLawST):
+    """Fast-sigmoid surrogate (SuperSpike): (1 + x / (1 + abs(x))) / 2 as the smooth step.
+
+    backward: density 1 / (2 (1 + abs(x))^2); slope 2 makes the multiplier 1 at logit 0 for
+              activations 0, 1. Spiking libraries drop the factor slope / 2 and so keep that
+              height at every slope
+    Noise law: a ratio of two independent unit exponentials, with a random sign. Its tails are
+    those of a Cauchy law.
+    Source: Zenke, Ganguli, SuperSpike (2017), arXiv 1705.11146.
+    """
+
+    slope: PositiveFloat = 2.0
+
+    def density(self, scaled: Tensor) -> Tensor:
+        return 0.5 / (1 + scaled.abs()) ** 2
+
+
+@validated
+class GaussianST(NoiseLawST):
+    """Gaussian straight-through: the normal distribution function (erf) as the smooth step.
+
+    backward: density exp(-x^2 / 2) / sqrt(2 pi)
+    Noise law: normal, of standard deviation 1 / slope.
+    Source: Shekhovtsov, Yanush (2020), arXiv 2006.06880.
+    """
+
+    def density(self, scaled: Tensor) -> Tensor:
+        return torch.exp(-0.5 * scaled**2) / math.sqrt(2 * math.pi)

@@ -1,0 +1,45 @@
+"""ReinMax: a straight-through multiplier of second order."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Estimator
+from bnrun.estimators.straight_through import StraightThrough
+from bnrun.fields import PositiveFloat, validated
+from bnrun.neurons import SBN, Neuron
+
+
+@validated
+class ReinMax(StraightThrough):
+    """ReinMax for binary units: the trapezoid rule between a unit's two activations.
+
+    forward:  bits of the neuron, fired with p = sigmoid(a), a = neuron.slope * logit
+    backward: multiplier span * neuron.slope * abs(b - p) / 2; at temperature t, with
+              q = sigmoid(a / t), span * neuron.slope * (abs(b - q) + q (1 - q) - p (1 - p)) / 2
+    Exact at temperature 1 where the downstream is quadratic in each activation, signed or not:
+    the derivatives at both ends, averaged, give the difference.
+    Noise law: logistic, that of the SBN; the multiplier's mean is then span * density at
+    temperature 1, but its value depends on the bit.
+    Cost: one downstream evaluation and its backward pass.
+
+    temperature   > 0; 1 is the second-order choice, larger values give a wider multiplier
+
+    Source: Liu, Dong, Liu, Yu, Gao, Bridging Discrete and Backpropagation: Straight-Through and
+    Beyond (2023), arXiv 2304.08612.
+    """
+
+    accepts: ClassVar[tuple[type[Neuron], ...]] = (SBN,)
+    instead: ClassVar[str] = Estimator.instead
+
+    temperature: PositiveFloat = 1.0
+
+    def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
+        slope = self.neuron.slope
+        tempered = slope * logits / self.temperature
+        p = torch.sigmoid(slope * logits)
+        q = torch.sigmoid(tempered)
+        # abs(bits - q), by the sigmoid that keeps the digits that 1 - q loses.
+        missing = torch.sigmoid((1 - 2 * bits) * tempered)
+        return self.neuron.span * slope * (missing + q * (1 - q) - p * (1 - p)) / 2
