@@ -1,0 +1,138 @@
+"""Relaxed bits at a temperature: Gumbel-sigmoid (soft), ST-Gumbel, Gumbel-Rao."""
+
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, Progress, fire, with_derivative
+from bnrun.estimators.logistic import conditional_latent, latent
+from bnrun.fields import PositiveFloat, PositiveInt, validated
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+
+
+@validated
+class Relaxation(Estimator):
+    """A bit 1[z > 0] relaxed to sigmoid(z / t), z = neuron.slope * logit + logistic noise.
+
+    temperature   t at the start, > 0; small is nearer to the bit, and of higher variance
+    decay         factor by which t shrinks, in (0, 1]; 1 keeps it
+    per           shrink every "epoch" or every "step"
+    floor         the smallest t; at most `temperature`
+
+    Raises ValueError on construction for a floor above the temperature.
+    """
+
+    temperature: PositiveFloat = 1.0
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    per: Literal["epoch", "step"] = "epoch"
+    floor: PositiveFloat = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decay < 1 and self.floor > self.temperature:
+            raise ValueError(
+                f"floor={self.floor} is above temperature={self.temperature}: the temperature "
+                f"falls from its start to the floor, so choose a floor of at most "
+                f"{self.temperature}"
+            )
+
+    def at(self, progress: Progress) -> Self:
+        if self.decay == 1.0:
+            return self
+        passed = progress.epoch if self.per == "epoch" else progress.step
+        return replace(self, temperature=max(self.temperature * self.decay**passed, self.floor))
+
+    def scalars(self) -> dict[str, float]:
+        return {"temperature": self.temperature}
+
+    def slopes(self, latents: Tensor) -> Tensor:
+        """d relaxed activation / d logit at the latents, [*S, R, B, U]."""
+        soft = torch.sigmoid(latents / self.temperature)
+        return self.neuron.span * self.neuron.slope / self.temperature * soft * (1 - soft)
+
+
+@validated
+class GumbelSigmoid(Relaxation):
+    """Gumbel-sigmoid, or binary Concrete: a soft bit in place of the bit, and its own gradient.
+
+    forward:  sigmoid(z / t), between 0 and 1 (or -1 and +1); the loss is that of soft bits, while
+              evaluation uses the neuron's bits
+    backward: pathwise, as it stands
+    Unbiased for its own relaxed objective; for the bits' objective exact in the limit t -> 0, where
+    its variance grows without bound. Noise law: logistic.
+    Cost: one downstream evaluation and its backward pass.
+
+    Source: Jang, Gu, Poole (2016), arXiv 1611.01144; Maddison, Mnih, Teh, The Concrete
+    Distribution (2016), arXiv 1611.00712.
+    """
+
+    temperature: PositiveFloat = 0.5
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        latents = latent(self.neuron, logits, noise.uniform(logits))
+        return downstream(self.neuron.encode(torch.sigmoid(latents / self.temperature)))
+
+
+@validated
+class STGumbel(Relaxation):
+    """Straight-through Gumbel-sigmoid: the bit forward, the soft bit's derivative backward.
+
+    forward:  1[z > 0] with z = neuron.slope * logit + f * logistic noise, f the forward
+              temperature: the bits of a neuron with slope neuron.slope / f
+    backward: multiplier span * neuron.slope * s (1 - s) / t, s = sigmoid(z / t) at the same z
+    Exact in the limit t -> 0 where the downstream is multilinear in the bits; there its variance
+    grows without bound. Noise law: logistic, of scale f.
+    Cost: one downstream evaluation and its backward pass.
+
+    forward_temperature   f > 0. Dividing z by a temperature leaves 1[z > 0] as it is, so what a
+        forward temperature can move is the noise: below 1 fires more surely (towards the
+        threshold of a DBN), above 1 explores more. 1 is the neuron as it is. It acts on the
+        neuron that evaluates as well; temperature and its annealing act on the derivative alone.
+
+    Source: Jang, Gu, Poole (2016), arXiv 1611.01144; two temperatures: Shah, Yan, Mozer, Liu,
+    Improving Discrete Optimisation Via Decoupled Straight-Through Estimator (2024),
+    arXiv 2410.13331.
+    """
+
+    forward_temperature: PositiveFloat = 1.0
+
+    @property
+    def evaluation_neuron(self) -> Neuron:
+        return replace(self.neuron, slope=self.neuron.slope / self.forward_temperature)
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        neuron, uniform = self.evaluation_neuron, noise.uniform(logits)
+        bits = (uniform < neuron.probability(logits.detach())).to(logits.dtype)
+        latents = self.forward_temperature * latent(neuron, logits.detach(), uniform)
+        return downstream(with_derivative(neuron.encode(bits), logits, self.slopes(latents)))
+
+
+@validated
+class GumbelRao(Relaxation):
+    """Gumbel-Rao: ST-Gumbel with its derivative averaged over noise that leads to the same bit.
+
+    forward:  bits of the neuron
+    backward: mean over K draws z_k given b of span * neuron.slope * s_k (1 - s_k) / t,
+              s_k = sigmoid(z_k / t)
+    Its mean is ST-Gumbel's, so it is exact where that is; its mean squared error is lower for
+    every K > 1 (K = 1 is ST-Gumbel in law). Noise law: logistic.
+    Cost: one downstream evaluation and its backward pass, and K uniforms per unit on an axis.
+
+    draws   K, >= 1
+
+    Source: Paulus, Maddison, Krause, Rao-Blackwellizing the Straight-Through Gumbel-Softmax
+    Gradient Estimator (2020), arXiv 2010.04838.
+    """
+
+    draws: PositiveInt = 10
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        bits = fire(self.neuron, logits, noise)
+        uniform = noise.uniform(logits.expand(self.draws, *logits.shape))
+        latents = conditional_latent(self.neuron, logits.detach(), bits, uniform)
+        multiplier = self.slopes(latents).mean(0)
+        return downstream(with_derivative(self.neuron.encode(bits), logits, multiplier))
