@@ -1,6 +1,6 @@
 """Frozen dataclasses whose fields are checked on construction, and the ranges they use."""
 
-from typing import Annotated, TypeVar, dataclass_transform
+from typing import Annotated, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -23,4 +23,4 @@ def validated(cls: type[T]) -> type[T]:
     Raises (on construction of the class it returns): pydantic.ValidationError, a ValueError
     that names the field, the value and the rule.
     """
-    return dataclass(frozen=True, config=_CONFIG)(cls)
+    return cast(type[T], dataclass(frozen=True, config=_CONFIG)(cls))
