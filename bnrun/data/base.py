@@ -1,16 +1,23 @@
 """What a dataset is: three fixed splits in memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
 class Split(NamedTuple):
-    """Examples in memory: inputs [N, *shape] float32, targets [N] int64."""
+    """Examples in memory: inputs [N, *shape] float32, targets [N] int64.
+
+    A batch for R replicas has a leading axis more: inputs [R, B, *shape], targets [R, B].
+    """
 
     inputs: Tensor
     targets: Tensor
+
+    def to(self, device: torch.device | str) -> "Split":
+        return Split(self.inputs.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True)
@@ -29,3 +36,19 @@ class Data:
     shape: tuple[int, ...]
     classes: int
     hashes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for inputs, targets in (self.train, self.validation, self.test):
+            assert inputs.is_floating_point(), inputs.dtype
+            assert targets.dtype == torch.int64, targets.dtype
+            assert len(inputs) > 0, f"{self.name} has an empty split"
+            assert inputs.shape == (*targets.shape, *self.shape), (inputs.shape, targets.shape)
+
+    def to(self, device: torch.device | str) -> "Data":
+        """The same data on `device`."""
+        return replace(
+            self,
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
+        )
