@@ -1,0 +1,73 @@
+"""Tiny IDX files in the form of MNIST, for tests without a network."""
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NAMES = {
+    "train_images": "train-images-idx3-ubyte.gz",
+    "train_targets": "train-labels-idx1-ubyte.gz",
+    "test_images": "t10k-images-idx3-ubyte.gz",
+    "test_targets": "t10k-labels-idx1-ubyte.gz",
+}
+
+
+def idx(array: np.ndarray) -> bytes:
+    """`array` of unsigned bytes in IDX format."""
+    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def tiny_mnist(train: int = 60, test: int = 20, side: int = 28) -> dict[str, bytes]:
+    """Uncompressed contents of the four files, random images with targets 0 .. 9 in turn."""
+    generator = np.random.default_rng(0)
+
+    def images(count: int) -> np.ndarray:
+        return generator.integers(0, 256, (count, side, side), dtype=np.uint8)
+
+    def targets(count: int) -> np.ndarray:
+        return np.arange(count, dtype=np.uint8) % 10
+
+    return {
+        "train_images": idx(images(train)),
+        "train_targets": idx(targets(train)),
+        "test_images": idx(images(test)),
+        "test_targets": idx(targets(test)),
+    }
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def packed(content: bytes) -> bytes:
+    """Compressed the same way at any time, so that its sha256 can be known beforehand."""
+    return gzip.compress(content, mtime=0)
+
+
+def write(folder: Path, contents: dict[str, bytes], compressed: bool = True) -> None:
+    """The four files under their published names, or uncompressed without .gz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for purpose, content in contents.items():
+        name = NAMES[purpose] if compressed else NAMES[purpose].removesuffix(".gz")
+        (folder / name).write_bytes(packed(content) if compressed else content)
+
+
+def files(contents: dict[str, bytes], sha256_of: str = "content") -> dict[str, dict[str, str]]:
+    """The entry `dataset.files` that belongs to the contents."""
+    return {
+        purpose: {
+            "name": NAMES[purpose],
+            "sha256": sha256(content if sha256_of == "content" else packed(content)),
+        }
+        for purpose, content in contents.items()
+    }
+
+
+def options(contents: dict[str, bytes], **others: Any) -> dict[str, Any]:
+    """Arguments of bnrun.data.idx.Idx for the contents, with 10 validation examples."""
+    chosen = {"name": "tiny", "mirrors": [], "validation": 10, **others}
+    return {**chosen, "files": files(contents, chosen.get("sha256_of", "content"))}
