@@ -1,0 +1,179 @@
+"""The history of a run: metrics.csv and times.csv, written as it goes, and read again.
+
+metrics.csv  step,epoch,seed,tag,value: every scalar of every seed. It holds nothing that depends
+             on the clock, so that a resumed run writes the file of an uninterrupted one.
+times.csv    step,seconds: wall time since the start of the training.
+
+Numbers are written so that reading gives back the same float. A file of a run that was killed
+may end inside a line; that line is no part of it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from bnrun.files import replaced
+
+if TYPE_CHECKING:
+    import polars as pl
+
+METRICS = "metrics.csv"
+TIMES = "times.csv"
+_COLUMNS = {METRICS: "step,epoch,seed,tag,value", TIMES: "step,seconds"}
+
+# Long enough for the last line of either file.
+_TAIL = 4096
+
+
+class MetricsFile:
+    """The two files of one run, open for writing.
+
+    folder       where they are
+    seeds        one per replica (R of them)
+    resume_step  None begins anew; a number keeps what is there up to this step, and goes on
+
+    Raises ValueError if there is no history to go on with, OSError if it cannot be written.
+    """
+
+    def __init__(self, folder: Path, seeds: Sequence[int], resume_step: int | None = None) -> None:
+        self._seeds = tuple(seeds)
+        self._lines: dict[str, list[str]] = {}
+        for path in (folder / METRICS, folder / TIMES):
+            if resume_step is None:
+                path.write_text(_COLUMNS[path.name] + "\n")
+            else:
+                _cut(path, resume_step)
+        self.last_time = _last_time(folder / TIMES)
+        self._metrics = (folder / METRICS).open("ab")
+        self._times = (folder / TIMES).open("ab")
+
+    def append(
+        self, step: int, epoch: float, seconds: float, values: Mapping[str, Sequence[float]]
+    ) -> None:
+        """Write one point of the history; `values` are tag -> one float per seed, [R]."""
+        head = f"{step},{epoch!r},"
+        rows = [
+            f"{head}{label}{value!r}\n"
+            for tag, row in values.items()
+            for label, value in zip(self._labels(tag), row, strict=True)
+        ]
+        self._metrics.write("".join(rows).encode())
+        self._metrics.flush()
+        if self.last_time is None or step > self.last_time[0]:
+            self.last_time = (step, seconds)
+            self._times.write(f"{step},{seconds!r}\n".encode())
+            self._times.flush()
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk."""
+        for file in (self._metrics, self._times):
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close both files."""
+        self._metrics.close()
+        self._times.close()
+
+    def _labels(self, tag: str) -> list[str]:
+        if tag not in self._lines:
+            if re.search(r'[,"\s]', tag):
+                raise ValueError(f"tag {tag!r}: a tag must not hold commas, quotes or spaces")
+            self._lines[tag] = [f"{seed},{tag}," for seed in self._seeds]
+        return self._lines[tag]
+
+
+def read_metrics(folder: Path) -> "pl.DataFrame":
+    """Columns step, epoch, seed, tag, value of a run's history, also of one that still goes on.
+
+    Raises ValueError if there is none or if it is damaged.
+    """
+    import polars as pl
+
+    return _read(
+        folder / METRICS,
+        {
+            "step": pl.Int64,
+            "epoch": pl.Float64,
+            "seed": pl.Int64,
+            "tag": pl.String,
+            "value": pl.Float64,
+        },
+    )
+
+
+def read_times(folder: Path) -> "pl.DataFrame":
+    """Columns step and seconds of a run's history. Raises ValueError as read_metrics does."""
+    import polars as pl
+
+    return _read(folder / TIMES, {"step": pl.Int64, "seconds": pl.Float64})
+
+
+def last_step(folder: Path) -> int | None:
+    """The last step in a run's metrics.csv; None if there is none."""
+    line = _last_line(folder / METRICS)
+    return int(line.split(",")[0]) if line else None
+
+
+def _read(path: Path, schema: "Mapping[str, type[pl.DataType]]") -> "pl.DataFrame":
+    import polars as pl
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file, so no history to read")
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    _check_header(path, whole[: whole.find(b"\n") + 1])
+    try:
+        return pl.read_csv(whole, schema=dict(schema), quote_char=None)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+
+
+def _cut(path: Path, step: int) -> None:
+    """Keep the whole lines of a file up to and including `step`, in their order."""
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: missing, so the run cannot go on from step {step}; start it again from step 0"
+        )
+    with path.open("rb") as old, replaced(path) as new:
+        new.writelines(_until(old, path, step))
+
+
+def _until(file: BinaryIO, path: Path, step: int) -> Iterator[bytes]:
+    header = file.readline()
+    _check_header(path, header)
+    yield header
+    for number, line in enumerate(file, start=2):
+        first = line.partition(b",")[0]
+        if not line.endswith(b"\n") or (first.isdigit() and int(first) > step):
+            return
+        if not first.isdigit():
+            raise ValueError(f"{path}: line {number} is damaged; start the run again from step 0")
+        yield line
+
+
+def _check_header(path: Path, line: bytes) -> None:
+    if line != f"{_COLUMNS[path.name]}\n".encode():
+        raise ValueError(f"{path}: damaged, its first line is not {_COLUMNS[path.name]}")
+
+
+def _last_time(path: Path) -> tuple[int, float] | None:
+    line = _last_line(path)
+    if line is None:
+        return None
+    step, seconds = line.split(",")
+    return int(step), float(seconds)
+
+
+def _last_line(path: Path) -> str | None:
+    """The last whole line after the header; None if there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
+        file.seek(start)
+        lines = file.read().split(b"\n")[:-1]
+    if start == 0:
+        lines = lines[1:]
+    return lines[-1].decode() if lines else None

@@ -1,0 +1,93 @@
+"""Scores of runs as means with intervals over seeds."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.table import Table
+
+from bnrun.intervals import mean_interval
+from bnrun.report.layout import Column, rich_table
+from bnrun.result import Result
+
+SPLITS = ("test", "validation")
+"""The splits that a reader is shown; scores on training data are in the CSV alone."""
+
+NOTE = "± is half the 95 % t interval of the mean over the seeds whose score is finite."
+
+
+class ScoreName(NamedTuple):
+    """Where a score is in a result, e.g. test, accuracy, sampled."""
+
+    split: str
+    score: str
+    way: str
+
+
+def score_names(results: Iterable[Result]) -> list[ScoreName]:
+    """Every score that one of the results has, in the order in which they are met."""
+    return list(
+        dict.fromkeys(
+            ScoreName(split, score, way)
+            for result in results
+            for split, scores in result["scores"].items()
+            for score, ways in scores.items()
+            for way in ways
+        )
+    )
+
+
+def main_scores(names: Sequence[ScoreName]) -> list[ScoreName]:
+    """The scores to compare runs by: on SPLITS, and no loss where there is something else."""
+    shown = [name for split in SPLITS for name in names if name.split == split]
+    telling = [name for name in shown if name.score != "loss"]
+    return telling or shown
+
+
+def decimals(rows: Iterable[Sequence[float]]) -> int:
+    """How many decimals show two digits of the median half width; 4 if nothing has a width."""
+    halves = [float(mean_interval(row).half) for row in rows if row]
+    wide = [half for half in halves if half > 0]
+    if not wide:
+        return 4
+    return min(6, max(0, 1 - math.floor(math.log10(statistics.median(wide)))))
+
+
+def interval_text(values: Sequence[float], digits: int) -> str:
+    """Mean ± half the 95 % interval of values over seeds, with this many decimals.
+
+    A single value has no interval. "none" says that no value is finite, "" that there is none.
+    """
+    if not values:
+        return ""
+    mean, half, number = mean_interval(values)
+    if number == 0:
+        return "none"
+    return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if number > 1 else "")
+
+
+def values_of(result: Result, name: ScoreName) -> list[float]:
+    """One value per seed; none if the result has no such score."""
+    return result["scores"].get(name.split, {}).get(name.score, {}).get(name.way, [])
+
+
+def scores_table(result: Result) -> Table:
+    """One run's scores: a row per way of evaluating, a column per split and score."""
+    names = [name for split in SPLITS for name in score_names([result]) if name.split == split]
+    ways = tuple(dict.fromkeys(name.way for name in names))
+    columns = []
+    for split, score in dict.fromkeys((name.split, name.score) for name in names):
+        digits = decimals(values_of(result, name) for name in names if name.score == score)
+        values = [values_of(result, ScoreName(split, score, way)) for way in ways]
+        cells = tuple(interval_text(row, digits) for row in values)
+        columns.append(Column(f"{split} {score}", cells))
+    table = rich_table([Column("evaluated", tuple(map(way_text, ways)))], columns)
+    number = len(result["seeds"])
+    table.caption = f"mean ± half the 95 % interval over {number} seeds" if number > 1 else None
+    return table
+
+
+def way_text(way: str) -> str:
+    """A way of evaluating as it is written in a table."""
+    return way.replace("_", "-")

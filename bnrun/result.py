@@ -1,0 +1,115 @@
+"""result.json: what a run came to. It is written last, so that its presence means "done"."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from bnrun.files import replaced
+
+RESULT = "result.json"
+
+Score = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""One seed's final value; NaN, null in the file, where it has none."""
+
+
+class Result(TypedDict):
+    """What a run came to; lists run over seeds.
+
+    seeds     one per replica
+    scores    split -> score -> way of evaluating -> one value per seed
+    diverged  seed -> step at which its loss was no longer finite
+    steps     updates done
+    seconds   wall time
+    config    resolved; its "choices" tell the choice of every config group
+    versions  package -> version
+    commit    of bnrun's code, where it is known
+    data      file or array -> sha256
+    """
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    seeds: Annotated[list[int], Field(min_length=1)]
+    scores: dict[str, dict[str, dict[str, list[Score]]]]
+    diverged: dict[int, int]
+    steps: int
+    seconds: float
+    config: dict[str, Any]
+    versions: dict[str, str]
+    commit: str | None
+    data: dict[str, Any]
+
+
+_SCHEMA = TypeAdapter(Result)
+
+
+def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
+    """Write result.json into a run's folder, whole or not at all, and tell where it is.
+
+    Numbers that are not finite become null. Raises ValueError if `result` is not what Result
+    says, OSError if the folder cannot be written.
+    """
+    path = folder / RESULT
+    text = json.dumps(_null(_checked(result, path)), indent=1, allow_nan=False)
+    with replaced(path) as file:
+        file.write(text.encode() + b"\n")
+    return path
+
+
+def read_result(path: Path) -> Result:
+    """A run's result, from its result.json. Raises ValueError if the file is not whole."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: no JSON ({error}), so remove it and start its run again"
+        ) from error
+    return _checked(content, path)
+
+
+def _checked(content: Any, path: Path) -> Result:
+    try:
+        result = _SCHEMA.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ValueError(f"{path}: not a result, {place}: {first['msg']}") from error
+    for place, number in _lengths(result):
+        if number != len(result["seeds"]):
+            raise ValueError(
+                f"{path}: not a result, scores.{place} has {number} values "
+                f"for {len(result['seeds'])} seeds"
+            )
+    strangers = result["diverged"].keys() - set(result["seeds"])
+    if strangers:
+        raise ValueError(f"{path}: not a result, diverged names seed {min(strangers)}, no seed")
+    if not isinstance(result["config"].get("choices"), dict):
+        raise ValueError(f"{path}: not a result, config.choices is missing")
+    return result
+
+
+def _lengths(result: Result) -> list[tuple[str, int]]:
+    return [
+        (f"{split}.{score}.{way}", len(values))
+        for split, scores in result["scores"].items()
+        for score, ways in scores.items()
+        for way, values in ways.items()
+    ]
+
+
+def _null(node: Any) -> Any:
+    match node:
+        case dict():
+            return {key: _null(value) for key, value in node.items()}
+        case list() | tuple():
+            return [_null(value) for value in node]
+        case float() if not math.isfinite(node):
+            return None
+        case _:
+            return node

@@ -1,0 +1,40 @@
+"""TensorFlow's record files, in which TensorBoard reads events."""
+
+import os
+import struct
+from pathlib import Path
+
+import google_crc32c
+
+
+class RecordFile:
+    """A new file of records, whole after every write.
+
+    TensorBoard's own writer computes the checksums in Python, 1 ms for 40 scalars with a band,
+    and writes from a thread, so that a killed run loses what was in its queue.
+
+    Raises FileExistsError if there is one of this name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+
+    def write(self, data: bytes) -> None:
+        """Append one record: its length, its bytes, each with a checksum."""
+        length = struct.pack("<Q", len(data))
+        self._file.write(length + _checksum(length) + data + _checksum(data))
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted so that a checksum of checksums is harmless."""
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
