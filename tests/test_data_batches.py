@@ -7,9 +7,9 @@ from bnrun.data.batches import Batches
 from bnrun.noise import stream
 
 
-def numbered(count: int = 23, shape: tuple[int, ...] = (2, 3)) -> Split:
+def numbered(count: int = 23, shape: tuple[int, ...] = (2, 3), device: str = "cpu") -> Split:
     """Examples whose input and target both tell their row."""
-    rows = torch.arange(count)
+    rows = torch.arange(count, device=device)
     inputs = rows.float().view(-1, *(1 for _ in shape)).expand(-1, *shape).contiguous()
     return Split(inputs, rows)
 
@@ -92,7 +92,7 @@ def test_batch_size_that_does_not_fit_is_refused(size):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_batches_on_a_gpu_equal_those_on_the_cpu():
     cpu = Batches(numbered(), seeds=[0, 1], batch_size=5)
-    gpu = Batches(numbered().to("cuda"), seeds=[0, 1], batch_size=5)
+    gpu = Batches(numbered(device="cuda"), seeds=[0, 1], batch_size=5)
     for step in range(9):
         assert gpu.at(step).inputs.is_cuda
         assert torch.equal(gpu.at(step).inputs.cpu(), cpu.at(step).inputs)
@@ -100,6 +100,6 @@ def test_batches_on_a_gpu_equal_those_on_the_cpu():
 
 def test_batches_stay_on_the_device_of_the_data():
     # The meta device has shapes and no values: an index on another device would fail.
-    batches = Batches(numbered().to("meta"), seeds=[0, 1], batch_size=5)
+    batches = Batches(numbered(device="meta"), seeds=[0, 1], batch_size=5)
     assert batches.at(0).inputs.device.type == "meta"
     assert batches.at(0).inputs.shape == (2, 5, 2, 3)

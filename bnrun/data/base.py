@@ -1,6 +1,6 @@
 """What a dataset is: three fixed splits in memory."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -8,16 +8,13 @@ from torch import Tensor
 
 
 class Split(NamedTuple):
-    """Examples in memory: inputs [N, *shape] float32, targets [N] int64.
+    """Examples in memory: inputs [N, *shape], targets [N] int64. Sources give float32 on the CPU.
 
     A batch for R replicas has a leading axis more: inputs [R, B, *shape], targets [R, B].
     """
 
     inputs: Tensor
     targets: Tensor
-
-    def to(self, device: torch.device | str) -> "Split":
-        return Split(self.inputs.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,5 @@ class Data:
         for inputs, targets in (self.train, self.validation, self.test):
             assert inputs.is_floating_point(), inputs.dtype
             assert targets.dtype == torch.int64, targets.dtype
-            assert len(inputs) > 0, f"{self.name} has an empty split"
+            assert len(targets) > 0, f"{self.name} has an empty split"
             assert inputs.shape == (*targets.shape, *self.shape), (inputs.shape, targets.shape)
-
-    def to(self, device: torch.device | str) -> "Data":
-        """The same data on `device`."""
-        return replace(
-            self,
-            train=self.train.to(device),
-            validation=self.validation.to(device),
-            test=self.test.to(device),
-        )
