@@ -1,0 +1,38 @@
+"""The API for a notebook: estimators by the names of the command line."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from bnrun.estimators.base import Estimator
+from bnrun.paths import CONFIGS
+
+
+def load_estimator(
+    name: str, neuron: str = "sbn", *, config_dir: Path | None = None, **fields: Any
+) -> Estimator:
+    """The estimator that `estimator=<name> neuron=<neuron>` selects on the command line.
+
+    name, neuron  names of configs/estimator/<name>.yaml and configs/neuron/<neuron>.yaml
+    config_dir    a folder of own configs, searched as well
+    fields        values to set instead of the yaml's, e.g. slope=2.0
+
+    Raises ValueError for a value out of range or a pairing without meaning, and
+    hydra.errors.MissingConfigException, with the list of names, for a name that does not exist.
+    """
+    overrides = [f"neuron={neuron}", f"estimator={name}"]
+    if config_dir is not None:
+        overrides.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=overrides)
+    try:
+        estimator = instantiate(config.estimator, _convert_="all", **fields)
+    except Exception as error:
+        # Hydra wraps what the constructor raised; the user's mistake is the cause.
+        if isinstance(error.__cause__, ValueError | TypeError):
+            raise error.__cause__ from None
+        raise
+    assert isinstance(estimator, Estimator)
+    return estimator

@@ -1,0 +1,43 @@
+"""The command line: one config, one run, one folder."""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bnrun.errors import UserError, sentence
+from bnrun.paths import CONFIGS
+from bnrun.run_id import run_id
+
+OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
+
+
+@hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
+def run(config: DictConfig) -> None:
+    """One job, in the folder that Hydra has made for it."""
+    from bnrun.job import run_job
+
+    node = HydraConfig.get()
+    choices = {group: node.runtime.choices[group] for group in node.runtime.choices}
+    run_job(config, choices, Path(node.runtime.output_dir))
+
+
+def main() -> None:
+    """Entry point `bnrun`. Exit status 1 for a user's mistake, 130 for an interrupt."""
+    wants_trace = "HYDRA_FULL_ERROR" in os.environ
+    # Hydra then lets the exception through, and we can say it in one sentence.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if wants_trace:
+            raise
+        print(f"bnrun: {sentence(error)}", file=sys.stderr)
+        sys.exit(1)

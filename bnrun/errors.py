@@ -1,0 +1,131 @@
+"""From an exception to one sentence: the key, the value, the rule, what to do instead."""
+
+import re
+from collections.abc import Iterator
+
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import ValidationError
+
+
+class UserError(Exception):
+    """A user's mistake, said in one sentence."""
+
+
+MISTAKES = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError, ImportError)
+"""What a config or a data file that is wrong makes the building of a run raise."""
+
+
+def sentence(error: BaseException) -> str:
+    """What the user did wrong and what to do instead, in one line."""
+    match error:
+        case MissingConfigException():
+            text = _missing_config(error)
+        case InstantiationException():
+            text = _instantiation(error)
+        case ValidationError():
+            text = "; ".join(_violations(error))
+        case OverrideParseException():
+            text = f"{error.override}: not of the form key=value ({_first_line(error)})"
+        case ConfigCompositionException():
+            text = _composition(error)
+        case MissingMandatoryValue():
+            text = f"{error.full_key}: has no value yet, give it one ({error.full_key}=...)"
+        case OSError() if error.filename:
+            text = f"{error.filename!s}: {error.strerror}"
+        case _:
+            text = str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+def _missing_config(error: MissingConfigException) -> str:
+    name = error.missing_cfg_file or ""
+    if not error.options:
+        return _first_line(error)
+    group, _, choice = name.rpartition("/")
+    return f"{group}={choice}: no such choice, use one of {', '.join(sorted(error.options))}"
+
+
+def _composition(error: ConfigCompositionException) -> str:
+    found = re.search(
+        r"Could not override '([^']+)'\.?\s*(No match in the defaults list)?", str(error)
+    )
+    if found is None:
+        cause = error.__cause__
+        return f"{_first_line(error)}: {_first_line(cause)}" if cause else _first_line(error)
+    key, no_group = found.groups()
+    if no_group:
+        return f"{key}: no such group, use one of {', '.join(_groups())}"
+    return f"{key}: no such option, {_siblings(key)}"
+
+
+def _groups() -> list[str]:
+    from bnrun.paths import CONFIGS
+
+    return sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir())
+
+
+def _siblings(key: str) -> str:
+    import sys
+
+    from hydra import compose, initialize_config_dir
+    from omegaconf import DictConfig, OmegaConf
+
+    from bnrun.paths import CONFIGS
+
+    parent = key.rpartition(".")[0]
+    choices = [word for word in sys.argv[1:] if _is_choice(word)]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=choices)
+    node = OmegaConf.select(config, parent) if parent else config
+    if not isinstance(node, DictConfig):
+        return f"and no {parent} either: see bnrun --cfg job"
+    return f"use one of {', '.join(f'{parent}.{name}'.lstrip('.') for name in node)}"
+
+
+def _is_choice(word: str) -> bool:
+    key, _, value = word.partition("=")
+    return key in _groups() and "," not in value
+
+
+def _instantiation(error: InstantiationException) -> str:
+    cause = error.__cause__
+    place = re.search(r"full_key: (\S+)", str(error))
+    key = place.group(1) if place else ""
+    if isinstance(cause, ValidationError):
+        return "; ".join(_violations(cause, prefix=key))
+    if cause is not None and not isinstance(cause, InstantiationException):
+        return f"{key}: {cause}" if key else str(cause)
+    return f"{key}: {_first_line(error)}"
+
+
+def _violations(error: ValidationError, prefix: str = "") -> Iterator[str]:
+    for violation in error.errors():
+        rule = violation["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        places = [str(part) for part in violation["loc"] if not _is_branch(str(part))]
+        key = ".".join([prefix, *places]).strip(".")
+        if violation["type"] == "value_error" and not violation["loc"]:
+            yield f"{key}: {rule}" if key else rule
+        else:
+            yield f"{key}={_shown(violation['input'])}: {rule}"
+
+
+def _is_branch(part: str) -> bool:
+    """Whether pydantic says which member of a union it tried, which no user has written."""
+    return bool(re.search(r"[\[\(]|^(int|float|str|constrained-\w+)$", part))
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

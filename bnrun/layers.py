@@ -1,0 +1,152 @@
+"""Layers whose parameters have a leading replica axis R: all seeds in one batched product."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnrun.noise import stream
+
+Init = Literal[
+    "default",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "orthogonal",
+    "normal",
+    "trunc_normal",
+]
+
+
+def initial_weight(shape: Sequence[int], seeds: Sequence[int], name: str, init: Init) -> Tensor:
+    """Weights [R, *shape] in float64, replica r from its seed and the layer's name alone.
+
+    shape  (out, in) or (out, in, height, width)
+    init   a scheme of torch.nn.init by name; "default" is uniform on +-1/sqrt(fan in), what
+           torch's layers do; "normal" and "trunc_normal" have the standard deviation .02
+    """
+    return torch.stack([_initialised(shape, seed, name, init) for seed in seeds])
+
+
+def _initialised(shape: Sequence[int], seed: int, name: str, init: Init) -> Tensor:
+    seed_of_layer = int(stream(seed, "weights", name).integers(2**62))
+    generator = torch.Generator().manual_seed(seed_of_layer)
+    weight = torch.empty(*shape, dtype=torch.float64)
+    if init == "default":
+        return nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
+    if init in ("normal", "trunc_normal"):
+        fill = getattr(nn.init, init + "_")
+        return fill(weight, std=0.02, generator=generator)
+    fill = getattr(nn.init, init + "_")
+    return fill(weight, generator=generator)
+
+
+class Linear(nn.Module):
+    """Affine map [*S, R, B, inputs] -> [*S, R, B, outputs], one batched product for all R."""
+
+    def __init__(
+        self, inputs: int, outputs: int, seeds: Sequence[int], name: str, init: Init
+    ) -> None:
+        super().__init__()
+        weight = initial_weight((outputs, inputs), seeds, name, init)
+        # [R, in, out]: the layout that baddbmm multiplies without a transpose.
+        self.weight = nn.Parameter(
+            weight.transpose(1, 2).contiguous().to(torch.get_default_dtype())
+        )
+        self.bias = nn.Parameter(torch.zeros(len(seeds), 1, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 3:
+            return torch.baddbmm(self.bias, x, self.weight)
+        replicas, inputs = x.shape[-3], x.shape[-1]
+        folded = x.movedim(-3, 0).reshape(replicas, -1, inputs)
+        y = torch.baddbmm(self.bias, folded, self.weight)
+        return y.unflatten(1, (*x.shape[:-3], x.shape[-2])).movedim(0, -3)
+
+
+class Conv2d(nn.Module):
+    """Convolution [*S, R, B, C, H, W] -> [*S, R, B, O, H, W], padded, replicas folded in groups."""
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        kernel: int,
+        seeds: Sequence[int],
+        name: str,
+        init: Init,
+    ) -> None:
+        super().__init__()
+        weight = initial_weight((outputs, channels, kernel, kernel), seeds, name, init)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+        self.bias = nn.Parameter(torch.zeros(len(seeds), outputs))
+        self.padding = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        replicas, outputs = self.bias.shape
+        grouped = x.movedim(-5, -4).flatten(-4, -3).flatten(0, -4)  # [S*B, R*C, H, W]
+        y = F.conv2d(
+            grouped,
+            self.weight.flatten(0, 1),
+            self.bias.flatten(),
+            padding=self.padding,
+            groups=replicas,
+        )
+        leading = (*x.shape[:-5], x.shape[-4])
+        return y.unflatten(1, (replicas, outputs)).unflatten(0, leading).movedim(-4, -5)
+
+
+class Crop(nn.Module):
+    """The first rows and columns of images, [..., H, W] -> [..., height, width]."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., : self.height, : self.width]
+
+
+class MaxPool2d(nn.Module):
+    """Maximum over windows of size x size, [*S, R, B, C, H, W] -> [*S, R, B, C, H/size, W/size]."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x.flatten(0, -4), self.size).unflatten(0, x.shape[:-3])
+
+
+class LayerNorm(nn.Module):
+    """Each example's units to mean 0 and variance 1, then a learned scale and shift per channel.
+
+    [*S, R, B, *shape] -> the same; `shape` is (U,) or (C, H, W), channels first. It works on one
+    example at a time, so the loss stays a function of each example's own bits.
+    Source: Ba, Kiros, Hinton, Layer Normalization (2016), arXiv 1607.06450.
+    """
+
+    def __init__(self, shape: Sequence[int], seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        broadcast = (len(seeds), 1, shape[0], *[1] * (len(shape) - 1))
+        self.scale = nn.Parameter(torch.ones(broadcast))
+        self.shift = nn.Parameter(torch.zeros(broadcast))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.shape) * self.scale + self.shift
+
+
+class Activation(nn.Module):
+    """A real-valued activation between two binary layers."""
+
+    def __init__(self, name: Literal["relu", "tanh", "sigmoid"]) -> None:
+        super().__init__()
+        self.function = getattr(torch, name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.function(x)
+        return y

@@ -1,0 +1,24 @@
+"""What a model is: stages with binary layers between them, and a head."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Chain(nn.Module):
+    """Stage k maps activations to the logits of binary layer k; the head maps to the outputs.
+
+    stages    each [*S, R, B, ...] -> logits [*S, R, B, U_k]
+    head      [*S, R, B, U_last] -> outputs [*S, R, B, ...]
+    widest    units of the widest binary layer, to judge what fits into memory
+    """
+
+    def __init__(self, stages: Sequence[nn.Module], head: nn.Module, widest: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.head = head
+        self.widest = widest
+
+    def filters(self) -> Tensor | None:
+        """First-layer weights of the first replica as grey tiles, [N, H, W]; None if no image."""
+        return None

@@ -1,0 +1,80 @@
+"""Multi-layer perceptron of any depth."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from bnrun.fields import PositiveInt, validated
+from bnrun.layers import Activation, Init, LayerNorm, Linear
+from bnrun.models.base import Chain
+
+Layer = Literal["binary", "relu", "tanh", "sigmoid"]
+
+
+@validated
+class MLP:
+    """Fully connected layers.
+
+    hidden   units of each hidden layer
+    layers   what each hidden layer is made of: "binary", or a real-valued activation by name;
+             one word for all of them or one per layer, at least one of them binary
+    norm     "layer" normalises the logits of each hidden layer, "none" does not
+    init     initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    """
+
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (100,)
+    layers: Layer | tuple[Layer, ...] = "binary"
+    norm: Literal["none", "layer"] = "none"
+    init: Init = "default"
+
+    def __post_init__(self) -> None:
+        if len(self.kinds) != len(self.hidden):
+            raise ValueError(
+                f"layers={list(self.kinds)} names {len(self.kinds)} layers, but "
+                f"hidden={list(self.hidden)} has {len(self.hidden)}: give one word for each"
+            )
+        if "binary" not in self.kinds:
+            raise ValueError(
+                f"layers={list(self.kinds)} has no binary layer: make at least one of them binary"
+            )
+
+    @property
+    def kinds(self) -> tuple[Layer, ...]:
+        """What each hidden layer is made of."""
+        return (self.layers,) * len(self.hidden) if isinstance(self.layers, str) else self.layers
+
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
+        """The net for inputs of `shape` and `outputs` values, one replica per seed."""
+        stages: list[nn.Module] = []
+        pending: list[nn.Module] = [nn.Flatten(start_dim=-len(shape))]
+        units = prod(shape)
+        for number, (width, kind) in enumerate(zip(self.hidden, self.kinds, strict=True), start=1):
+            pending.append(Linear(units, width, seeds, f"hidden{number}", self.init))
+            if self.norm == "layer":
+                pending.append(LayerNorm((width,), seeds))
+            if kind == "binary":
+                stages.append(nn.Sequential(*pending))
+                pending = []
+            else:
+                pending.append(Activation(kind))
+            units = width
+        pending.append(Linear(units, outputs, seeds, "head", self.init))
+        return _ImageMLP(stages, nn.Sequential(*pending), max(self.hidden), tuple(shape))
+
+
+class _ImageMLP(Chain):
+    def __init__(
+        self, stages: Sequence[nn.Module], head: nn.Module, widest: int, shape: tuple[int, ...]
+    ) -> None:
+        super().__init__(stages, head, widest)
+        self.shape = shape
+
+    def filters(self) -> Tensor | None:
+        if len(self.shape) != 3:
+            return None
+        first = next(layer for layer in self.modules() if isinstance(layer, Linear))
+        tiles = first.weight.detach()[0].T.unflatten(1, self.shape)
+        return tiles.mean(1)

@@ -1,0 +1,107 @@
+"""Looking at a net from outside: its gradients as they pass, and what its units do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bnrun.data.base import Split
+from bnrun.estimators.base import Downstream, Estimator
+from bnrun.models.base import Chain
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+
+# 1,000 examples give a firing rate to about .001 per layer.
+PROBE = 1_000
+# Values per replica in a histogram: more would not show, and cost time.
+HISTOGRAM = 10_000
+
+
+@dataclass
+class Watched:
+    """An estimator that keeps the logits it was given, with their gradient; else the same."""
+
+    estimator: Estimator
+    logits: Tensor | None = field(default=None, init=False)
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        logits.retain_grad()
+        self.logits = logits
+        return self.estimator(logits, downstream, noise)
+
+    def gradient_norm(self) -> Tensor:
+        """Euclidean norm of the loss's gradient at the logits, one per replica, [R]."""
+        assert self.logits is not None
+        gradient = self.logits.grad
+        if gradient is None:
+            return torch.zeros(self.logits.shape[-3])
+        return replica_norm(gradient.movedim(-3, 0))
+
+
+def replica_norm(x: Tensor) -> Tensor:
+    """Euclidean norm over all but the first axis, [R, ...] -> [R]."""
+    return x.flatten(1).norm(dim=1) if x.dim() > 1 else x.abs()
+
+
+@torch.no_grad()
+def layer_logits(
+    model: Chain, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
+) -> list[Tensor]:
+    """Logits of every binary layer in one forward pass of the neurons, each [R, B, U]."""
+    x = inputs
+    found = []
+    for stage, neuron in zip(model.stages, neurons, strict=True):
+        logits = stage(x)
+        found.append(logits)
+        x = getattr(neuron, neuron.mode)(logits, noise)
+    return found
+
+
+def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
+    """How a layer's units behave over a batch, for logits [R, B, U]; each value [R].
+
+    firing_rate  mean probability of a 1 (for a DBN: share of ones)
+    entropy      mean entropy of a unit's bit given its input, in bits; 0 for a DBN
+    saturated    share of (example, unit) pairs with probability below .01 or above .99
+    dead         share of units whose probability is on one side of .5 for every example
+    """
+    probability = neuron.probability(logits)
+    ones = (logits > 0).to(logits.dtype)
+    fires = ones if neuron.mode == "thresholded" else probability
+    entropy = torch.special.entr(fires) + torch.special.entr(1 - fires)
+    always = ones.amin(1) == ones.amax(1)
+    return {
+        "firing_rate": fires.mean((1, 2)),
+        "entropy": entropy.mean((1, 2)) / torch.log(torch.tensor(2.0)).item(),
+        "saturated": ((probability < 0.01) | (probability > 0.99)).float().mean((1, 2)),
+        "dead": always.float().mean(1),
+    }
+
+
+def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
+    """Euclidean norm of the gradient of every parameter, each [R]."""
+    return {
+        f"gradient/parameter/{name}": replica_norm(parameter.grad)
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def observe_units(
+    model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+) -> dict[str, dict[str, Tensor]]:
+    """Scalars, histograms and images of the layers on the first examples of `split`."""
+    scalars, histograms = {}, {}
+    probe = split.inputs[:PROBE]
+    inputs = probe.expand(len(noise.seeds), *probe.shape)
+    layers = zip(layer_logits(model, neurons, inputs, noise), neurons, strict=True)
+    for number, (logits, neuron) in enumerate(layers, start=1):
+        for name, values in unit_statistics(logits, neuron).items():
+            scalars[f"units/layer{number}/{name}"] = values.cpu()
+        values = logits.flatten(1)
+        stride = -(-values.shape[1] // HISTOGRAM)
+        histograms[f"logits/layer{number}"] = values[:, ::stride].cpu()
+    filters = model.filters()
+    images = {} if filters is None else {"weights/layer1": filters.cpu()}
+    return {"scalars": scalars, "histograms": histograms, "images": images}

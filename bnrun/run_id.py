@@ -1,0 +1,59 @@
+"""The stable name of a run: readable choices and a hash of what decides its results."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+NAMED = ("neuron", "estimator", "dataset", "model")
+"""Groups whose choice stands at the head of the name."""
+
+IGNORED = (
+    "name",
+    "output",
+    "device",
+    "resume",
+    "recorder",
+    "hydra",
+    "dataset.root",
+    "dataset.folders",
+    "dataset.mirrors",
+)
+"""What does not change results: a dataset's checksums say what is in its files."""
+
+
+def run_id(config: DictConfig) -> str:
+    """E.g. sbn-sigmoid_st-digits-mlp-optimizer.lr=0.1-5c7a91be for a config with its hydra node."""
+    choices = config.hydra.runtime.choices
+    head = [str(choices[group]) for group in NAMED]
+    rest = sorted(override for override in config.hydra.overrides.task if not _said(override))
+    readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join([*head, *rest]))
+    return f"{readable[:120]}-{scientific_hash(config)}"
+
+
+def scientific_hash(config: DictConfig) -> str:
+    """Eight hexadecimal digits that change when, and only when, a result could."""
+    container = OmegaConf.to_container(_without_hydra(config), resolve=True)
+    assert isinstance(container, dict)
+    for key in IGNORED:
+        _remove(container, key.split("."))
+    text = json.dumps(container, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _said(override: str) -> bool:
+    key = override.lstrip("+~").split("=")[0].split("@")[0]
+    return key in NAMED or any(key == name or key.startswith(name + ".") for name in IGNORED)
+
+
+def _remove(container: dict[Any, Any], path: list[str]) -> None:
+    *parents, last = path
+    for name in parents:
+        container = container.get(name) or {}
+    container.pop(last, None)

@@ -1,0 +1,70 @@
+"""What a config may say outside its groups; checked before torch is imported."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from bnrun.fields import NonNegativeInt, PositiveFloat, PositiveInt
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainerSettings(_Section):
+    """How long, and how often to look."""
+
+    epochs: PositiveInt
+    steps: PositiveInt | None = None
+    batch_size: PositiveInt
+    log_every: PositiveInt
+    evaluate_every: PositiveFloat
+    evaluate_examples: PositiveInt
+    samples: PositiveInt
+    schedule_per: Literal["epoch", "step"]
+    clip_norm: PositiveFloat | None = None
+
+
+class RecorderSettings(_Section):
+    """What is written for each seed."""
+
+    per_seed: bool
+
+
+class _OptimizerSettings(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    lr: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Settings(BaseModel):
+    """The parts of a config that the runner itself reads.
+
+    The groups (neuron, estimator, ...) are checked by the classes they name.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+    seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
+    device: Literal["auto", "cpu", "cuda"]
+    dtype: Literal["float32", "float64"]
+    resume: Literal["auto", "never"]
+    trainer: TrainerSettings
+    recorder: RecorderSettings
+    optimizer: _OptimizerSettings
+    output: Annotated[str, Field(min_length=1)]
+    choices: dict[str, Any] = {}
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_repeats(cls, seeds: int | list[int]) -> int | list[int]:
+        if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
+            raise ValueError("no seed may repeat: leave the second one out")
+        return seeds
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds one by one; a number n stands for 0 .. n - 1."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds

@@ -1,0 +1,185 @@
+"""The training loop: any chain, task, estimator and optimizer; it yields records."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from bnrun.data.base import Data
+from bnrun.data.batches import Batches
+from bnrun.estimators.base import Downstream, Estimator, Progress, nest
+from bnrun.evaluation import evaluate_splits
+from bnrun.models.base import Chain
+from bnrun.noise import Noise
+from bnrun.observation import Watched, observe_units, parameter_gradient_norms, replica_norm
+from bnrun.records import Record
+from bnrun.settings import TrainerSettings
+from bnrun.tasks.classification import Classification
+
+
+@dataclass
+class Training:
+    """Everything that moves while a net is trained, one replica per seed."""
+
+    model: Chain
+    task: Classification
+    estimators: Sequence[Estimator]
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    data: Data
+    seeds: Sequence[int]
+    settings: TrainerSettings
+
+    def __post_init__(self) -> None:
+        self.batches = Batches(self.data.train, self.seeds, self.settings.batch_size)
+        self.noise = Noise(self.seeds)
+        self.total = self.settings.steps or self.settings.epochs * self.batches.steps_per_epoch
+        self.evaluate_every = max(
+            1, round(self.settings.evaluate_every * self.batches.steps_per_epoch)
+        )
+        self.step = 0
+        device = self.data.train.inputs.device
+        self.diverged = torch.full((len(self.seeds),), -1, device=device)
+        self.loss_sum = torch.zeros(len(self.seeds), device=device)
+        self.loss_count = 0
+        self.pulse = torch.zeros(len(self.seeds), device=device)
+
+    def run(self) -> Iterator[Record]:
+        """Train to the end; yield a record wherever there is something to tell."""
+        started = time.perf_counter()
+
+        def record(**parts: dict[str, Tensor]) -> Record:
+            epoch = self.step / self.batches.steps_per_epoch
+            return Record(self.step, epoch, time.perf_counter() - started, **parts)
+
+        if self.step == 0:
+            yield record(**self.observed())
+        alive = True
+        while self.step < self.total and alive:
+            last = self.step + 1 == self.total
+            if last or (self.step + 1) % self.settings.log_every == 0:
+                yield record(scalars=self.watched_update())
+                alive = bool((self.diverged < 0).any())
+            else:
+                self.update(self.current_estimators())
+            if last or not alive or self.step % self.evaluate_every == 0:
+                yield record(**self.observed())
+
+    def update(self, estimators: Sequence[Callable[..., Tensor]]) -> None:
+        """One step of every replica."""
+        inputs, targets = self.batches.at(self.step)
+        objective = self.network(estimators, targets, self.noise)(inputs).mean(-1)
+        self.optimizer.zero_grad()
+        # Replicas share no parameter, so the sum gives each one its own gradient.
+        objective.sum().backward()
+        if self.settings.clip_norm is not None:
+            clip_per_replica(list(self.model.parameters()), self.settings.clip_norm)
+        self.optimizer.step()
+        self._follow(objective.detach())
+        self.step += 1
+        if self.scheduler is not None and self.step % self._schedule_every == 0:
+            self.scheduler.step()
+
+    def network(
+        self, estimators: Sequence[Callable[..., Tensor]], targets: Tensor, noise: Noise
+    ) -> Downstream:
+        """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""
+
+        def loss(activations: Tensor) -> Tensor:
+            return self.task.loss(self.model.head(activations), targets)
+
+        stages = [self._followed(stage) for stage in self.model.stages]
+        return nest(stages, estimators, loss, noise)
+
+    def current_estimators(self) -> list[Estimator]:
+        """The estimators with the slopes, temperatures, ... of this step."""
+        progress = Progress(self.step, self.step // self.batches.steps_per_epoch)
+        return [estimator.at(progress) for estimator in self.estimators]
+
+    def watched_update(self) -> dict[str, Tensor]:
+        """One step of every replica, and what there is to log about it; each value [R]."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        estimators = self.current_estimators()
+        watched = [Watched(estimator) for estimator in estimators]
+        self.update(watched)
+        scalars = {"loss/train": self.loss_sum / self.loss_count}
+        self.loss_sum, self.loss_count = torch.zeros_like(self.loss_sum), 0
+        for number, (layer, estimator) in enumerate(zip(watched, estimators, strict=True), start=1):
+            scalars[f"gradient/logits/layer{number}"] = layer.gradient_norm()
+            for name, value in estimator.scalars().items():
+                scalars[f"schedule/layer{number}/{name}"] = self._constant(value)
+        scalars |= parameter_gradient_norms(self.model)
+        scalars["schedule/learning_rate"] = self._constant(rate)
+        return {tag: value.detach().cpu() for tag, value in scalars.items()}
+
+    def observed(self) -> dict[str, dict[str, Tensor]]:
+        """What the nets do and can do as they stand, in the parts of a record."""
+        neurons = [estimator.evaluation_neuron for estimator in self.current_estimators()]
+        noise = Noise(self.seeds, "observation", self.step)
+        units = observe_units(self.model, neurons, self.data.validation, noise)
+        examples = None if self.step == self.total else self.settings.evaluate_examples
+        scores = evaluate_splits(
+            self.model, neurons, self.task, self.data, noise, self.settings.samples, examples
+        )
+        # A binary layer turns NaN into bits, so a diverged replica's scores would look sound.
+        lost = (self.diverged >= 0).cpu()
+        scores = {tag: values.masked_fill(lost, torch.nan) for tag, values in scores.items()}
+        return units | {"scalars": scores | units["scalars"]}
+
+    def rehearse(self) -> None:
+        """One forward pass of one example, to learn early what does not fit; changes nothing.
+
+        Raises ValueError, for instance for more units than `exact` can enumerate.
+        """
+        with torch.no_grad():
+            inputs, targets = (part[:, :1] for part in self.batches.at(0))
+            noise = Noise(self.seeds, "rehearsal")
+            frozen = [estimator.frozen() for estimator in self.estimators]
+            self.network(frozen, targets, noise)(inputs)
+        self.pulse = torch.zeros_like(self.pulse)
+
+    def diverged_steps(self) -> dict[str, int]:
+        """Seed -> number of updates after which its loss was no longer finite."""
+        pairs = zip(self.seeds, self.diverged.tolist(), strict=True)
+        return {str(seed): step for seed, step in pairs if step >= 0}
+
+    @property
+    def _schedule_every(self) -> int:
+        return 1 if self.settings.schedule_per == "step" else self.batches.steps_per_epoch
+
+    def _followed(self, stage: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """The stage, which also shows its replicas' pulse: finite while their weights are.
+
+        A binary neuron answers NaN with a 0, so the loss does not tell. One example's logits do.
+        """
+
+        def logits_of(x: Tensor) -> Tensor:
+            logits = stage(x)
+            example = logits.detach()[..., 0, :].sum(-1)
+            self.pulse = self.pulse + example.reshape(-1, len(self.seeds))[0]
+            return logits
+
+        return logits_of
+
+    def _follow(self, objective: Tensor) -> None:
+        self.loss_sum = self.loss_sum + objective
+        self.loss_count += 1
+        fresh = ~torch.isfinite(objective + self.pulse) & (self.diverged < 0)
+        self.diverged = torch.where(fresh, self.step, self.diverged)
+        self.pulse = torch.zeros_like(self.pulse)
+
+    def _constant(self, value: float) -> Tensor:
+        return torch.full((len(self.seeds),), value)
+
+
+def clip_per_replica(parameters: Sequence[Tensor], norm: float) -> None:
+    """Scale each replica's gradient down to the Euclidean norm `norm` where it is larger."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    total = torch.stack([replica_norm(gradient) for gradient in gradients]).norm(dim=0)
+    factor = (norm / total).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))

@@ -1,0 +1,105 @@
+"""Layers with a replica axis compute what torch's own layers compute, replica by replica."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bnrun.layers import Conv2d, LayerNorm, Linear, MaxPool2d, initial_weight
+from bnrun.noise import stream
+
+SEEDS = [3, 7, 11]
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def normal(*shape):
+    return torch.from_numpy(stream(0, "test").standard_normal(shape))
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 5)])
+def test_linear_equals_torch_replica_by_replica(leading):
+    layer = Linear(6, 4, SEEDS, "name", "default")
+    nn.init.normal_(layer.bias)
+    x = normal(*leading, 3, 8, 6)
+    y = layer(x)
+    for replica in range(3):
+        expected = F.linear(x[..., replica, :, :], layer.weight[replica].T, layer.bias[replica, 0])
+        torch.testing.assert_close(y[..., replica, :, :], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 5)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_convolution_equals_torch_replica_by_replica(leading, kernel):
+    layer = Conv2d(2, 4, kernel, SEEDS, "name", "default")
+    nn.init.normal_(layer.bias)
+    x = normal(*leading, 3, 6, 2, 7, 8)
+    y = layer(x)
+    assert y.shape == (*leading, 3, 6, 4, 7, 8)
+    for replica in range(3):
+        images = x[..., replica, :, :, :, :].flatten(0, -4)
+        expected = F.conv2d(images, layer.weight[replica], layer.bias[replica], padding=kernel // 2)
+        found = y[..., replica, :, :, :, :].flatten(0, -4)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_convolution_takes_inputs_shared_by_all_replicas():
+    layer = Conv2d(1, 4, 3, SEEDS, "name", "default")
+    x = normal(6, 1, 8, 8)
+    torch.testing.assert_close(
+        layer(x.expand(3, 6, 1, 8, 8)), layer(x.repeat(3, 1, 1, 1, 1)), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_layer_norm_uses_each_example_alone():
+    layer = LayerNorm((4, 3, 3), SEEDS)
+    nn.init.normal_(layer.scale)
+    nn.init.normal_(layer.shift)
+    x = normal(3, 6, 4, 3, 3)
+    y = layer(x)
+    changed = x.clone()
+    changed[:, 0] += 1 + changed[:, 0] ** 2
+    torch.testing.assert_close(layer(changed)[:, 1:], y[:, 1:], rtol=0, atol=0)
+    expected = F.layer_norm(x[1], (4, 3, 3)) * layer.scale[1] + layer.shift[1]
+    torch.testing.assert_close(y[1], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_max_pool_takes_the_largest_of_each_window():
+    x = torch.arange(16.0).view(1, 1, 1, 4, 4)
+    assert MaxPool2d(2)(x).flatten().tolist() == [5, 7, 13, 15]
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        "default",
+        "kaiming_uniform",
+        "kaiming_normal",
+        "xavier_uniform",
+        "xavier_normal",
+        "orthogonal",
+        "normal",
+        "trunc_normal",
+    ],
+)
+def test_initial_weights_depend_on_seed_and_name_alone(init):
+    all_seeds = initial_weight((4, 6), SEEDS, "first", init)
+    assert torch.equal(all_seeds[1:2], initial_weight((4, 6), [7], "first", init))
+    assert not torch.equal(all_seeds[0], all_seeds[1])
+    assert not torch.equal(all_seeds, initial_weight((4, 6), SEEDS, "second", init))
+
+
+def test_initial_scales_are_those_of_torch():
+    default = initial_weight((400, 100), [0], "name", "default")
+    assert default.abs().max() <= 0.1
+    assert default.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
+    assert initial_weight((400, 100), [0], "name", "normal").std().item() == pytest.approx(
+        0.02, rel=0.02
+    )
+    kaiming = initial_weight((400, 100), [0], "name", "kaiming_normal")
+    assert kaiming.std().item() == pytest.approx((2 / 100) ** 0.5, rel=0.02)
