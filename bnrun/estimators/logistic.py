@@ -29,5 +29,5 @@ def conditional_latent(neuron: Neuron, logits: Tensor, bits: Tensor, uniform: Te
 
 
 def _logit(uniform: Tensor) -> Tensor:
-    # A uniform may be exactly 0, whose logit is -infinity.
+    # At a uniform of exactly 0 the latent would be infinite even where the probability is 0.
     return torch.logit(uniform.clamp(min=torch.finfo(uniform.dtype).tiny))

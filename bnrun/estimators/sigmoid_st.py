@@ -27,9 +27,11 @@ class SigmoidST(StraightThrough):
     slope     s at the start, > 0
     growth    factor by which s grows, >= 1; 1 keeps it
     per       grow every "epoch" or every "step"
-    cap       the largest s
+    cap       the largest s; at least `slope` where s grows
     forward, backward, evaluation   whether s acts on the firing, on the derivative, and on the
               neuron that evaluates; where it does not, the slope there is the neuron's own
+
+    Raises ValueError on construction for a cap below the slope.
 
     Source: Hinton (2012); Bengio et al. (2013), arXiv 1308.3432; annealing: Chung, Ahn, Bengio,
     Hierarchical Multiscale Recurrent Neural Networks (2016), arXiv 1609.01704.
@@ -42,6 +44,14 @@ class SigmoidST(StraightThrough):
     forward: bool = True
     backward: bool = True
     evaluation: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.growth > 1 and self.cap < self.slope:
+            raise ValueError(
+                f"cap={self.cap} is below slope={self.slope}: the slope grows from its start to "
+                f"the cap, so choose a cap of at least {self.slope}"
+            )
 
     def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
         slope = self.slope if self.backward else 1.0
@@ -61,7 +71,7 @@ class SigmoidST(StraightThrough):
         passed = progress.epoch if self.per == "epoch" else progress.step
         # In logarithms, because growth ** step overflows.
         grown = math.log(self.slope) + passed * math.log(self.growth)
-        return replace(self, slope=math.exp(min(grown, math.log(self.cap))))
+        return replace(self, slope=math.exp(grown) if grown < math.log(self.cap) else self.cap)
 
     def scalars(self) -> dict[str, float]:
         return {"slope": self.slope}

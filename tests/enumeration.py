@@ -1,0 +1,99 @@
+"""Means without sampling: given uniforms, and sums over all bit patterns."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator
+from bnrun.estimators.exact import patterns
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+MULTILINEAR = torch.tensor([[0.0, 1.5, -0.7], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]).double()
+LINEAR = torch.tensor([1.0, -2.0, 0.5]).double()
+
+
+def multilinear(activations: Tensor) -> Tensor:
+    """A loss of three units, with products of two and of three of them but no square."""
+    pairs = torch.einsum("...i,ij,...j->...", activations, MULTILINEAR, activations)
+    return pairs + activations @ LINEAR + 3 * activations.prod(-1)
+
+
+class GivenNoise(Noise):
+    """Hands out the given uniforms in turn, and normals that are their quantiles."""
+
+    def __init__(self, *uniforms: Tensor | float) -> None:
+        self._uniforms = iter(uniforms)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        given = torch.as_tensor(next(self._uniforms), dtype=like.dtype)
+        return given.expand(like.shape)
+
+    def normal(self, like: Tensor) -> Tensor:
+        return torch.special.ndtri(self.uniform(like))
+
+
+@cache
+def load(name: str, neuron: str = "sbn", signed: bool = False) -> Estimator:
+    """The estimator of configs/estimator/<name>.yaml for the neuron of configs/neuron."""
+    config = OmegaConf.create(
+        {
+            "neuron": OmegaConf.load(CONFIGS / "neuron" / f"{neuron}.yaml"),
+            "estimator": OmegaConf.load(CONFIGS / "estimator" / f"{name}.yaml"),
+        }
+    )
+    config.neuron.signed = signed
+    return instantiate(config.estimator, _convert_="all")
+
+
+def probabilities(neuron: Neuron, logits: Tensor, bits: Tensor) -> Tensor:
+    """Probability of each pattern, [P], for logits [U] and bits [P, U]; differentiable."""
+    p = neuron.probability(logits)
+    return torch.where(bits > 0, p, 1 - p).prod(-1)
+
+
+def exact_gradient(neuron: Neuron, logits: Tensor, downstream: Downstream) -> Tensor:
+    """Gradient by logits [U] of the mean loss over all patterns."""
+    logits = logits.detach().requires_grad_()
+    bits = patterns(len(logits), logits)
+    losses = downstream(neuron.encode(bits))
+    (gradient,) = torch.autograd.grad((probabilities(neuron, logits, bits) * losses).sum(), logits)
+    return gradient
+
+
+def mean_gradient(
+    estimator: Estimator,
+    logits: Tensor,
+    downstream: Downstream,
+    neuron: Neuron | None = None,
+) -> Tensor:
+    """Mean of the estimate over all patterns that the neuron can fire, for logits [U].
+
+    For estimators that draw nothing but the uniforms of the firing.
+    """
+    logits = logits.detach().requires_grad_()
+    bits = patterns(len(logits), logits)
+    weights = probabilities(neuron or estimator.neuron, logits.detach(), bits)
+    fires = GivenNoise(1 - bits.view(len(bits), 1, 1, -1))
+    loss = estimator(logits.expand(len(bits), 1, 1, -1), downstream, fires)
+    (gradient,) = torch.autograd.grad((weights * loss.view(-1)).sum(), logits)
+    return gradient
+
+
+def gradient(
+    estimator: Callable[[Tensor, Downstream, Noise], Tensor],
+    logits: Tensor,
+    downstream: Downstream,
+    noise: Noise,
+) -> Tensor:
+    """One estimate, summed over every other axis, in the shape of the logits."""
+    logits = logits.detach().requires_grad_()
+    (estimate,) = torch.autograd.grad(estimator(logits, downstream, noise).sum(), logits)
+    return estimate

@@ -1,0 +1,107 @@
+"""Noise: one independent stream per replica, whatever the number of replicas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from bnrun.noise import Noise, stream
+
+LIKE = torch.empty(4, 3, 50, 20)
+
+
+def test_a_replica_draws_what_its_seed_alone_draws():
+    together = Noise([3, 7, 11])
+    first, second = together.uniform(LIKE), together.normal(LIKE)
+    for replica, seed in enumerate([3, 7, 11]):
+        alone = Noise([seed])
+        assert torch.equal(alone.uniform(LIKE[:, :1])[:, 0], first[:, replica])
+        assert torch.equal(alone.normal(LIKE[:, :1])[:, 0], second[:, replica])
+
+
+def test_streams_of_different_seeds_and_purposes_are_independent():
+    shape = (1, 1, 100, 100)
+    draws = [
+        Noise([seed], *purpose).uniform(torch.empty(shape)).flatten().numpy()
+        for seed in (0, 1)
+        for purpose in ((), ("evaluation",), ("evaluation", 1), ("probe", 1))
+    ]
+    correlation = np.corrcoef(draws) - np.eye(len(draws))
+    # The standard error of a correlation of 10,000 pairs is .01.
+    assert np.abs(correlation).max() < 0.045
+
+
+def test_a_purpose_determines_the_draws():
+    assert torch.equal(
+        Noise([5], "probe", 2).uniform(LIKE[:, :1]), Noise([5], "probe", 2).uniform(LIKE[:, :1])
+    )
+    assert stream(3, "order", 1).random() == stream(3, "order", 1).random()
+    assert stream(3, "order", 1).random() != stream(3, "order", 2).random()
+    assert stream(3, "order").random() != stream(3, "weights").random()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(2, 5, 4), (3, 2, 5, 4), (6, 3, 2, 5, 4)])
+def test_draws_have_the_shape_and_dtype_of_the_logits(shape, dtype):
+    logits = torch.empty(shape, dtype=dtype)
+    for draw in (Noise([0, 1]).uniform, Noise([0, 1]).normal):
+        assert draw(logits).shape == shape
+        assert draw(logits).dtype == dtype
+
+
+def test_draws_do_not_depend_on_the_strides_of_the_logits():
+    turned = torch.empty(20, 50, 1).permute(2, 1, 0)
+    assert torch.equal(Noise([0]).uniform(turned), Noise([0]).uniform(turned.contiguous()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_uniforms_and_normals_follow_their_law(dtype):
+    like = torch.empty(1, 500, 400, dtype=dtype)
+    uniforms = Noise([0]).uniform(like).flatten().numpy()
+    assert uniforms.min() >= 0
+    assert uniforms.max() < 1
+    assert stats.kstest(uniforms, "uniform").pvalue > 0.01
+    assert stats.kstest(Noise([0]).normal(like).flatten().numpy(), "norm").pvalue > 0.01
+
+
+def test_successive_draws_differ():
+    noise = Noise([0, 1, 2])
+    assert not torch.equal(noise.uniform(LIKE), noise.uniform(LIKE))
+
+
+def test_samples_within_a_replica_are_independent():
+    draws = Noise([0]).uniform(torch.empty(10, 1, 100, 100)).flatten(1).numpy()
+    assert np.abs(np.corrcoef(draws) - np.eye(10)).max() < 0.045
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_restored_noise_goes_on_where_the_saved_one_stood(dtype):
+    noise = Noise([3, 7], "training")
+    # An odd number of float32 draws leaves half of a 64-bit word behind.
+    odd = torch.empty(2, 1, 3, dtype=dtype)
+    noise.uniform(odd)
+    restored = Noise([3, 7], "training")
+    restored.load_state_dict(noise.state_dict())
+    for _ in range(3):
+        assert torch.equal(noise.uniform(odd), restored.uniform(odd))
+        assert torch.equal(noise.normal(odd), restored.normal(odd))
+
+
+def test_the_state_of_other_seeds_is_refused():
+    with pytest.raises(ValueError, match=r"seeds \[1, 2\] cannot serve seeds .1, 3."):
+        Noise([1, 3]).load_state_dict(Noise([1, 2]).state_dict())
+
+
+def test_another_number_of_replicas_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"3 replicas on axis -3, .* 2 seeds: make Noise\(seeds="):
+        Noise([0, 1]).uniform(LIKE)
+
+
+def test_the_uniforms_have_the_resolution_of_their_dtype():
+    uniforms = Noise([0]).uniform(torch.empty(1, 1, 1000))
+    assert torch.equal(uniforms * 2**24, (uniforms * 2**24).floor())
+    doubles = Noise([0]).uniform(torch.empty(1, 1, 1000).double())
+    assert not torch.equal(doubles.float().double(), doubles)
+    assert math.isclose(doubles.mean().item(), 0.5, abs_tol=0.05)

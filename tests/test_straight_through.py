@@ -1,0 +1,338 @@
+"""The straight-through family: interface, forward pass, gradient."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from enumeration import exact_gradient, gradient, load, mean_gradient, multilinear
+from interface import EXTREME, LOGITS, Interface
+from scipy import integrate, stats
+from torch import Tensor
+
+from bnrun.estimators.base import Progress
+from bnrun.estimators.reinmax import ReinMax
+from bnrun.estimators.sigmoid_st import SigmoidST
+from bnrun.estimators.straight_through import ST, StraightThrough
+from bnrun.fields import validated
+from bnrun.neurons import DBN, SBN, Real
+from bnrun.noise import Noise
+
+# For signed activations, at the default slope and for logit a and bit b, as published.
+SIGNED = {
+    "sigmoid_st": lambda a, b: 2 * stats.logistic.pdf(a),
+    "clipped_st": lambda a, b: np.abs(a) <= 1,
+    "approx_sign": lambda a, b: np.maximum(0, 2 - 2 * np.abs(a)),
+    "swish_sign": lambda a, b: 5 * (2 - 5 * a * np.tanh(2.5 * a)) / (1 + np.cosh(5 * a)),
+    "arctan_st": lambda a, b: 2 / (1 + (math.pi * a) ** 2),
+    "fast_sigmoid_st": lambda a, b: 2 / (1 + 2 * np.abs(a)) ** 2,
+    "gaussian_st": lambda a, b: 2 * stats.norm.pdf(a),
+    "reinmax": lambda a, b: np.abs(b - stats.logistic.cdf(a)),
+}
+# The same for both codings.
+UNSCALED = {"st": lambda a, b: np.ones_like(a), "gated_st": lambda a, b: b}
+NAMES = [*SIGNED, *UNSCALED]
+LAWS = ["clipped_st", "approx_sign", "swish_sign", "arctan_st", "fast_sigmoid_st", "gaussian_st"]
+POINTS = torch.tensor([-30, -2.5, -1, -0.6, -1e-3, 0, 1e-3, 0.5, 1, 1.7, 30]).double()
+UNITS = torch.tensor([0.3, -0.7, 0.1]).double()
+
+
+def triangular(x: Tensor) -> Tensor:
+    inside = x.clamp(-1, 1)
+    return 0.5 + inside - 0.5 * inside * inside.abs()
+
+
+# Distribution function of each principled noise law, at slope 1.
+DISTRIBUTION: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid_st": torch.sigmoid,
+    "clipped_st": lambda x: ((1 + x) / 2).clamp(0, 1),
+    "approx_sign": triangular,
+    "arctan_st": lambda x: 0.5 + torch.atan(math.pi / 2 * x) / math.pi,
+    "fast_sigmoid_st": lambda x: (1 + x / (1 + x.abs())) / 2,
+    "gaussian_st": torch.special.ndtr,
+}
+
+
+@validated
+class LawNeuron(SBN):
+    """Fires where logit + noise > 0, for noise with the given distribution function."""
+
+    distribution: Callable[[Tensor], Tensor] = torch.sigmoid
+
+    def probability(self, logits: Tensor) -> Tensor:
+        return self.distribution(self.slope * logits)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+class TestInterface(Interface):
+    pass
+
+
+def family(
+    name: str, neuron: str = "sbn", signed: bool = False, **fields: object
+) -> StraightThrough:
+    estimator = load(name, neuron, signed, **fields)
+    assert isinstance(estimator, StraightThrough)
+    return estimator
+
+
+# Forward
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_activations_are_exact_bits_of_the_neuron(name, signed, dtype):
+    seen = []
+
+    def downstream(activations: Tensor) -> Tensor:
+        seen.append(activations.detach())
+        return activations.sum(-1)
+
+    logits = torch.cat([LOGITS, EXTREME]).to(dtype).expand(50, 1, 4, 4)
+    for neuron in ("sbn", "dbn"):
+        if (name, neuron) == ("reinmax", "dbn"):
+            continue
+        estimator = family(name, neuron, signed)
+        loss = estimator(logits.requires_grad_(), downstream, Noise([5]))
+        expected = estimator.neuron.encode(estimator.neuron.fire(logits, Noise([5])))
+        assert torch.equal(seen[-1], expected)
+        assert set(seen[-1].unique().tolist()) == ({-1.0, 1.0} if signed else {0.0, 1.0})
+        assert torch.equal(loss.detach(), expected.sum(-1))
+
+
+# Gradient
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_multiplier_is_the_published_formula(name, signed):
+    estimator = family(name, signed=signed)
+    points = POINTS.expand(20, 1, 1, -1)
+    bits = estimator.neuron.fire(points, Noise([0]))
+    estimate = gradient(estimator, points, lambda activations: activations.sum(-1), Noise([0]))
+    formula = (UNSCALED | SIGNED)[name](points.numpy(), bits.numpy())
+    factor = 0.5 if name in SIGNED and not signed else 1.0
+    np.testing.assert_allclose(estimate.numpy(), factor * formula, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_slopes_of_estimator_and_neuron_rescale_the_logit(name):
+    slope, neuron_slope = 3.0, 0.7
+    scaled = type(family(name))(neuron=SBN(slope=neuron_slope), slope=slope)
+    standard = type(family(name))(neuron=SBN(), slope=1.0)
+    product = slope * neuron_slope
+    torch.testing.assert_close(
+        scaled.multiplier(POINTS, POINTS),
+        product * standard.multiplier(product * POINTS, POINTS),
+        rtol=1e-12,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("name", [*LAWS, "sigmoid_st"])
+def test_multiplier_integrates_to_the_span(name, signed):
+    estimator = family(name, signed=signed)
+
+    def multiplier(logit: float) -> float:
+        point = torch.tensor(logit, dtype=torch.float64)
+        return estimator.multiplier(point, point).item()
+
+    ends = [-math.inf, -1, 0, 1, math.inf]
+    pieces = [
+        integrate.quad(multiplier, left, right, epsabs=1e-9)[0] for left, right in pairwise(ends)
+    ]
+    assert sum(pieces) == pytest.approx(2.0 if signed else 1.0, abs=1e-7)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("name", DISTRIBUTION)
+def test_is_exact_on_multilinear_losses_under_its_own_noise_law(name, signed):
+    default = family(name)
+    neuron = LawNeuron(signed=signed, slope=1.3, distribution=DISTRIBUTION[name])
+    estimator = type(default)(neuron=neuron, slope=0.5)
+    forward = LawNeuron(signed=signed, slope=0.65, distribution=DISTRIBUTION[name])
+    estimate = mean_gradient(estimator, UNITS, multilinear, neuron=forward)
+    exact = exact_gradient(forward, UNITS, multilinear)
+    torch.testing.assert_close(estimate, exact, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("sigmoid_st", "reinmax")])
+def test_misses_on_multilinear_losses_under_logistic_noise(name):
+    estimator = family(name)
+    estimate = mean_gradient(estimator, UNITS, multilinear)
+    exact = exact_gradient(estimator.neuron, UNITS, multilinear)
+    assert (estimate - exact).norm() > 0.05 * exact.norm()
+
+
+def test_gated_st_is_exact_under_one_sided_exponential_noise():
+    logits = torch.tensor([-0.3, -0.8, -2.0]).double()
+    estimator = load("gated_st").__class__(neuron=LawNeuron(distribution=torch.exp))
+    torch.testing.assert_close(
+        mean_gradient(estimator, logits, multilinear),
+        exact_gradient(estimator.neuron, logits, multilinear),
+        rtol=0,
+        atol=1e-9,
+    )
+
+
+def test_gradient_of_plain_st_ignores_the_probability():
+    estimate = mean_gradient(ST(neuron=SBN()), UNITS, lambda bits: 3 * bits.sum(-1))
+    torch.testing.assert_close(estimate, torch.full_like(UNITS, 3.0), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("target", [-1.0, 0.0, 0.3, 0.5, 2.0])
+def test_sigmoid_st_misses_a_square_by_its_known_bias(target):
+    estimator = SigmoidST(neuron=SBN())
+
+    def loss(bits: Tensor) -> Tensor:
+        return ((bits - target) ** 2).sum(-1)
+
+    p = torch.sigmoid(UNITS)
+    bias = mean_gradient(estimator, UNITS, loss) - exact_gradient(SBN(), UNITS, loss)
+    torch.testing.assert_close(bias, p * (1 - p) * (2 * p - 1), rtol=0, atol=1e-9)
+
+
+# ReinMax
+
+
+def quadratic(activations: Tensor) -> Tensor:
+    """Up to the square of each of three units, products of squares included."""
+    a, b, c = activations.unbind(-1)
+    return (a - 0.3) ** 2 + a * b + 2 * (a * b * c) ** 2 - b**2 * c + c
+
+
+@pytest.mark.parametrize("slope", [1.0, 2.0])
+@pytest.mark.parametrize("signed", [False, True])
+def test_reinmax_is_exact_on_quadratics(signed, slope):
+    neuron = SBN(signed=signed, slope=slope)
+    torch.testing.assert_close(
+        mean_gradient(ReinMax(neuron=neuron), UNITS, quadratic),
+        exact_gradient(neuron, UNITS, quadratic),
+        rtol=0,
+        atol=1e-9,
+    )
+
+
+def test_reinmax_misses_a_cube_by_the_trapezoid_rule():
+    def cube(bits: Tensor) -> Tensor:
+        return (bits**3).sum(-1)
+
+    p = torch.sigmoid(UNITS)
+    bias = mean_gradient(ReinMax(neuron=SBN()), UNITS, cube) - exact_gradient(SBN(), UNITS, cube)
+    torch.testing.assert_close(bias, p * (1 - p) / 2, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_reinmax_with_temperature_is_the_published_combination(temperature):
+    estimator = ReinMax(neuron=SBN(slope=2.0), temperature=temperature)
+    p, q = torch.sigmoid(2 * POINTS), torch.sigmoid(2 * POINTS / temperature)
+    for bits in (torch.zeros_like(p), torch.ones_like(p)):
+        middle = (bits + q) / 2
+        expected = 2 * (2 * middle * (1 - middle) - p * (1 - p) / 2)
+        torch.testing.assert_close(
+            estimator.multiplier(POINTS, bits), expected, rtol=1e-12, atol=1e-14
+        )
+
+
+def test_reinmax_keeps_the_digits_of_a_saturated_unit():
+    logits, ones = torch.tensor([30.0]), torch.ones(1)
+    expected = math.exp(-30) / 2
+    assert ReinMax(neuron=SBN()).multiplier(logits, ones).item() == pytest.approx(expected, 1e-5)
+
+
+# SigmoidST: slope, switches, annealing
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_forward_switch_decides_the_slope_of_the_firing(forward):
+    estimator = SigmoidST(neuron=SBN(slope=0.5), slope=6.0, forward=forward)
+    seen = []
+
+    def downstream(activations: Tensor) -> Tensor:
+        seen.append(activations)
+        return activations.sum(-1)
+
+    logits = POINTS.expand(100, 1, 1, -1)
+    estimator(logits, downstream, Noise([1]))
+    expected = SBN(slope=3.0 if forward else 0.5).fire(logits, Noise([1]))
+    assert torch.equal(seen[0], expected)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_backward_switch_decides_the_slope_of_the_derivative(backward):
+    estimator = SigmoidST(neuron=SBN(slope=0.5), slope=6.0, backward=backward)
+    slope = 3.0 if backward else 0.5
+    expected = slope * stats.logistic.pdf(slope * POINTS.numpy())
+    found = estimator.multiplier(POINTS, POINTS)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("evaluation", [False, True])
+def test_evaluation_switch_decides_the_slope_of_the_evaluated_neuron(evaluation):
+    neuron = SBN(signed=True, slope=0.5)
+    estimator = SigmoidST(neuron=neuron, slope=6.0, evaluation=evaluation)
+    assert estimator.evaluation_neuron == SBN(signed=True, slope=3.0 if evaluation else 0.5)
+
+
+def test_sigmoid_st_is_exact_on_multilinear_losses_only_at_one_slope_for_both_passes():
+    exact = exact_gradient(SBN(slope=2.0), UNITS, multilinear)
+    both = SigmoidST(neuron=SBN(), slope=2.0)
+    estimate = mean_gradient(both, UNITS, multilinear, neuron=SBN(slope=2.0))
+    torch.testing.assert_close(estimate, exact, rtol=0, atol=1e-9)
+    one = SigmoidST(neuron=SBN(), slope=2.0, backward=False)
+    estimate = mean_gradient(one, UNITS, multilinear, neuron=SBN(slope=2.0))
+    assert (estimate - exact).norm() > 0.05 * exact.norm()
+
+
+@pytest.mark.parametrize(("per", "passed"), [("epoch", 3), ("step", 40)])
+def test_slope_grows_with_each_epoch_or_step(per, passed):
+    estimator = SigmoidST(neuron=SBN(), slope=1.5, growth=1.1, per=per, cap=1e6)
+    now = estimator.at(Progress(step=40, epoch=3))
+    assert now.slope == pytest.approx(1.5 * 1.1**passed, rel=1e-12)
+    assert now.scalars() == {"slope": now.slope}
+    assert now.evaluation_neuron.slope == now.slope
+    assert estimator.at(Progress(0, 0)).slope == pytest.approx(1.5, rel=1e-12)
+
+
+def test_slope_stops_at_the_cap_however_long_the_training():
+    estimator = SigmoidST(neuron=SBN(), growth=1.1, per="step", cap=5.0)
+    assert estimator.at(Progress(step=16, epoch=0)).slope < 5.0
+    assert estimator.at(Progress(step=17, epoch=0)).slope == 5.0
+    assert estimator.at(Progress(step=10**9, epoch=0)).slope == 5.0
+
+
+def test_slope_without_growth_stays():
+    estimator = SigmoidST(neuron=SBN(), slope=2.0)
+    assert estimator.at(Progress(step=1000, epoch=10)) is estimator
+
+
+# Refusals
+
+
+def test_cap_below_the_slope_is_refused():
+    with pytest.raises(ValueError, match=r"cap=2.0 is below slope=3.0.*at least 3.0"):
+        SigmoidST(neuron=SBN(), slope=3.0, growth=1.1, cap=2.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_neuron_is_refused_with_what_to_do(name):
+    estimator = type(family(name))
+    with pytest.raises(ValueError, match=rf"{estimator.__name__} has no meaning.*Real: choose neu"):
+        estimator(neuron=Real())
+
+
+def test_reinmax_refuses_a_deterministic_neuron():
+    with pytest.raises(ValueError, match="ReinMax has no meaning for neuron DBN: choose neuron=sb"):
+        ReinMax(neuron=DBN())
+
+
+@pytest.mark.parametrize("name", [*LAWS, "sigmoid_st"])
+@pytest.mark.parametrize("slope", [0.0, -1.0, math.inf, math.nan])
+def test_a_slope_out_of_range_is_refused(name, slope):
+    with pytest.raises(ValueError, match="slope"):
+        type(family(name))(neuron=SBN(), slope=slope)
