@@ -29,6 +29,9 @@ SPEED = "speed/steps_per_second"
 
 _BINS = 64
 
+# Events hold single precision; clipped, a loss that explodes still has its band.
+_LARGEST = float(np.finfo(np.float32).max)
+
 # Its functions are not typed.
 _summaries: Any = torch_summary
 
@@ -146,11 +149,11 @@ class Recorder:
         self, record: Record, tags: list[str], values: NDArray[np.float64], speed: dict[str, float]
     ) -> Summary:
         mean, half, _ = mean_interval(values)
-        half = np.nan_to_num(half)
-        lower, upper = mean - half, mean + half
-        summary = _scalars(speed | dict(zip(tags, mean.tolist(), strict=True)))
-        summary.MergeFrom(_scalars(dict(zip(tags, lower.tolist(), strict=True)), LOWER))
-        summary.MergeFrom(_scalars(dict(zip(tags, upper.tolist(), strict=True)), UPPER))
+        half = np.where(np.isnan(half), 0.0, half)
+        summary = _scalars(speed)
+        for prefix, edge in (("", mean), (LOWER, mean - half), (UPPER, mean + half)):
+            shown = np.clip(edge, -_LARGEST, _LARGEST).tolist()
+            summary.MergeFrom(_scalars(dict(zip(tags, shown, strict=True)), prefix))
         if not self._charted.keys() >= record.scalars.keys():
             self._charted |= dict.fromkeys(tags)
             summary.MergeFrom(_summaries.custom_scalars(_layout(self._charted)))

@@ -47,11 +47,10 @@ def main_scores(names: Sequence[ScoreName]) -> list[ScoreName]:
 
 def decimals(rows: Iterable[Sequence[float]]) -> int:
     """How many decimals show two digits of the median half width; 4 if nothing has a width."""
-    halves = [float(mean_interval(row).half) for row in rows if row]
-    wide = [half for half in halves if half > 0]
-    if not wide:
-        return 4
-    return min(6, max(0, 1 - math.floor(math.log10(statistics.median(wide)))))
+    intervals = [mean_interval(row) for row in rows if row]
+    # Equal values may have a width too, that of their rounding.
+    halves = [float(half) for mean, half, _ in intervals if half > 1e-9 * abs(mean)]
+    return max(0, 1 - math.floor(math.log10(statistics.median(halves)))) if halves else 4
 
 
 def interval_text(values: Sequence[float], digits: int) -> str:

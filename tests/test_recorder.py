@@ -1,0 +1,270 @@
+import io
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams import metadata
+from torch import Tensor
+
+from bnrun.metrics import METRICS, read_metrics
+from bnrun.recorder import LOWER, SPEED, UPPER, Recorder
+from bnrun.records import Record
+from bnrun.tiles import tile
+
+SEEDS = (3, 11, 4)
+NAN = math.nan
+
+
+def events(folder: Path) -> EventAccumulator:
+    everything = {"scalars": 0, "tensors": 0, "histograms": 0, "images": 0}
+    accumulator = EventAccumulator(str(folder), size_guidance=everything)
+    accumulator.Reload()
+    return accumulator
+
+
+def curve(folder: Path, tag: str) -> list[tuple[int, float]]:
+    return [(event.step, event.value) for event in events(folder).Scalars(tag)]
+
+
+def layout(folder: Path) -> Layout:
+    last = events(folder).Tensors("custom_scalars__config__")[-1]
+    return Layout.FromString(last.tensor_proto.string_val[0])
+
+
+def record(step: int, scalars: dict[str, list[float]], seconds: float = 0.0) -> Record:
+    return Record(step, step / 10, seconds, {k: torch.tensor(v) for k, v in scalars.items()})
+
+
+def training(steps: Iterable[int]) -> Iterable[Record]:
+    for step in steps:
+        generator = torch.Generator().manual_seed(step)
+        scalars = {"loss/train": torch.randn(3, generator=generator)}
+        if step % 4 == 0:
+            scalars["accuracy/test/sampled"] = torch.rand(3, generator=generator)
+        yield Record(step, step / 10, step * 0.5, scalars)
+
+
+def run(folder: Path, records: Iterable[Record], **options: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    with Recorder(folder, SEEDS, **options) as recorder:
+        for one in records:
+            recorder.write(one)
+
+
+def test_scalars_are_means_and_their_band_is_the_t_interval_of_the_mean(tmp_path: Path) -> None:
+    values = [0.5, 0.75, 0.8]
+    run(tmp_path, [record(7, {"loss/train": values})])
+    lower, upper = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    for tag, expected in (("", np.mean(values)), (LOWER, lower), (UPPER, upper)):
+        assert curve(tmp_path, f"{tag}loss/train") == [(7, pytest.approx(expected, rel=1e-6))]
+
+
+def test_a_seed_that_is_not_finite_does_not_touch_the_mean(tmp_path: Path) -> None:
+    run(tmp_path, [record(0, {"a": [1.0, NAN, 2.0], "b": [3.0, math.inf, NAN]})])
+    assert curve(tmp_path, "a") == [(0, 1.5)]
+    for prefix in ("", LOWER, UPPER):
+        assert curve(tmp_path, f"{prefix}b") == [(0, 3.0)]
+
+
+def test_a_tag_without_a_finite_value_has_no_point_but_is_in_the_metrics_file(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, [record(0, {"a": [NAN] * 3, "b": [1.0] * 3})])
+    tags = events(tmp_path).Tags()["scalars"]
+    assert sorted(tags) == ["b", f"{LOWER}b", f"{UPPER}b"]
+    assert read_metrics(tmp_path).filter(tag="a")["value"].is_nan().all()
+
+
+def test_values_too_large_for_a_curve_stop_nothing(tmp_path: Path) -> None:
+    huge = torch.tensor([1e300, -1e308, 1e308], dtype=torch.float64)
+    run(tmp_path, [Record(0, 0.0, 0.0, {"a": huge}), record(1, {"a": [1.0, 1.0, 1.0]})])
+    assert all(len(curve(tmp_path, prefix + "a")) == 2 for prefix in ("", LOWER, UPPER))
+    assert curve(tmp_path, "a")[-1] == (1, 1.0)
+    assert read_metrics(tmp_path)["value"].to_list()[:3] == huge.tolist()
+
+
+def test_every_tag_has_one_margin_chart_in_the_category_of_its_first_word(tmp_path: Path) -> None:
+    run(tmp_path, training(range(9)))
+    found = {category.title: list(category.chart) for category in layout(tmp_path).category}
+    assert found.keys() == {"loss", "accuracy"}
+    accumulator = events(tmp_path)
+    for charts in found.values():
+        for chart in charts:
+            (series,) = chart.margin.series
+            assert series.value == chart.title
+            steps = [
+                [event.step for event in accumulator.Scalars(tag)]
+                for tag in (series.value, series.lower, series.upper)
+            ]
+            # TensorBoard draws no band whose edges have other steps than the mean.
+            assert steps[0] == steps[1] == steps[2]
+            assert steps[0]
+
+
+def test_charts_of_tags_that_come_later_join_the_layout(tmp_path: Path) -> None:
+    run(tmp_path, [record(0, {"a/x": [1.0] * 3}), record(1, {"b/y": [1.0] * 3})])
+    assert [category.title for category in layout(tmp_path).category] == ["a", "b"]
+
+
+def test_runs_with_other_tags_share_the_charts_that_they_have_in_common(tmp_path: Path) -> None:
+    run(tmp_path / "one", [record(0, {"a/x": [1.0] * 3, "a/y": [1.0] * 3})])
+    run(tmp_path / "two", [record(0, {"a/y": [1.0] * 3, "b/z": [1.0] * 3})])
+    charts = [
+        {chart.SerializeToString() for category in found.category for chart in category.chart}
+        for found in (layout(tmp_path / "one"), layout(tmp_path / "two"))
+    ]
+    assert len(charts[0] & charts[1]) == 1
+
+
+def test_per_seed_writes_each_seed_as_a_run_of_its_own(tmp_path: Path) -> None:
+    run(tmp_path, [record(2, {"a": [1.0, NAN, 3.0]})], per_seed=True)
+    assert curve(tmp_path / "seed=3", "a") == [(2, 1.0)]
+    assert curve(tmp_path / "seed=4", "a") == [(2, 3.0)]
+    assert events(tmp_path / "seed=11").Tags()["scalars"] == []
+    run(tmp_path / "plain", [record(2, {"a": [1.0, NAN, 3.0]})])
+    assert not list((tmp_path / "plain").glob("seed=*"))
+
+
+def test_a_histogram_holds_the_finite_values_of_all_seeds(tmp_path: Path) -> None:
+    values = torch.randn(3, 100, generator=torch.Generator().manual_seed(0))
+    values[1] = torch.tensor(NAN)
+    histograms = {"logits/layer1": values, "logits/layer2": torch.full((3, 2), NAN)}
+    run(tmp_path, [Record(5, 0.0, 0.0, {}, histograms)])
+    accumulator = events(tmp_path)
+    assert accumulator.Tags()["histograms"] == ["logits/layer1"]
+    (event,) = accumulator.Histograms("logits/layer1")
+    assert event.step == 5
+    assert event.histogram_value.num == 200
+    finite = values[values.isfinite()]
+    assert event.histogram_value.min == pytest.approx(finite.min().item(), rel=1e-6)
+    assert event.histogram_value.sum == pytest.approx(finite.sum().item(), rel=1e-4)
+    assert sum(event.histogram_value.bucket) == 200
+
+
+def test_images_are_a_grid_of_tiles(tmp_path: Path) -> None:
+    filters = torch.randn(6, 5, 5, generator=torch.Generator().manual_seed(0))
+    run(tmp_path, [Record(5, 0.0, 0.0, {}, {}, {"weights/layer1": filters})])
+    (event,) = events(tmp_path).Images("weights/layer1")
+    shown = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)).convert("L"))
+    np.testing.assert_array_equal(shown, tile(filters.numpy()))
+
+
+def test_a_text_is_shown_as_it_is(tmp_path: Path) -> None:
+    with Recorder(tmp_path, SEEDS) as recorder:
+        recorder.text("config", "```yaml\nlr: 0.1 # ± ü\n```")
+    (event,) = events(tmp_path).Tensors("config/text_summary")
+    assert event.tensor_proto.string_val[0].decode() == "```yaml\nlr: 0.1 # ± ü\n```"
+
+
+def test_hparams_keep_their_types_and_bring_their_scores(tmp_path: Path) -> None:
+    hparams = {"neuron": "sbn", "lr": 0.5, "epochs": 3, "nesterov": True, "hidden": [2, 3]}
+    with Recorder(tmp_path, SEEDS) as recorder:
+        recorder.write(record(40, {"a": [1.0] * 3}))
+        recorder.hparams(hparams | {"clip": None}, {"test/accuracy/sampled": 0.9, "lost": NAN})
+    content = events(tmp_path).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    start = metadata.parse_session_start_info_plugin_data(content)
+    told = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
+    assert told == hparams | {"hidden": "[2, 3]", "clip": "None"}
+    assert told["nesterov"] is True
+    assert curve(tmp_path, "score/test/accuracy/sampled") == [(40, pytest.approx(0.9))]
+    assert "score/lost" not in events(tmp_path).Tags()["scalars"]
+    # It would make TensorBoard show the columns of this run alone for all runs.
+    tags = events(tmp_path).PluginTagToContent(metadata.PLUGIN_NAME)
+    assert metadata.EXPERIMENT_TAG not in tags
+
+
+def test_speed_is_measured_between_steps_and_shown_in_tensorboard_alone(tmp_path: Path) -> None:
+    row = {"a": [1.0] * 3}
+    records = [record(0, row, 1.0), record(10, row, 3.0), record(10, row, 9.0)]
+    run(tmp_path, [*records, record(20, row, 5.0)])
+    assert curve(tmp_path, SPEED) == [(10, 5.0), (20, 5.0)]
+    assert SPEED not in read_metrics(tmp_path)["tag"].to_list()
+
+
+def test_a_running_run_can_be_read(tmp_path: Path) -> None:
+    with Recorder(tmp_path, SEEDS) as recorder:
+        for step in range(3):
+            recorder.write(record(step, {"a": [1.0] * 3}))
+            assert len(curve(tmp_path, "a")) == step + 1
+            assert len(read_metrics(tmp_path)) == 3 * (step + 1)
+        recorder.flush()
+
+
+@pytest.mark.parametrize("per_seed", [False, True])
+def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(
+    tmp_path: Path, per_seed: bool
+) -> None:
+    run(tmp_path / "whole", training(range(30)), per_seed=per_seed)
+    parts = [(range(13), None), (range(9, 21), 8), (range(18, 22), 17), (range(18, 30), 17)]
+    for steps, resume_step in parts:
+        run(tmp_path / "parts", training(steps), per_seed=per_seed, resume_step=resume_step)
+    whole, parts_ = (events(tmp_path / name) for name in ("whole", "parts"))
+    assert whole.Tags()["scalars"] == parts_.Tags()["scalars"]
+    assert SPEED in whole.Tags()["scalars"]
+    for tag in whole.Tags()["scalars"]:
+        assert curve(tmp_path / "whole", tag) == curve(tmp_path / "parts", tag)
+    if per_seed:
+        tag = "loss/train"
+        assert curve(tmp_path / "whole/seed=4", tag) == curve(tmp_path / "parts/seed=4", tag)
+    assert (tmp_path / "whole" / METRICS).read_bytes() == (
+        tmp_path / "parts" / METRICS
+    ).read_bytes()
+
+
+def test_a_tag_that_is_not_seen_again_does_not_keep_points_after_the_resumed_step(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, training(range(13)))
+    run(tmp_path, training(range(7, 8)), resume_step=6)
+    assert [step for step, _ in curve(tmp_path, "accuracy/test/sampled")] == [0, 4]
+
+
+def test_curves_are_unbroken_though_the_clock_jumped_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, training(range(9)))
+    monkeypatch.setattr("time.time", lambda: 1_000_000.0)
+    run(tmp_path, training(range(5, 12)), resume_step=4)
+    assert [step for step, _ in curve(tmp_path, "loss/train")] == list(range(12))
+
+
+def test_a_torn_event_file_costs_nothing_but_its_last_record(tmp_path: Path) -> None:
+    run(tmp_path, training(range(9)))
+    (file,) = tmp_path.glob("events.*")
+    file.write_bytes(file.read_bytes()[:-10])
+    run(tmp_path, training(range(6, 12)), resume_step=5)
+    assert [step for step, _ in curve(tmp_path, "loss/train")] == list(range(12))
+
+
+def test_a_run_begun_anew_forgets_the_earlier_one(tmp_path: Path) -> None:
+    run(tmp_path, training(range(9)), per_seed=True)
+    run(tmp_path, training(range(3)), per_seed=True)
+    assert [step for step, _ in curve(tmp_path, "loss/train")] == [0, 1, 2]
+    assert [step for step, _ in curve(tmp_path / "seed=3", "loss/train")] == [0, 1, 2]
+    assert len(read_metrics(tmp_path).filter(tag="loss/train")) == 9
+
+
+def test_going_on_without_a_history_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="start it again from step 0"):
+        Recorder(tmp_path, SEEDS, resume_step=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_records_of_any_precision_are_written_exactly(tmp_path: Path) -> None:
+    values: dict[str, Tensor] = {
+        "single": torch.tensor([0.1, 0.2, 0.3]),
+        "double": torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64, requires_grad=True),
+        "count": torch.tensor([1, 2, 3]),
+    }
+    run(tmp_path, [Record(0, 0.0, 0.0, values)])
+    frame = read_metrics(tmp_path)
+    for tag, tensor in values.items():
+        assert frame.filter(tag=tag)["value"].to_list() == tensor.double().tolist()
