@@ -46,11 +46,17 @@ def main_scores(names: Sequence[ScoreName]) -> list[ScoreName]:
 
 
 def decimals(rows: Iterable[Sequence[float]]) -> int:
-    """How many decimals show two digits of the median half width; 4 if nothing has a width."""
+    """How many decimals show two digits of the median half width, at least 3 where it is below 1.
+
+    4 if nothing has a width.
+    """
     intervals = [mean_interval(row) for row in rows if row]
     # Equal values may have a width too, that of their rounding.
     halves = [float(half) for mean, half, _ in intervals if half > 1e-9 * abs(mean)]
-    return max(0, 1 - math.floor(math.log10(statistics.median(halves)))) if halves else 4
+    if not halves:
+        return 4
+    half = statistics.median(halves)
+    return max(3 if half < 1 else 0, 1 - math.floor(math.log10(half)))
 
 
 def interval_text(values: Sequence[float], digits: int) -> str:
