@@ -59,8 +59,12 @@ class Estimator(ABC):
         Returns [*S, R, B]: its value is the sampled (or exact) loss.
         """
 
-    def at(self, progress: Progress) -> Self:
+    def at(self, progress: Progress) -> "Estimator":
         """The estimator to use at that point of a training; itself unless it has a schedule."""
+        return self
+
+    def frozen(self) -> Self:
+        """The same estimate without learning from what it sees; itself unless it learns."""
         return self
 
     def scalars(self) -> dict[str, float]:
@@ -104,7 +108,7 @@ def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> 
 
     All [*S, R, B, U]. The value is untouched to the bit, whatever the logits are.
     """
-    return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-any-return, no-untyped-call]  # torch types neither
+    return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-untyped-call]
 
 
 class _Injected(torch.autograd.Function):
@@ -124,7 +128,7 @@ def inject(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
 
     The value of the loss is untouched, and so is what it already backpropagates.
     """
-    return _Injected.apply(loss, logits, gradient.detach())  # type: ignore[no-any-return, no-untyped-call]  # torch types neither
+    return _Injected.apply(loss, logits, gradient.detach())  # type: ignore[no-untyped-call]
 
 
 def nest(
