@@ -1,0 +1,66 @@
+"""Pairs of bits from one uniform: ARM and DisARM."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, inject
+from bnrun.fields import validated
+from bnrun.noise import Noise
+
+
+def antithetic_bits(probability: Tensor, uniforms: Tensor) -> Tensor:
+    """1[u < p] and 1[1 - u <= p], each Bernoulli(p), opposed to each other, [2, *S, R, B, U].
+
+    u is on [0, 1), so 1 - u is on (0, 1]: with <= a p of exactly 0 or 1 gives what it should.
+    """
+    return torch.stack([uniforms < probability, 1 - uniforms <= probability]).to(probability.dtype)
+
+
+@validated
+class ARM(Estimator):
+    """Augment-REINFORCE-merge: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times slope.
+
+    forward:  an antithetic pair of samples; the loss is their mean
+    backward: the difference of their losses, weighted by the uniform that made the pair
+    Unbiased; its variance may exceed REINFORCE's far from p = 1/2. Cost: 2 downstream evaluations.
+
+    Source: Yin, Zhou, ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks (2019),
+    arXiv 1807.11143.
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        uniforms = noise.uniform(logits)
+        bits = antithetic_bits(self.neuron.probability(logits.detach()), uniforms)
+        losses = downstream(self.neuron.encode(bits))
+        difference = (losses[1] - losses[0]).detach().unsqueeze(-1)
+        gradient = self.neuron.slope * difference * (uniforms - 0.5)
+        return inject(losses.mean(0), logits, gradient)
+
+
+@validated
+class DisARM(Estimator):
+    """(f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times slope.
+
+    forward:  the antithetic pair b = 1[u < p], b~ = 1[u > 1 - p]; the loss is their mean
+    backward: ARM with its uniform summed out, so that only units whose two bits differ count
+    Unbiased; its variance is never above ARM's. Cost: 2 downstream evaluations.
+
+    Source: Dong, Mnih, Tucker, DisARM: An Antithetic Gradient Estimator for Binary Latent
+    Variables (2020), arXiv 2006.10680; the same as U2G: Yin, Ho, Yan, Qian, Zhou (2020),
+    Probabilistic Best Subset Selection via Gradient-Based Optimization, arXiv 2006.06448.
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        probability = self.neuron.probability(logits.detach())
+        bits = antithetic_bits(probability, noise.uniform(logits))
+        losses = downstream(self.neuron.encode(bits))
+        difference = (losses[0] - losses[1]).detach().unsqueeze(-1)
+        weight = torch.maximum(probability, 1 - probability)
+        gradient = self.neuron.slope * difference / 2 * (bits[0] - bits[1]) * weight
+        return inject(losses.mean(0), logits, gradient)

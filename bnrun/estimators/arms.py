@@ -1,0 +1,58 @@
+"""ARMS: leave-one-out on K samples that are all antithetic to each other."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, inject
+from bnrun.estimators.derivatives import score
+from bnrun.estimators.rloo import Samples, leave_one_out
+from bnrun.fields import validated
+from bnrun.noise import Noise
+
+
+def dirichlet_copula(uniforms: Tensor) -> Tensor:
+    """K uniforms, each small where the others are not, from K independent ones, [K, ...].
+
+    u_k = (1 - d_k)^(K-1) with d from the flat Dirichlet, whose sum is 1.
+    """
+    exponentials = -torch.log1p(-uniforms)
+    # All K uniforms may be exactly 0; their share of a sum of 0 would be NaN.
+    exponentials = exponentials.clamp(min=torch.finfo(uniforms.dtype).tiny)
+    shares = exponentials / exponentials.sum(0)
+    return (1 - shares) ** (len(uniforms) - 1)
+
+
+@validated
+class ARMS(Estimator):
+    """sum_k (f_k - mean f) * (b_k - p) / (K - 1) * p (1 - p) / (p - P2), times slope.
+
+    forward:  K samples from a Dirichlet copula; the loss is their mean
+    backward: leave-one-out, corrected for the correlation of the samples; P2, the probability
+              that two samples of a unit are both 1, is max(2 p^(1/(K-1)) - 1, 0)^(K-1)
+    For p >= 1/2 zeros and ones change places, which keeps P2 small.
+    Unbiased; K = 2 is DisARM. Cost: K downstream evaluations.
+
+    samples  K, at least 2
+
+    Source: Dimitriev, Zhou, ARMS: Antithetic-REINFORCE-Multi-Sample Gradient for Binary Variables
+    (2021), arXiv 2105.14141.
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    samples: Samples = 4
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        probability = self.neuron.probability(logits.detach())
+        rarer = torch.minimum(probability, 1 - probability)
+        uniforms = noise.uniform(logits.expand(self.samples, *logits.shape))
+        rare = dirichlet_copula(uniforms) < rarer
+        bits = torch.where(probability < 0.5, rare, ~rare).to(logits.dtype)
+        losses = downstream(self.neuron.encode(bits))
+        gradient = leave_one_out(losses.detach(), score(self.neuron, logits, bits))
+        # With m the rarer value's probability, p (1 - p) / (p - P2) is (1 - m) / (1 - P2 / m),
+        # and P2 / m in this form has its limit, 0, at m = 0.
+        both = (2 - rarer ** (-1 / (self.samples - 1))).clamp(min=0) ** (self.samples - 1)
+        return inject(losses.mean(0), logits, gradient * (1 - rarer) / (1 - both))

@@ -1,0 +1,49 @@
+"""REINFORCE, the score-function estimator, with a baseline of one's choice."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, fire, inject
+from bnrun.estimators.baselines import Baseline, NoBaseline
+from bnrun.estimators.learner import Learner, Memory
+from bnrun.fields import validated
+from bnrun.noise import Noise
+
+
+@validated
+class Reinforce(Learner):
+    """(f(b) - baseline) * (b - p), times the neuron's slope.
+
+    forward:  bits of the neuron
+    backward: the loss less a baseline that has not seen this sample, times the score
+    Unbiased. Cost: one downstream evaluation, no backward pass through it for the logits.
+
+    baseline  see bnrun.estimators.baselines; it moves the variance, not the mean
+
+    Source: Williams, Simple Statistical Gradient-Following Algorithms for Connectionist
+    Reinforcement Learning (1992).
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    baseline: Baseline = NoBaseline()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A baseline may give up the mean; then the object says so, not the class.
+        object.__setattr__(self, "unbiased", self.baseline.unbiased)
+
+    def fresh(self, logits: Tensor, noise: Noise) -> Memory:
+        return self.baseline.fresh(logits, noise)
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        bits = fire(self.neuron, logits, noise)
+        losses = downstream(self.neuron.encode(bits))
+        memory = self.recall(logits, noise)
+        seen, loss = logits.detach(), losses.detach().unsqueeze(-1)
+        centred = bits - self.neuron.probability(seen)
+        signal = self.baseline.signal(memory, seen, loss)
+        if self.learns():
+            self.remember(self.baseline.learned(memory, seen, centred, loss))
+        return inject(losses, logits, signal * (self.neuron.slope * centred))

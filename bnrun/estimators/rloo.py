@@ -1,0 +1,44 @@
+"""REINFORCE whose baseline is the mean of the other samples."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, fire, inject
+from bnrun.estimators.derivatives import score
+from bnrun.fields import validated
+from bnrun.noise import Noise
+
+Samples = Annotated[int, Field(ge=2)]
+
+
+def leave_one_out(losses: Tensor, scores: Tensor) -> Tensor:
+    """sum_k (f_k - mean f) * score_k / (K - 1), from [K, *S, R, B] and [K, *S, R, B, U]."""
+    signal = (losses - losses.mean(0)).unsqueeze(-1)
+    return (signal * scores).sum(0) / (len(losses) - 1)
+
+
+@validated
+class RLOO(Estimator):
+    """Leave-one-out: sum over K samples of (f_k - mean f) * (b_k - p) / (K - 1), times slope.
+
+    forward:  K independent samples; the loss is their mean
+    backward: each sample's score, with the mean loss of the others as its baseline
+    Unbiased. Cost: K downstream evaluations.
+
+    samples  K, at least 2
+
+    Source: Kool, van Hoof, Welling, Buy 4 REINFORCE Samples, Get a Baseline for Free! (2019).
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    samples: Samples = 4
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        repeated = logits.expand(self.samples, *logits.shape)
+        bits = fire(self.neuron, repeated, noise)
+        losses = downstream(self.neuron.encode(bits))
+        gradient = leave_one_out(losses.detach(), score(self.neuron, logits, bits))
+        return inject(losses.mean(0), logits, gradient)
