@@ -1,0 +1,52 @@
+"""Double control variates: two samples, each with the other's derivative as control variate."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, fire, inject
+from bnrun.estimators.control_variate import ControlVariate
+from bnrun.estimators.derivatives import differentiate
+from bnrun.fields import validated
+from bnrun.noise import Noise
+
+
+@validated
+class DoubleCV(ControlVariate):
+    """Leave-one-out on two samples, each with a linear control variate taken at the other.
+
+    With F1 = f(b1) - eta f'(b2) . (b1 - p) and F2 = f(b2) - eta f'(b1) . (b2 - p):
+    (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times slope
+
+    forward:  two independent samples; the loss is their mean
+    backward: the formula above; eta minimises the variance, and is near 1 for a near-linear f
+    Unbiased for any downstream: f' at one sample is independent of the other one. Cost: 2
+    downstream evaluations and one backward pass.
+
+    Source: Titsias, Shi, Double Control Variates for Gradient Estimation in Discrete Latent
+    Variable Models (2022), arXiv 2111.05300, whose coefficient is -eta.
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        neuron, slope = self.neuron, self.neuron.slope
+        probability = neuron.probability(logits.detach())
+        bits = fire(neuron, logits.expand(2, *logits.shape), noise)
+        if not torch.is_grad_enabled():
+            return downstream(neuron.encode(bits)).mean(0)
+        losses, derivative = differentiate(neuron, downstream, bits, retain_graph=True)
+        memory = self.recall(logits, noise)
+        linear = (derivative.flip(0) * (bits - probability)).sum(-1)
+        estimate = slope * _pair(losses.detach(), bits)
+        variance = probability * (1 - probability)
+        control = slope * (_pair(linear, bits) - derivative.mean(0) * variance)
+        if self.learns():
+            self.remember(self.averages(memory, estimate, control))
+        return inject(losses.mean(0), logits, estimate - self.coefficient(memory) * control)
+
+
+def _pair(values: Tensor, bits: Tensor) -> Tensor:
+    """(value_1 - value_2) * (b_1 - b_2) / 2, from [2, *S, R, B] and [2, *S, R, B, U]."""
+    return (values[0] - values[1]).unsqueeze(-1) * (bits[0] - bits[1]) / 2

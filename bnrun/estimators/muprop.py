@@ -1,0 +1,40 @@
+"""MuProp: REINFORCE with the downstream's linear approximation as control variate."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, fire, inject
+from bnrun.estimators.derivatives import differentiate, score
+from bnrun.fields import validated
+from bnrun.noise import Noise
+
+
+@validated
+class MuProp(Estimator):
+    """(f(b) - f(p) - f'(p) . (b - p)) * (b - p) + f'(p) * p (1 - p), times slope.
+
+    forward:  bits of the neuron
+    backward: the score of what the expansion of f at the means leaves over, plus the expansion's
+              own gradient, from the same derivative
+    Unbiased for any downstream: f(p) and f'(p) are drawn independently of b, so that it does not
+    matter how good they are. Cost: 2 downstream evaluations and one backward pass.
+
+    Source: Gu, Levine, Sutskever, Mnih, MuProp: Unbiased Backpropagation for Stochastic Neural
+    Networks (2015), arXiv 1511.05176.
+    """
+
+    unbiased: ClassVar[bool] = True
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        probability = self.neuron.probability(logits.detach())
+        bits = fire(self.neuron, logits, noise)
+        losses = downstream(self.neuron.encode(bits))
+        if not torch.is_grad_enabled():
+            return losses
+        at_mean, derivative = differentiate(self.neuron, downstream, probability)
+        expansion = at_mean + (derivative * (bits - probability)).sum(-1)
+        residual = (losses - expansion).detach().unsqueeze(-1)
+        mean = self.neuron.slope * derivative * probability * (1 - probability)
+        return inject(losses, logits, residual * score(self.neuron, logits, bits) + mean)
