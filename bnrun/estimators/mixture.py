@@ -1,0 +1,46 @@
+"""A convex mixture of two estimators."""
+
+from dataclasses import replace
+from typing import Self
+
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Progress
+from bnrun.estimators.pair import Pair
+from bnrun.fields import UnitInterval, validated
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+
+
+@validated
+class Mixture(Pair):
+    """weight * first + (1 - weight) * second: of the losses, and so of all gradients.
+
+    Unbiased if both are; with a biased one, the bias shrinks by its weight. Cost: that of both,
+    each with noise of its own.
+
+    weight  of the first, in [0, 1]
+    """
+
+    weight: UnitInterval = 0.5
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        first = self.first(logits, downstream, noise)
+        second = self.second(logits, downstream, noise)
+        return self.weight * first + (1 - self.weight) * second
+
+    def at(self, progress: Progress) -> Self:
+        return replace(self, first=self.first.at(progress), second=self.second.at(progress))
+
+    def scalars(self) -> dict[str, float]:
+        parts = {"first": self.first, "second": self.second}
+        return {
+            f"{part}/{name}": value
+            for part, estimator in parts.items()
+            for name, value in estimator.scalars().items()
+        }
+
+    @property
+    def evaluation_neuron(self) -> Neuron:
+        """The first estimator's."""
+        return self.first.evaluation_neuron

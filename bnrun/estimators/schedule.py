@@ -1,0 +1,37 @@
+"""One estimator first, another one later."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from bnrun.estimators.base import Downstream, Estimator, Progress
+from bnrun.estimators.pair import Pair
+from bnrun.fields import PositiveInt, validated
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+
+
+@validated
+class Schedule(Pair):
+    """`first` up to a point of the training, `second` from there on.
+
+    Outside a training (before `at`) it is `first`. Unbiased if both are.
+
+    after  epochs or steps that `first` serves, at least 1; the second estimator's own schedule
+           counts from the start of the training
+    per    whether `after` counts an "epoch" or a "step"
+    """
+
+    after: PositiveInt = 5
+    per: Literal["epoch", "step"] = "epoch"
+
+    def at(self, progress: Progress) -> Estimator:
+        passed = progress.epoch if self.per == "epoch" else progress.step
+        return (self.first if passed < self.after else self.second).at(progress)
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        return self.first(logits, downstream, noise)
+
+    @property
+    def evaluation_neuron(self) -> Neuron:
+        return self.first.evaluation_neuron
