@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -52,16 +53,18 @@ class RunTable:
             return columns
         return [*columns, Column("run", tuple(str(run.folder) for run in self.runs))]
 
-    @property
+    @cached_property
     def scores(self) -> dict[str, list[Column]]:
         """Split -> the scores to compare by, as means with intervals."""
         names = main_scores(self.names)
         values = {name: [values_of(run.result, name) for run in self.runs] for name in names}
+        digits = {
+            score: decimals(chain(*(values[name] for name in names if name.score == score)))
+            for score in {name.score for name in names}
+        }
         columns: dict[str, list[Column]] = {}
         for name in names:
-            alike = [row for other in names if other.score == name.score for row in values[other]]
-            digits = decimals(alike)
-            cells = tuple(interval_text(row, digits) for row in values[name])
+            cells = tuple(interval_text(row, digits[name.score]) for row in values[name])
             title = f"{name.split} {name.score} {way_text(name.way)}"
             columns.setdefault(name.split, []).append(Column(title, cells))
         return columns
