@@ -12,8 +12,8 @@ from scipy import integrate, stats
 from torch import Tensor
 
 from bnrun.estimators.base import Progress
+from bnrun.estimators.gumbel import GumbelRao, GumbelSigmoid, Relaxation, STGumbel
 from bnrun.estimators.logistic import conditional_latent, latent
-from bnrun.estimators.relaxations import GumbelRao, GumbelSigmoid, Relaxation, STGumbel
 from bnrun.neurons import DBN, SBN
 from bnrun.noise import Noise
 
