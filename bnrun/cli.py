@@ -3,17 +3,20 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnrun.errors import UserError, sentence
 from bnrun.paths import CONFIGS
-from bnrun.run_id import run_id
+from bnrun.run_id import run_id, study
 
+OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
 
 
@@ -24,7 +27,13 @@ def run(config: DictConfig) -> None:
 
     node = HydraConfig.get()
     choices = {group: node.runtime.choices[group] for group in node.runtime.choices}
-    run_job(config, choices, Path(node.runtime.output_dir))
+    try:
+        run_job(config, choices, Path(node.runtime.output_dir))
+    except UserError as error:
+        if node.mode == RunMode.MULTIRUN:
+            print(f"bnrun: {error}", file=sys.stderr)
+            raise  # so that Hydra counts the job as failed, and goes on with the others
+        _give_up(error)
 
 
 def main() -> None:
@@ -35,9 +44,14 @@ def main() -> None:
     try:
         run()
     except KeyboardInterrupt:
+        print("bnrun: interrupted; what was logged so far is in the run's folder", file=sys.stderr)
         sys.exit(130)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if wants_trace:
             raise
-        print(f"bnrun: {sentence(error)}", file=sys.stderr)
-        sys.exit(1)
+        _give_up(error)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    print(f"bnrun: {sentence(error)}", file=sys.stderr)
+    sys.exit(1)

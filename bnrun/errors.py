@@ -1,7 +1,6 @@
 """From an exception to one sentence: the key, the value, the rule, what to do instead."""
 
 import re
-from collections.abc import Iterator
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -10,7 +9,11 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 from pydantic import ValidationError
 
 
@@ -30,13 +33,15 @@ def sentence(error: BaseException) -> str:
         case InstantiationException():
             text = _instantiation(error)
         case ValidationError():
-            text = "; ".join(_violations(error))
+            text = _violation(error)
         case OverrideParseException():
             text = f"{error.override}: not of the form key=value ({_first_line(error)})"
         case ConfigCompositionException():
             text = _composition(error)
         case MissingMandatoryValue():
             text = f"{error.full_key}: has no value yet, give it one ({error.full_key}=...)"
+        case InterpolationResolutionError() if error.__cause__ is not None:
+            text = str(error.__cause__)
         case OSError() if error.filename:
             text = f"{error.filename!s}: {error.strerror}"
         case _:
@@ -99,21 +104,23 @@ def _instantiation(error: InstantiationException) -> str:
     place = re.search(r"full_key: (\S+)", str(error))
     key = place.group(1) if place else ""
     if isinstance(cause, ValidationError):
-        return "; ".join(_violations(cause, prefix=key))
+        return _violation(cause, prefix=key)
     if cause is not None and not isinstance(cause, InstantiationException):
         return f"{key}: {cause}" if key else str(cause)
     return f"{key}: {_first_line(error)}"
 
 
-def _violations(error: ValidationError, prefix: str = "") -> Iterator[str]:
-    for violation in error.errors():
-        rule = violation["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        places = [str(part) for part in violation["loc"] if not _is_branch(str(part))]
-        key = ".".join([prefix, *places]).strip(".")
-        if violation["type"] == "value_error" and not violation["loc"]:
-            yield f"{key}: {rule}" if key else rule
-        else:
-            yield f"{key}={_shown(violation['input'])}: {rule}"
+def _violation(error: ValidationError, prefix: str = "") -> str:
+    """The first one: after a wrong item, a union tells of its other branches too."""
+    violation = error.errors()[0]
+    rule = violation["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    places = [str(part) for part in violation["loc"] if not _is_branch(str(part))]
+    key = ".".join([prefix, *places]).strip(".")
+    if violation["type"] == "value_error" and not violation["loc"]:
+        return f"{key}: {rule}" if key else rule
+    if violation["type"] == "extra_forbidden":
+        return f"{key}: no such option, leave it out (bnrun --cfg job shows all there are)"
+    return f"{key}={_shown(violation['input'])}: {rule}"
 
 
 def _is_branch(part: str) -> bool:

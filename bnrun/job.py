@@ -30,6 +30,8 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
     container = _plain(config)
     try:
         settings = Settings.model_validate(container)
+        if settings.device == "cuda":
+            _require_cuda()
         if settings.resume == "auto" and (folder / RESULT).exists():
             console.print(f"done before: {folder} (resume=never runs it again)")
             _show(folder)
@@ -40,6 +42,12 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
         raise UserError(sentence(error)) from error
     _train(training, settings, container | {"choices": choices}, folder, console)
     _show(folder)
+
+
+def _require_cuda() -> None:
+    from bnrun.composition import choose_device
+
+    choose_device("cuda")
 
 
 def _build(config: DictConfig, settings: Settings) -> "Training":

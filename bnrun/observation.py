@@ -20,23 +20,26 @@ HISTOGRAM = 10_000
 
 @dataclass
 class Watched:
-    """An estimator that keeps the logits it was given, with their gradient; else the same."""
+    """An estimator that keeps the logits it was given, for their gradient; else the same."""
 
     estimator: Estimator
-    logits: Tensor | None = field(default=None, init=False)
+    logits: list[Tensor] = field(default_factory=list, init=False)
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        logits.retain_grad()
-        self.logits = logits
+        # An estimator of an earlier layer may evaluate this one without a gradient as well.
+        if logits.requires_grad:
+            logits.retain_grad()
+            self.logits.append(logits)
         return self.estimator(logits, downstream, noise)
 
     def gradient_norm(self) -> Tensor:
         """Euclidean norm of the loss's gradient at the logits, one per replica, [R]."""
-        assert self.logits is not None
-        gradient = self.logits.grad
-        if gradient is None:
-            return torch.zeros(self.logits.shape[-3])
-        return replica_norm(gradient.movedim(-3, 0))
+        norms = [
+            replica_norm(logits.grad.movedim(-3, 0))
+            for logits in self.logits
+            if logits.grad is not None
+        ]
+        return torch.stack(norms).norm(dim=0)
 
 
 def replica_norm(x: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ def _lines(records: Iterable[Record], title: str, console: Console) -> Iterator[
     for record in records:
         told |= headline(record)
         if any(tag.startswith("accuracy") for tag in record.scalars):
-            console.print(f"{title}: epoch {record.epoch:g}, step {record.step}, {_words(told)}")
+            line = f"{title}: epoch {record.epoch:g}, step {record.step}, {_words(told)}"
+            console.print(line, soft_wrap=True)
         yield record
 
 

@@ -24,6 +24,19 @@ IGNORED = (
 """What does not change results: a dataset's checksums say what is in its files."""
 
 
+def study(name: str) -> str:
+    """The name of a study's folder, which cannot lie outside the folder of all studies.
+
+    Raises ValueError for a name with other characters, or one that begins with a dot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", str(name)):
+        raise ValueError(
+            f"name={name}: use up to 100 letters, digits, _ . + and -, beginning with a letter "
+            f"or digit"
+        )
+    return str(name)
+
+
 def run_id(config: DictConfig) -> str:
     """E.g. sbn-sigmoid_st-digits-mlp-optimizer.lr=0.1-5c7a91be for a config with its hydra node."""
     choices = config.hydra.runtime.choices

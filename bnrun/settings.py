@@ -38,24 +38,23 @@ class _OptimizerSettings(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
-class Settings(BaseModel):
-    """The parts of a config that the runner itself reads.
+class Settings(_Section):
+    """A whole config. The groups (neuron, estimator, ...) are checked by the classes they name."""
 
-    The groups (neuron, estimator, ...) are checked by the classes they name.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+    name: str
     seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "float64"]
     resume: Literal["auto", "never"]
+    output: Annotated[str, Field(min_length=1)]
     trainer: TrainerSettings
     recorder: RecorderSettings
     optimizer: _OptimizerSettings
-    output: Annotated[str, Field(min_length=1)]
-    choices: dict[str, Any] = {}
+    neuron: dict[str, Any]
+    estimator: dict[str, Any]
+    dataset: dict[str, Any]
+    model: dict[str, Any]
+    scheduler: dict[str, Any]
 
     @field_validator("seeds")
     @classmethod

@@ -1,0 +1,5 @@
+"""`python -m bnrun` is `bnrun`."""
+
+from bnrun.cli import main
+
+main()

@@ -1,0 +1,211 @@
+"""The command line: one run from start to folder, and one clear sentence for every mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).parents[1]
+TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,7]"]
+
+
+def start(folder, *words, **options):
+    environment = {name: value for name, value in os.environ.items() if name != "BNRUN_DATA"}
+    environment |= {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "bnrun", *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def bnrun(folder, *words):
+    process = start(folder, *words)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A run that has ended well: (working folder, run folder, standard output)."""
+    folder = tmp_path_factory.mktemp("done")
+    status, out, err = bnrun(folder, "name=first", *TINY)
+    assert status == 0, err
+    (run,) = (folder / "outputs" / "first").iterdir()
+    return folder, run, out
+
+
+def test_a_run_leaves_the_folder_of_the_contract(done):
+    _, run, out = done
+    assert run.name.startswith("sbn-sigmoid_st-digits-mlp-")
+    names = {item.name.partition(".tfevents")[0] for item in run.iterdir()}
+    assert names >= {".hydra", "events.out", "metrics.csv", "result.json"}
+    assert str(run) in out.replace("\n", "")
+    assert "tensorboard --logdir" in out
+
+
+def test_result_holds_every_score_of_every_seed(done):
+    _, run, _ = done
+    result = json.loads((run / "result.json").read_text())
+    assert result["seeds"] == [3, 7]
+    assert result["steps"] == 4
+    assert result["diverged"] == {}
+    assert result["config"]["choices"]["estimator"] == "sigmoid_st"
+    for split in ("train", "validation", "test"):
+        for score in ("accuracy", "loss"):
+            ways = result["scores"][split][score]
+            assert set(ways) == {"sampled", "thresholded", "averaged", "mean_field"}
+            assert all(len(values) == 2 for values in ways.values())
+    assert result["data"]
+
+
+def test_metrics_and_tensorboard_tell_the_same(done):
+    _, run, _ = done
+    metrics = polars.read_csv(run / "metrics.csv")
+    assert {"step", "epoch", "seed", "tag", "value"} == set(metrics.columns)
+    events = EventAccumulator(str(run))
+    events.Reload()
+    tags = set(metrics["tag"].unique())
+    assert tags <= set(events.Tags()["scalars"])
+    for group in ("loss/train", "gradient/logits/layer1", "gradient/parameter/head.0.weight"):
+        assert group in tags
+    for tag in ("units/layer1/firing_rate", "units/layer1/entropy", "schedule/learning_rate"):
+        assert tag in tags
+    rows = metrics.filter(tag="loss/train", step=4)
+    (point,) = [event for event in events.Scalars("loss/train") if event.step == 4]
+    assert point.value == pytest.approx(rows["value"].mean(), rel=1e-6)
+    assert "weights/layer1" in " ".join(events.Tags()["images"])
+    assert "logits/layer1" in events.Tags()["histograms"]
+
+
+def test_the_same_command_finds_its_own_earlier_work(done):
+    folder, run, _ = done
+    before = (run / "result.json").stat().st_mtime_ns
+    status, out, err = bnrun(folder, "name=first", *TINY)
+    assert status == 0
+    assert "done before" in err
+    assert "thresholded" in out
+    assert (run / "result.json").stat().st_mtime_ns == before
+
+
+def test_what_does_not_change_results_does_not_change_the_run_id(done):
+    folder, run, _ = done
+    options = ("recorder.per_seed=true", "device=cpu")
+    _, _, err = bnrun(folder, "name=first", *TINY, *options)
+    assert "done before" in err
+    assert [run] == list((folder / "outputs" / "first").iterdir())
+
+
+def test_an_estimator_and_a_dataset_of_ones_own_need_no_change_to_the_package(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import bnrun\n\n\n"
+        "@bnrun.validated\n"
+        "class Mine(bnrun.Estimator):\n"
+        "    gain: float = 1.0\n\n"
+        "    def __call__(self, logits, downstream, noise):\n"
+        "        p = self.neuron.probability(logits)\n"
+        "        return downstream(self.gain * p)\n"
+    )
+    config = tmp_path / "my" / "configs" / "estimator"
+    config.mkdir(parents=True)
+    (config / "mine.yaml").write_text("_target_: mine.Mine\nneuron: ${neuron}\ngain: 2.0\n")
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    inputs = generator.random((60, 5), dtype=np.float32)
+    np.savez(tmp_path / "mine.npz", train_inputs=inputs, train_targets=inputs.argmax(1))
+    status, out, err = bnrun(
+        tmp_path,
+        "--config-dir",
+        "my/configs",
+        "estimator=mine",
+        "dataset=file",
+        "dataset.path=mine.npz",
+        "trainer.batch_size=10",
+        *TINY,
+    )
+    assert status == 0, err
+    (run,) = (tmp_path / "outputs" / "default").iterdir()
+    result = json.loads((run / "result.json").read_text())
+    assert result["config"]["estimator"]["gain"] == 2.0
+
+
+def test_a_sweep_runs_every_job_and_fails_when_one_is_impossible(tmp_path):
+    words = ["-m", "name=sweep", "neuron=dbn,sbn", "estimator=st,exact", *TINY]
+    status, _, err = bnrun(tmp_path, *words)
+    assert status == 1
+    assert "Exact has no meaning for neuron DBN" in err
+    assert "Traceback" not in err
+    runs = {path.parent.name for path in (tmp_path / "outputs/sweep").glob("*/result.json")}
+    assert {name.rpartition("-")[0].split("-digits")[0] for name in runs} == {
+        "dbn-st",
+        "sbn-st",
+        "sbn-exact",
+    }
+
+
+MISTAKES = {
+    "estimator=nonsense": "estimator=nonsense: no such choice, use one of",
+    "trainer.epoch=3": "trainer.epoch: no such option, use one of trainer.epochs",
+    "trainer.epochs=many": "trainer.epochs=many: should be a valid integer",
+    "trainer.epochs=-1": "trainer.epochs=-1: should be greater than 0",
+    "optimizer.lr=0": "optimizer.lr=0: should be greater than 0",
+    "seeds=[1,1]": "no seed may repeat",
+    "name=../elsewhere": "name=../elsewhere: use up to",
+    "model.hidden=[-5]": "model.hidden.0=-5: should be greater than 0",
+    "estimator.slope=-1": "estimator.slope=-1: should be greater than 0",
+    "estimator=exact": "2^100 patterns",
+    "neuron=real": "no meaning for neuron Real: choose neuron=dbn or neuron=sbn",
+    "trainer.batch_size=100000": "trainer.batch_size=100000 does not fit 1297",
+    "dataset=file": "dataset.path: has no value yet",
+    "output=/proc/nowhere": "/proc/nowhere",
+    "+foo=3": "foo: no such option",
+    "trainer.epochs": "trainer.epochs: not of the form key=value",
+}
+
+
+@pytest.mark.parametrize("word", MISTAKES)
+def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(word, tmp_path):
+    status, out, err = bnrun(tmp_path, word)
+    assert status == 1
+    assert out == ""
+    assert MISTAKES[word] in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="there is a CUDA device")
+def test_cuda_is_refused_where_there_is_none(tmp_path):
+    status, _, err = bnrun(tmp_path, "device=cuda")
+    assert status == 1
+    assert "device=cuda: there is no CUDA device here" in err
+
+
+def test_ctrl_c_keeps_what_was_logged(tmp_path):
+    options = ["trainer.epochs=100000", "trainer.log_every=1", "model.hidden=[6]", "seeds=1"]
+    process = start(tmp_path, *options)
+    deadline = time.monotonic() + 120
+    metrics: list[Path] = []
+    while not any(path.stat().st_size > 3000 for path in metrics):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        metrics = list(tmp_path.glob("outputs/default/*/metrics.csv"))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    rows = polars.read_csv(metrics[0])
+    assert rows["step"].max() > 5
+    assert not list(tmp_path.glob("outputs/default/*/result.json"))

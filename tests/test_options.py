@@ -1,0 +1,77 @@
+"""Every option of every config group composes, builds and trains two steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_files import files, tiny_mnist, write
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from bnrun import cli
+from bnrun.composition import build_training
+from bnrun.paths import CONFIGS
+from bnrun.settings import Settings
+
+assert cli  # registers the resolvers
+
+GROUPS = ("neuron", "estimator", "dataset", "model", "optimizer", "scheduler", "trainer")
+OPTIONS = [
+    f"{group}={path.stem}" for group in GROUPS for path in sorted((CONFIGS / group).glob("*.yaml"))
+]
+# What an option needs beside it to have a meaning.
+COMPANY = {
+    "neuron=real": ["estimator=backprop"],
+    "neuron=noisy_rectifier": ["estimator=backprop"],
+    "neuron=sts": ["estimator=backprop"],
+    "estimator=backprop": ["neuron=real"],
+    "dataset=digits": [],
+}
+SMALL = ["model.hidden=[4,3]", "seeds=[3,7]", "trainer.batch_size=5", "trainer.steps=2"]
+SMALL_CNN = ["model.channels=[2,2]", "model.dense=4", *SMALL[1:]]
+
+
+def built(words):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=words)
+    container = OmegaConf.to_container(config, resolve=True)
+    return build_training(config, Settings.model_validate(container))
+
+
+def data(name, folder):
+    """Overrides that give the dataset `name` tiny files in `folder`."""
+    if name == "file":
+        inputs = np.random.default_rng(0).random((40, 1, 28, 28), dtype=np.float32)
+        np.savez(folder / "mine.npz", train_inputs=inputs, train_targets=np.arange(40) % 4)
+        return [f"dataset.path={folder / 'mine.npz'}"]
+    contents = tiny_mnist()
+    write(folder, contents)
+    sums = files(contents, "published" if name == "kmnist" else "content")
+    return [
+        f"dataset.root={folder}",
+        "dataset.validation=10",
+        *(f"dataset.files.{purpose}.name={entry['name']}" for purpose, entry in sums.items()),
+        *(f"dataset.files.{purpose}.sha256={entry['sha256']}" for purpose, entry in sums.items()),
+    ]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_trains_two_steps(option, tmp_path):
+    words = [option, *COMPANY.get(option, [])]
+    words += SMALL_CNN if option == "model=cnn" else SMALL
+    if option.startswith("dataset=") and option != "dataset=digits":
+        words += data(option.removeprefix("dataset="), tmp_path)
+    training = built(words)
+    training.rehearse()
+    before = [weight.detach().clone() for weight in training.model.parameters()]
+    records = list(training.run())
+    assert records[-1].step == 2
+    assert training.diverged_steps() == {}
+    for old, new in zip(before, training.model.parameters(), strict=True):
+        assert not old.equal(new)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*/*.yaml")), ids=lambda path: path.stem)
+def test_a_yaml_starts_with_the_line_that_selects_it(path: Path):
+    group = path.parent.relative_to(CONFIGS)
+    assert path.read_text().startswith(f"# {group}={path.stem}: ")
