@@ -91,7 +91,7 @@ def _siblings(key: str) -> str:
     node = OmegaConf.select(config, parent) if parent else config
     if not isinstance(node, DictConfig):
         return f"and no {parent} either: see bnrun --cfg job"
-    return f"use one of {', '.join(f'{parent}.{name}'.lstrip('.') for name in node)}"
+    return f"use one of {', '.join(f'{parent}.{name!s}'.lstrip('.') for name in node)}"
 
 
 def _is_choice(word: str) -> bool:

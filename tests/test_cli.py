@@ -125,7 +125,7 @@ def test_an_estimator_and_a_dataset_of_ones_own_need_no_change_to_the_package(tm
     generator = np.random.default_rng(0)
     inputs = generator.random((60, 5), dtype=np.float32)
     np.savez(tmp_path / "mine.npz", train_inputs=inputs, train_targets=inputs.argmax(1))
-    status, out, err = bnrun(
+    status, _, err = bnrun(
         tmp_path,
         "--config-dir",
         "my/configs",

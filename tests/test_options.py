@@ -4,16 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from configured import built
 from data_files import files, tiny_mnist, write
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from bnrun import cli
-from bnrun.composition import build_training
 from bnrun.paths import CONFIGS
-from bnrun.settings import Settings
-
-assert cli  # registers the resolvers
 
 GROUPS = ("neuron", "estimator", "dataset", "model", "optimizer", "scheduler", "trainer")
 OPTIONS = [
@@ -29,13 +23,6 @@ COMPANY = {
 }
 SMALL = ["model.hidden=[4,3]", "seeds=[3,7]", "trainer.batch_size=5", "trainer.steps=2"]
 SMALL_CNN = ["model.channels=[2,2]", "model.dense=4", *SMALL[1:]]
-
-
-def built(words):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("config", overrides=words)
-    container = OmegaConf.to_container(config, resolve=True)
-    return build_training(config, Settings.model_validate(container))
 
 
 def data(name, folder):
