@@ -1,0 +1,1 @@
+"""The conformance kit: is an estimator what it says it is?"""

@@ -1,0 +1,199 @@
+"""Draw an estimator's gradients on a problem, as many as a wanted precision needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from bnrun import gradients
+from bnrun.conformance.problems import Problem, linear
+from bnrun.estimators.base import Downstream, nest
+from bnrun.estimators.exact import Exact
+from bnrun.neurons import SBN, Neuron
+from bnrun.noise import Noise
+
+Side = Literal["logits", "upstream", "downstream", "loss"]
+"""What is compared with the exact one: the gradient by the first layer's logits, by the weights
+before it, by all weights after it, and the value of the loss."""
+SIDES: tuple[Side, ...] = get_args(Side)
+
+EstimatorFunction = Callable[[Tensor, Downstream, Noise], Tensor]
+Build = Callable[[Neuron], EstimatorFunction]
+"""A fresh estimator for a neuron; one is built for each binary layer."""
+
+WARM_UP = 20
+"""Calls before measuring, so that learned parts are away from their start."""
+LEAST = 4096
+"""Fewest draws of a random gradient: what happens once in 1,000 draws must have been seen."""
+MOST = 2**18
+EVALUATIONS_PER_CHUNK = 20_000
+"""Keeps one tensor of activations near 4 MB."""
+
+
+class ContractError(ValueError):
+    """The estimator breaks the contract in a way that leaves nothing to measure."""
+
+
+@dataclass
+class Cost:
+    """Evaluations of the head per draw: all of them, and those differentiated by the bits."""
+
+    evaluations: float = 0
+    differentiated: float = 0
+
+    def count(self, activations: Tensor, draws: int) -> None:
+        """Add one downstream call with activations [*S, D, R, B, U]."""
+        evaluations = activations[..., 0, 0, 0].numel() / draws
+        self.evaluations += evaluations
+        if activations.requires_grad and torch.is_grad_enabled():
+            self.differentiated += evaluations
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Draws of an estimator's gradients on one problem, beside the exact gradients.
+
+    draws   by side, [D, P]
+    exact   by side, [P]
+    cost    of one draw
+    """
+
+    problem: Problem
+    draws: dict[Side, Tensor]
+    exact: dict[Side, Tensor]
+    cost: Cost = field(default_factory=Cost)
+
+
+def measure(
+    build: Build,
+    problem: Problem,
+    neuron: type[Neuron] = SBN,
+    precision: float = 0.0075,
+    seed: int = 0,
+) -> Measurement:
+    """Draw until the standard error of the gradient's relative scale is below `precision`.
+
+    Stops at 2^18 draws, or after the first if the estimate is not random. The exact gradient is
+    the SBN's, whatever `neuron` is.
+    Raises ContractError if a call returns something other than a loss that can be measured.
+    """
+    noise = Noise([seed + replica for replica in range(problem.replicas)], "conformance")
+    estimators = [build(neuron(signed=problem.signed)) for _ in range(problem.depth)]
+    for _ in range(WARM_UP):
+        draw(problem, estimators, noise, 8)
+    estimators = [_frozen(estimator) for estimator in estimators]
+
+    cost = Cost()
+    exact = exact_gradients(problem)
+    chunks = [draw(problem, estimators, noise, 64, cost)]
+    chunk = int(min(max(EVALUATIONS_PER_CHUNK / max(cost.evaluations, 1), 64), LEAST))
+    while True:
+        draws = {side: torch.cat([chunk[side] for chunk in chunks]) for side in SIDES}
+        missing = _missing(draws, exact, precision)
+        if missing <= 0:
+            return Measurement(problem, draws, exact, cost)
+        chunks = [draws]
+        for _ in range(-(-missing // chunk)):
+            chunks.append(draw(problem, estimators, noise, chunk))
+
+
+def _missing(draws: dict[Side, Tensor], exact: dict[Side, Tensor], precision: float) -> int:
+    """How many more draws the precision needs, judging by the spread of those made."""
+    made = len(draws["logits"])
+    if all(gradients.variance(draws[side]) <= 1e-20 for side in SIDES):
+        return 0
+    needed = [
+        float(gradients.scale(draws[side], exact[side]).var()) / precision**2
+        for side in SIDES
+        if side != "loss"
+    ]
+    return int(min(max(*needed, LEAST), MOST)) - made
+
+
+@cache
+def exact_gradients(problem: Problem) -> dict[Side, Tensor]:
+    """Loss and gradients by enumeration of every pattern of every layer, by side, [P]."""
+    exact = [Exact(neuron=SBN(signed=problem.signed))] * problem.depth
+    noise = Noise(range(problem.replicas))
+    return {side: drawn[0] for side, drawn in draw(problem, exact, noise, 1).items()}
+
+
+def draw(
+    problem: Problem,
+    estimators: Sequence[EstimatorFunction],
+    noise: Noise,
+    draws: int,
+    cost: Cost | None = None,
+) -> dict[Side, Tensor]:
+    """`draws` estimates at once, by side, [D, P]: draws are a leading axis of the logits.
+
+    Each draw has its own copy of all weights, so that one backward pass gives it its own gradient.
+    """
+    parameters = [p.expand(draws, *p.shape).clone().requires_grad_() for p in problem.parameters]
+    weights, biases = parameters[0::2], parameters[1::2]
+
+    def stage(layer: int) -> Callable[[Tensor], Tensor]:
+        def logits(activations: Tensor) -> Tensor:
+            _check_activations(activations, before)
+            return linear(activations, weights[layer], biases[layer])
+
+        return logits
+
+    def head(activations: Tensor) -> Tensor:
+        _check_activations(activations, before)
+        if cost is not None:
+            cost.count(activations, draws)
+        return problem.head(activations, weights[-1], biases[-1], problem.targets)
+
+    logits = linear(problem.inputs, weights[0], biases[0])
+    before = logits.shape[:-1]
+    later = [stage(layer) for layer in range(1, problem.depth)]
+    loss = estimators[0](logits, nest(later, estimators[1:], head, noise), noise)
+    check_loss(loss, logits)
+    behind = torch.autograd.grad(loss.sum(), [logits, *parameters], materialize_grads=True)
+    return {
+        "logits": behind[0].flatten(1),
+        "upstream": _flat(behind[1:3]),
+        "downstream": _flat(behind[3:]),
+        "loss": loss.detach().flatten(1),
+    }
+
+
+def check_loss(loss: object, logits: Tensor) -> None:
+    """Raise ContractError unless `loss` is a loss per example of `logits` with a gradient."""
+    if not isinstance(loss, Tensor):
+        raise ContractError(f"the estimator returned {type(loss).__name__}, it must be a tensor")
+    if loss.shape != logits.shape[:-1]:
+        raise ContractError(
+            f"the estimator returned a loss of shape {list(loss.shape)} for logits "
+            f"[*S, R, B, U] of shape {list(logits.shape)}: it must be [*S, R, B], "
+            f"{list(logits.shape[:-1])}, one loss per example"
+        )
+    if loss.dtype != logits.dtype:
+        raise ContractError(f"the estimator returned {loss.dtype} for logits of {logits.dtype}")
+    if not loss.requires_grad:
+        raise ContractError(
+            "the estimator returned a loss without gradient: return downstream(...) of the "
+            "activations with its graph, not detached"
+        )
+
+
+def _check_activations(activations: Tensor, before: torch.Size) -> None:
+    if activations.shape[-1 - len(before) : -1] != before:
+        raise ContractError(
+            f"the estimator called downstream on activations of shape {list(activations.shape)} "
+            f"for logits with leading axes {list(before)}: activations are [*new, *S, R, B, U], "
+            f"samples of one call on new axes in front (torch.stack, not torch.cat)"
+        )
+
+
+def _flat(gradients: Sequence[Tensor]) -> Tensor:
+    return torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+
+
+def _frozen(estimator: EstimatorFunction) -> EstimatorFunction:
+    frozen = getattr(estimator, "frozen", None)
+    return estimator if frozen is None else frozen()

@@ -1,0 +1,124 @@
+"""What the kit found, as a table and in plain words."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bnrun.conformance.contract import broken_rules
+from bnrun.conformance.measurement import SIDES, measure
+from bnrun.conformance.problems import problems
+from bnrun.conformance.target import Target
+from bnrun.conformance.timing import relative_time
+from bnrun.conformance.verdicts import WORDS, Verdict, disagreements, exact_on, judge, resolution
+from bnrun.neurons import SBN
+
+
+def check(target: Target) -> int:
+    """Measure, print, and return the exit status: 1 if the claim to be unbiased is wrong."""
+    # Sentences are not to be cut where the output is not a terminal.
+    console = Console(width=None if Console().is_terminal else 120, highlight=False)
+    broken = broken_rules(target.build, target.neuron())
+    with console.status("measuring"):
+        verdicts = [judge(measure(target.build, p, target.neuron)) for p in problems()]
+        lines = [*_bias(target, verdicts), *_calls(broken), _cost(target, verdicts[0])]
+    console.print(_table(target, verdicts))
+    for line in lines:
+        console.print(escape(line))
+    return int(target.claims_unbiased and bool(disagreements(verdicts)))
+
+
+def _table(target: Target, verdicts: Sequence[Verdict]) -> Table:
+    reference = "exact gradient" if target.neuron is SBN else "exact gradient of an SBN"
+    table = Table(
+        title=f"{escape(target.name)} beside the {reference} at the same logits",
+        caption="by the logits of the first layer; variance of one draw in units of the squared "
+        "exact gradient;\nz: largest distance over all coordinates, in standard errors; after: the "
+        "same by the weights after the layer",
+    )
+    table.add_column("net", no_wrap=True)
+    for title in ["bias", "z", "variance", "cosine of mean", "of a draw", "draws"]:
+        table.add_column(title, justify="right")
+    for title in ["bias after", "z after"]:
+        table.add_column(title, justify="right")
+    for verdict in verdicts:
+        table.add_row(*_row(verdict))
+    return table
+
+
+def _row(verdict: Verdict) -> list[str]:
+    logits, after = verdict.sides["logits"], verdict.sides["downstream"]
+    return [
+        verdict.problem.name,
+        f"{logits.bias:.1%}",
+        _shown_z(logits.z),
+        f"{verdict.variance:.3g}",
+        f"{verdict.cosine_of_mean:.3f}",
+        f"{verdict.cosine_of_draw:.3f}",
+        f"{verdict.draws}",
+        f"{after.bias:.1%}",
+        _shown_z(after.z),
+    ]
+
+
+def _shown_z(z: float) -> str:
+    return f"{z:.1f}" if z < 1000 else "> 1000"
+
+
+def _bias(target: Target, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    missed = disagreements(verdicts)
+    if not missed:
+        found = "Unbiased, as it claims" if target.claims_unbiased else "No bias found"
+        yield (
+            f"{found}: gradients and loss agree with enumeration on all {len(verdicts)} nets; "
+            f"{_shown_resolution(verdicts)} would have shown."
+        )
+        if not target.claims_unbiased:
+            yield "It does not claim so: set `unbiased = True` on the class if theory agrees."
+        return
+    if target.claims_unbiased:
+        yield "NOT UNBIASED, though it claims to be:"
+        yield from (f"  - {line}" for line in missed)
+    else:
+        yield "Biased, and it does not claim otherwise."
+    for side in SIDES:
+        yield _where(WORDS[side], exact_on(verdicts, side), verdicts)
+    if target.neuron is not SBN:
+        yield "A DBN has no gradient of its own: what is called bias is the distance to the SBN's."
+
+
+def _shown_resolution(verdicts: Sequence[Verdict]) -> str:
+    size = resolution(verdicts)
+    return f"an error of {size:.1%} in any gradient" if size > 0.001 else "any error"
+
+
+def _where(words: str, names: Sequence[str], verdicts: Sequence[Verdict]) -> str:
+    if not names:
+        return f"Bias shows in the {words} on every net."
+    if len(names) == len(verdicts):
+        return f"No bias shows in the {words} on any net."
+    return f"No bias shows in the {words} on: {'; '.join(names)}."
+
+
+def _calls(broken: Sequence[str]) -> Iterator[str]:
+    if not broken:
+        yield (
+            "Keeps the rules of a call: dtypes, leading axes, strides, extreme logits, same seed "
+            "same numbers, independent replicas, saved state."
+        )
+    for line in broken:
+        yield f"BREAKS A RULE: {line}."
+
+
+def _cost(target: Target, verdict: Verdict) -> str:
+    cost, units = verdict.cost, verdict.problem.stages[0][0].shape[-1]
+    text = (
+        f"Cost: {cost.evaluations:g} downstream evaluations per call on {units} "
+        f"units, {cost.differentiated:g} of them differentiated by the activations"
+    )
+    try:
+        ratio = relative_time(target.build, target.neuron())
+    except ValueError as error:
+        return f"{text}; not timed: {error}."
+    return f"{text}; {ratio:.1f} times the time of sigmoid_st on the MLP 784-100-10, batch 50."

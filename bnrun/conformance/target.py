@@ -1,0 +1,152 @@
+"""From what the user typed to a way of building the estimator."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bnrun.conformance.measurement import Build, EstimatorFunction
+from bnrun.errors import UserError, sentence
+from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron
+from bnrun.paths import CONFIGS
+
+NEURONS: dict[str, type[BinaryNeuron]] = {"sbn": SBN, "dbn": DBN}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is checked: its name, how to build it, for which neuron, and what it claims."""
+
+    name: str
+    build: Build
+    neuron: type[BinaryNeuron]
+    claims_unbiased: bool
+
+
+def load(
+    name: str, fields: Sequence[str], neuron: str = "sbn", config_dir: Path | None = None
+) -> Target:
+    """The estimator that `name` means, with `fields` (key=value) set.
+
+    A name with a colon is file.py:Class or module:Class, one with a dot is module.Class (both
+    found from the current folder), any other one is in configs/estimator.
+    Raises UserError for what the user got wrong; lets through what the user's own code raises.
+    """
+    if neuron not in NEURONS:
+        raise UserError(
+            f"--neuron={neuron}: no binary neuron, use one of {', '.join(NEURONS)} (others have a "
+            f"derivative of their own and need no estimator)"
+        )
+    if ":" in name or "." in name:
+        build = _own(name, fields)
+    else:
+        build = configured(name, neuron, fields, config_dir)
+    try:
+        estimator = build(NEURONS[neuron]())
+    except (ValueError, HydraException) as error:
+        raise UserError(sentence(error)) from error
+    if not callable(estimator):
+        raise UserError(f"{name}: its objects are not callable, write __call__(logits, ...)")
+    claim = bool(getattr(estimator, "unbiased", False))
+    return Target(name, build, NEURONS[neuron], claim)
+
+
+def configured(
+    name: str, neuron: str = "sbn", fields: Sequence[str] = (), config_dir: Path | None = None
+) -> Build:
+    """A way of building configs/estimator/<name>.yaml for neurons of one kind.
+
+    A field with @ chooses a part of the estimator, e.g. estimator@estimator.first=rloo.
+    Raises UserError for a name or field that does not exist.
+    """
+    overrides = [f"estimator={name}", f"neuron={neuron}"]
+    overrides += [field if "@" in field else f"estimator.{field}" for field in fields]
+    if config_dir is not None:
+        overrides.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            config = compose("config", overrides=overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(sentence(error)) from error
+    return partial(_instantiated, config)
+
+
+def _instantiated(config: DictConfig, neuron: Neuron) -> EstimatorFunction:
+    OmegaConf.update(config, "neuron.signed", neuron.signed)
+    estimator: EstimatorFunction = instantiate(config.estimator, _convert_="all")
+    return estimator
+
+
+def _own(name: str, fields: Sequence[str]) -> Build:
+    place, _, attribute = name.rpartition(":" if ":" in name else ".")
+    module = _module(place)
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise UserError(f"{name}: {place} has no {attribute}")
+    if not callable(found):
+        raise UserError(f"{name}: is no class but {type(found).__name__}")
+    values = _values(fields)
+    if inspect.isclass(found):
+        return _constructor(name, found, values)
+    return lambda neuron: partial(found, **values)
+
+
+def _module(place: str) -> Any:
+    if place.endswith(".py"):
+        path = Path(place).resolve()
+        if not path.is_file():
+            raise UserError(f"{place}: no such file")
+        sys.path.insert(0, str(path.parent))
+        # Not by its bare name, which may be that of an installed module.
+        specification = importlib.util.spec_from_file_location(f"checked_{path.stem}", path)
+        assert specification is not None
+        assert specification.loader is not None
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[module.__name__] = module
+        specification.loader.exec_module(module)
+        return module
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        # Theirs may lack a module of its own; that is not a wrong name.
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(
+            f"{place}: no such module from {Path.cwd()}; a file is written path/to/file.py:Class"
+        ) from error
+
+
+def _values(fields: Sequence[str]) -> dict[str, Any]:
+    for word in fields:
+        if "=" not in word:
+            raise UserError(f"{word}: not of the form key=value")
+    return dict(OmegaConf.to_container(OmegaConf.from_dotlist(list(fields))))  # type: ignore[arg-type]
+
+
+def _constructor(name: str, cls: Callable[..., Any], values: dict[str, Any]) -> Build:
+    signature = inspect.signature(cls)
+    takes_neuron = "neuron" in signature.parameters
+
+    def build(neuron: Neuron) -> EstimatorFunction:
+        given = values | ({"neuron": neuron} if takes_neuron else {})
+        try:
+            signature.bind(**given)
+        except TypeError as error:
+            fields = ", ".join(signature.parameters) or "none"
+            raise UserError(f"{name}: {error}; its fields: {fields}") from error
+        estimator: EstimatorFunction = cls(**given)
+        return estimator
+
+    return build
