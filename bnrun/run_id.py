@@ -16,6 +16,8 @@ IGNORED = (
     "device",
     "resume",
     "recorder",
+    "checkpoint",
+    "sweep",
     "hydra",
     "dataset.root",
     "dataset.folders",

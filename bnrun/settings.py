@@ -23,12 +23,28 @@ class TrainerSettings(_Section):
     samples: PositiveInt
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None
+    on_divergence: Literal["continue", "stop"] = "continue"
 
 
 class RecorderSettings(_Section):
     """What is written for each seed."""
 
     per_seed: bool
+
+
+class CheckpointSettings(_Section):
+    """When a checkpoint is due."""
+
+    every_seconds: PositiveFloat | None
+    every_steps: PositiveInt | None
+
+
+class SweepSettings(_Section):
+    """What `bnrun -m` does with the jobs of a sweep."""
+
+    fail_fast: bool
+    dry_run: bool
+    skip_invalid: bool
 
 
 class _OptimizerSettings(BaseModel):
@@ -45,10 +61,12 @@ class Settings(_Section):
     seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "float64"]
-    resume: Literal["auto", "never"]
+    resume: Literal["never", "auto", "force"]
     output: Annotated[str, Field(min_length=1)]
     trainer: TrainerSettings
     recorder: RecorderSettings
+    checkpoint: CheckpointSettings
+    sweep: SweepSettings
     optimizer: _OptimizerSettings
     neuron: dict[str, Any]
     estimator: dict[str, Any]

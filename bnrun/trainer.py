@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,9 @@ from bnrun.observation import Watched, observe_units, parameter_gradient_norms, 
 from bnrun.records import Record
 from bnrun.settings import TrainerSettings
 from bnrun.tasks.classification import Classification
+
+MOVING = ("step", "lost", "diverged", "loss_sum", "loss_count")
+"""Attributes of a training that its steps change, besides its parts."""
 
 
 @dataclass
@@ -42,32 +47,64 @@ class Training:
             1, round(self.settings.evaluate_every * self.batches.steps_per_epoch)
         )
         self.step = 0
+        self.lost: list[int] = []
+        self.started = time.perf_counter()
         device = self.data.train.inputs.device
         self.diverged = torch.full((len(self.seeds),), -1, device=device)
         self.loss_sum = torch.zeros(len(self.seeds), device=device)
         self.loss_count = 0
         self.pulse = torch.zeros(len(self.seeds), device=device)
 
-    def run(self) -> Iterator[Record]:
-        """Train to the end; yield a record wherever there is something to tell."""
-        started = time.perf_counter()
+    def run(self, after_step: Callable[[], None] = lambda: None) -> Iterator[Record]:
+        """Train to the end; yield a record wherever there is something to tell.
+
+        `after_step` is called between steps, when all records of the last one have been taken:
+        there the state may be saved, and an exception leaves a training that can go on.
+        """
 
         def record(**parts: dict[str, Tensor]) -> Record:
             epoch = self.step / self.batches.steps_per_epoch
-            return Record(self.step, epoch, time.perf_counter() - started, **parts)
+            return Record(self.step, epoch, self.seconds, **parts)
 
         if self.step == 0:
             yield record(**self.observed())
-        alive = True
-        while self.step < self.total and alive:
+        while not self.ended:
             last = self.step + 1 == self.total
             if last or (self.step + 1) % self.settings.log_every == 0:
                 yield record(scalars=self.watched_update())
-                alive = bool((self.diverged < 0).any())
             else:
                 self.update(self.current_estimators())
-            if last or not alive or self.step % self.evaluate_every == 0:
+            if self.ended or self.step % self.evaluate_every == 0:
                 yield record(**self.observed())
+            after_step()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the start, without the pauses of a training that was stopped."""
+        return time.perf_counter() - self.started
+
+    @property
+    def ended(self) -> bool:
+        """Whether all steps are done, or too many replicas are lost to go on."""
+        enough = 1 if self.settings.on_divergence == "stop" else len(self.seeds)
+        return self.step >= self.total or len(self.lost) >= enough
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that moves, as tensors and plain values.
+
+        The order of the data and the noise of observations are functions of the step.
+        """
+        state = {name: getattr(self, name) for name in MOVING}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return state | {"parts": parts, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state["parts"][name])
+        for name in MOVING:
+            setattr(self, name, state[name])
+        self.started = time.perf_counter() - state["seconds"]
 
     def update(self, estimators: Sequence[Callable[..., Tensor]]) -> None:
         """One step of every replica."""
@@ -78,7 +115,8 @@ class Training:
         objective.sum().backward()
         if self.settings.clip_norm is not None:
             clip_per_replica(list(self.model.parameters()), self.settings.clip_norm)
-        self.optimizer.step()
+        with held(list(self.model.parameters()), self.lost):
+            self.optimizer.step()
         self._follow(objective.detach())
         self.step += 1
         if self.scheduler is not None and self.step % self._schedule_every == 0:
@@ -114,6 +152,7 @@ class Training:
                 scalars[f"schedule/layer{number}/{name}"] = self._constant(value)
         scalars |= parameter_gradient_norms(self.model)
         scalars["schedule/learning_rate"] = self._constant(rate)
+        self.lost = (self.diverged >= 0).nonzero().flatten().tolist()
         return {tag: value.detach().cpu() for tag, value in scalars.items()}
 
     def observed(self) -> dict[str, dict[str, Tensor]]:
@@ -147,6 +186,11 @@ class Training:
         pairs = zip(self.seeds, self.diverged.tolist(), strict=True)
         return {str(seed): step for seed, step in pairs if step >= 0}
 
+    def _parts(self) -> dict[str, Any]:
+        parts = {"model": self.model, "optimizer": self.optimizer, "noise": self.noise}
+        layers = {f"layer{k}": layer for k, layer in enumerate(self.estimators, start=1)}
+        return parts | layers | ({"scheduler": self.scheduler} if self.scheduler else {})
+
     @property
     def _schedule_every(self) -> int:
         return 1 if self.settings.schedule_per == "step" else self.batches.steps_per_epoch
@@ -174,6 +218,15 @@ class Training:
 
     def _constant(self, value: float) -> Tensor:
         return torch.full((len(self.seeds),), value)
+
+
+@contextmanager
+def held(parameters: Sequence[Tensor], replicas: list[int]) -> Iterator[None]:
+    """While the block runs, the weights of these replicas stay what they are."""
+    before = [parameter.detach()[replicas] for parameter in parameters] if replicas else []
+    yield
+    for parameter, old in zip(parameters, before, strict=False):
+        parameter.detach()[replicas] = old
 
 
 def clip_per_replica(parameters: Sequence[Tensor], norm: float) -> None:
