@@ -235,6 +235,13 @@ def test_dirichlet_copula_is_uniform_and_has_the_known_joint_probability(samples
         assert abs(joint.mean() - both) <= 4.5 * (both / count) ** 0.5
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dirichlet_copula_of_uniforms_that_are_all_zero_shares_alike(dtype: torch.dtype) -> None:
+    assert torch.allclose(
+        dirichlet_copula(torch.zeros(3, 2, dtype=dtype)), torch.tensor(4 / 9).to(dtype)
+    )
+
+
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("neuron", NEURONS[::3], ids=str)
