@@ -1,13 +1,21 @@
 """From a config to a training: every object is built here, and nowhere else."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from bnrun.api import composed
 from bnrun.data.base import Data, Split
 from bnrun.estimators.base import Estimator
+from bnrun.estimators.exact import Exact
+from bnrun.instrument import Instrument, Reference
 from bnrun.memory import keep_freed_memory
-from bnrun.settings import Settings
+from bnrun.models.base import Chain
+from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron
+from bnrun.settings import GradientSettings, Settings
 from bnrun.tasks.classification import Classification
 from bnrun.trainer import Training
 
@@ -26,31 +34,112 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     specification = instantiate(config.model, _convert_="all")
     make_optimizer = instantiate(config.optimizer, _convert_="all")
     make_scheduler = instantiate(config.scheduler, _convert_="all")
-    build_estimator(config)
+    build_estimator(config.estimator)
     data = instantiate(config.dataset, _convert_="all").load()
     model = specification.build(data.shape, data.classes, settings.seed_list).to(device)
     optimizer = make_optimizer(model.parameters())
     return Training(
         model=model,
         task=Classification(),
-        estimators=[build_estimator(config) for _ in model.stages],
+        estimators=build_estimators(config, len(model.stages)),
         optimizer=optimizer,
         scheduler=make_scheduler(optimizer),
         data=place(data, device),
         seeds=settings.seed_list,
         settings=settings.trainer,
+        instrument=build_instrument(config, settings.gradients, model),
     )
 
 
-def build_estimator(config: DictConfig) -> Estimator:
+def build_estimators(config: DictConfig, layers: int) -> list[Estimator]:
+    """One estimator per binary layer: config.layers.<number>, or config.estimator.
+
+    Raises ValueError for a layer that the model does not have.
+    """
+    unknown = set(config.layers) - {str(number) for number in range(1, layers + 1)}
+    if unknown:
+        raise ValueError(
+            f"layers.{min(unknown)}: the model has binary layers 1 .. {layers}, choose one of them"
+        )
+    nodes = (config.layers.get(str(number), config.estimator) for number in range(1, layers + 1))
+    return [build_estimator(node) for node in nodes]
+
+
+def build_estimator(node: DictConfig) -> Estimator:
     """One estimator, to serve one binary layer."""
-    estimator = instantiate(config.estimator, _convert_="all")
+    estimator = instantiate(node, _convert_="all")
     if not isinstance(estimator, Estimator):
         raise ValueError(
-            f"estimator._target_={config.estimator._target_} is no estimator: "
+            f"estimator._target_={node._target_} is no estimator: "
             f"make it a subclass of bnrun.Estimator"
         )
     return estimator
+
+
+def build_instrument(
+    config: DictConfig, settings: GradientSettings, model: Chain
+) -> Instrument | None:
+    """What measures gradients while the net is trained, if it is asked for.
+
+    Raises ValueError for neurons that are not binary.
+    """
+    if settings.every is None:
+        return None
+    neurons = [e.neuron for e in build_estimators(config, len(model.stages))]
+    if not all(isinstance(neuron, BinaryNeuron) for neuron in neurons):
+        raise ValueError(
+            "gradients.every measures estimates of binary neurons: choose neuron=dbn or "
+            "neuron=sbn, or gradients.every=null"
+        )
+    others = {
+        name: [named_estimator(name, neuron) for neuron in neurons] for name in settings.estimators
+    }
+    deterministic = any(isinstance(neuron, DBN) for neuron in neurons)
+    return Instrument(
+        estimators=others,
+        reference=build_reference(settings, neurons, model.units),
+        group="gradients_vs_sbn" if deterministic else "gradients",
+        every=settings.every,
+        draws=settings.draws,
+        examples=settings.examples,
+        memory=settings.memory * 2**20,
+        averages=settings.averages,
+    )
+
+
+def build_reference(
+    settings: GradientSettings, neurons: Sequence[Neuron], units: Sequence[int]
+) -> Reference:
+    """Enumeration where it can be afforded, else the unbiased estimator with least variance.
+
+    A DBN's gradient is zero almost everywhere; its reference is the SBN's at the same logits.
+    """
+    name = settings.reference
+    if name == "auto":
+        if sum(units) <= settings.max_units:
+            name = "exact"
+        else:
+            name = "local_expectation" if len(units) == 1 else "disarm"
+    sampling = [SBN(signed=neuron.signed, slope=neuron.slope) for neuron in neurons]
+    if name == "exact":
+        exact = [Exact(neuron=neuron, max_units=settings.max_units) for neuron in sampling]
+        return Reference(name, exact, draws=1)
+    estimators = [named_estimator(name, neuron) for neuron in sampling]
+    if not all(estimator.unbiased for estimator in estimators):
+        raise ValueError(
+            f"gradients.reference={name}: that estimator is biased, choose auto, exact or an "
+            f"unbiased one, like disarm"
+        )
+    return Reference(name, estimators, settings.reference_draws)
+
+
+def named_estimator(name: str, neuron: Neuron) -> Estimator:
+    """The estimator of that name with its yaml's values, for a neuron that is built already."""
+    config = composed([f"estimator={name}"])
+    kind = type(neuron)
+    OmegaConf.set_struct(config, False)
+    config.neuron = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **asdict(neuron)}
+    return build_estimator(config.estimator)
 
 
 def choose_device(name: str) -> torch.device:

@@ -74,7 +74,7 @@ def _chunks(
     model: Chain, split: Split, replicas: int, samples: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Inputs [R, n, ...] without a copy per replica, and targets [1, n]."""
-    size = max(1, CHUNK // (replicas * samples * model.widest))
+    size = max(1, CHUNK // (replicas * samples * max(model.units)))
     for inputs, targets in zip(split.inputs.split(size), split.targets.split(size), strict=True):
         yield inputs.expand(replicas, *inputs.shape), targets.unsqueeze(0)
 

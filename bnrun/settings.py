@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from bnrun.fields import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -24,6 +24,28 @@ class TrainerSettings(_Section):
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"
+
+
+class GradientSettings(_Section):
+    """What the gradient instrument measures, and how often."""
+
+    every: PositiveFloat | None
+    estimators: list[str]
+    draws: Annotated[int, Field(ge=2)]
+    examples: Annotated[int, Field(ge=2)]
+    reference: str
+    reference_draws: Annotated[int, Field(ge=2)]
+    max_units: PositiveInt
+    memory: PositiveInt
+    averages: list[PositiveInt]
+
+    @field_validator("averages")
+    @classmethod
+    def _few_enough(cls, averages: list[int], info: ValidationInfo) -> list[int]:
+        draws = info.data.get("draws", 0)
+        if averages and draws and max(averages) > draws:
+            raise ValueError(f"no average can have more than the gradients.draws={draws} draws")
+        return averages
 
 
 class RecorderSettings(_Section):
@@ -64,12 +86,14 @@ class Settings(_Section):
     resume: Literal["never", "auto", "force"]
     output: Annotated[str, Field(min_length=1)]
     trainer: TrainerSettings
+    gradients: GradientSettings
     recorder: RecorderSettings
     checkpoint: CheckpointSettings
     sweep: SweepSettings
     optimizer: _OptimizerSettings
     neuron: dict[str, Any]
     estimator: dict[str, Any]
+    layers: dict[str, dict[str, Any]]
     dataset: dict[str, Any]
     model: dict[str, Any]
     scheduler: dict[str, Any]

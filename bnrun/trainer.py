@@ -15,6 +15,7 @@ from bnrun.data.base import Data
 from bnrun.data.batches import Batches
 from bnrun.estimators.base import Downstream, Estimator, Progress, nest
 from bnrun.evaluation import evaluate_splits
+from bnrun.instrument import Instrument
 from bnrun.models.base import Chain
 from bnrun.noise import Noise
 from bnrun.observation import Watched, observe_units, parameter_gradient_norms, replica_norm
@@ -38,6 +39,7 @@ class Training:
     data: Data
     seeds: Sequence[int]
     settings: TrainerSettings
+    instrument: Instrument | None = None
 
     def __post_init__(self) -> None:
         self.batches = Batches(self.data.train, self.seeds, self.settings.batch_size)
@@ -46,6 +48,8 @@ class Training:
         self.evaluate_every = max(
             1, round(self.settings.evaluate_every * self.batches.steps_per_epoch)
         )
+        every = self.instrument.every if self.instrument else self.settings.evaluate_every
+        self.measure_every = max(1, round(every * self.batches.steps_per_epoch))
         self.step = 0
         self.lost: list[int] = []
         self.started = time.perf_counter()
@@ -68,6 +72,7 @@ class Training:
 
         if self.step == 0:
             yield record(**self.observed())
+            yield from (record(scalars=scalars) for scalars in self.measured())
         while not self.ended:
             last = self.step + 1 == self.total
             if last or (self.step + 1) % self.settings.log_every == 0:
@@ -76,6 +81,8 @@ class Training:
                 self.update(self.current_estimators())
             if self.ended or self.step % self.evaluate_every == 0:
                 yield record(**self.observed())
+            if self.ended or self.step % self.measure_every == 0:
+                yield from (record(scalars=scalars) for scalars in self.measured())
             after_step()
 
     @property
@@ -168,6 +175,17 @@ class Training:
         lost = (self.diverged >= 0).cpu()
         scores = {tag: values.masked_fill(lost, torch.nan) for tag, values in scores.items()}
         return units | {"scalars": scores | units["scalars"]}
+
+    def measured(self) -> Iterator[dict[str, Tensor]]:
+        """What the gradient instrument finds, where there is one."""
+        if self.instrument is not None:
+            yield self.instrument.measure(
+                {"in_use": self.current_estimators()},
+                (self.model, self.task, self.data.train),
+                self.seeds,
+                self.step,
+                self.settings.batch_size,
+            )
 
     def rehearse(self) -> None:
         """One forward pass of one example, to learn early what does not fit; changes nothing.

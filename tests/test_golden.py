@@ -55,7 +55,6 @@ def test_a_golden_curve_has_not_moved(name):
     with (FOLDER / f"{name}.csv").open() as file:
         golden = [(int(a), int(b), tag, float(value)) for a, b, tag, value in csv.reader(file)]
     found = curve(name)
-    torch.set_default_dtype(torch.float32)
     assert [row[:3] for row in found] == [row[:3] for row in golden]
     for mine, theirs in zip(found, golden, strict=True):
         assert mine[3] == pytest.approx(theirs[3], rel=1e-7), mine[:3]

@@ -10,14 +10,14 @@ class Chain(nn.Module):
 
     stages    each [*S, R, B, ...] -> logits [*S, R, B, U_k]
     head      [*S, R, B, U_last] -> outputs [*S, R, B, ...]
-    widest    units of the widest binary layer, to judge what fits into memory
+    units     of each binary layer
     """
 
-    def __init__(self, stages: Sequence[nn.Module], head: nn.Module, widest: int) -> None:
+    def __init__(self, stages: Sequence[nn.Module], head: nn.Module, units: Sequence[int]) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.head = head
-        self.widest = widest
+        self.units = tuple(units)
 
     def filters(self) -> Tensor | None:
         """First-layer weights of the first replica as grey tiles, [N, H, W]; None if no image."""

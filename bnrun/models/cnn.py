@@ -58,12 +58,14 @@ class CNN:
                 f"model=cnn needs images of at least 4 x 4 pixels, but the dataset has inputs of "
                 f"shape {tuple(shape)}: choose model=mlp"
             )
-        image = shape[1:]
         stages: list[nn.Module] = []
+        units: list[int] = []
         pending: list[nn.Module] = [nn.Flatten(start_dim=-3)]
         for number, kind in enumerate(self.kinds[:2], start=1):
             pending += self._convolution(shape, number, seeds)
             shape = (self.channels[number - 1], shape[1] // 2, shape[2] // 2)
+            # Units fire on the whole image where it is their bits that are pooled.
+            units.append(prod(shape) * (4 if self.pool == "bits" else 1))
             pending = _units(kind, pending, stages)
             if self.pool == "bits":
                 whole = (shape[0], 2 * shape[1], 2 * shape[2])
@@ -73,8 +75,9 @@ class CNN:
             pending.append(LayerNorm((self.dense,), seeds))
         pending = _units(self.kinds[2], pending, stages)
         pending.append(Linear(self.dense, outputs, seeds, "head", self.init))
-        widest = self.channels[0] * image[0] * image[1]
-        return _FilterCNN(stages, nn.Sequential(*pending), widest)
+        units.append(self.dense)
+        binary = [n for n, kind in zip(units, self.kinds, strict=True) if kind == "binary"]
+        return _FilterCNN(stages, nn.Sequential(*pending), binary)
 
     def _convolution(
         self, shape: Sequence[int], number: int, seeds: Sequence[int]

@@ -62,14 +62,17 @@ class MLP:
                 pending.append(Activation(kind))
             units = width
         pending.append(Linear(units, outputs, seeds, "head", self.init))
-        return _ImageMLP(stages, nn.Sequential(*pending), max(self.hidden), tuple(shape))
+        binary = [
+            width for width, kind in zip(self.hidden, self.kinds, strict=True) if kind == "binary"
+        ]
+        return _ImageMLP(stages, nn.Sequential(*pending), binary, tuple(shape))
 
 
 class _ImageMLP(Chain):
     def __init__(
-        self, stages: Sequence[nn.Module], head: nn.Module, widest: int, shape: tuple[int, ...]
+        self, stages: Sequence[nn.Module], head: nn.Module, units: Sequence[int], shape: tuple[int, ...]
     ) -> None:
-        super().__init__(stages, head, widest)
+        super().__init__(stages, head, units)
         self.shape = shape
 
     def filters(self) -> Tensor | None:

@@ -1,0 +1,184 @@
+"""The gradient instrument tells the truth about estimates, and leaves the training alone."""
+
+import pytest
+import torch
+from configured import built
+
+from bnrun.noise import Noise
+from bnrun.probe import Probe
+
+SMALL = [
+    "dtype=float64",
+    "seeds=[3,7]",
+    "trainer.steps=4",
+    "gradients.every=1",
+    "gradients.examples=6",
+    "gradients.draws=2000",
+    "gradients.max_units=6",
+]
+TWO_LAYERS = ["model.hidden=[3,2]", *SMALL]
+ONE_LAYER = ["model.hidden=[4]", *SMALL]
+
+
+def measured(words):
+    (scalars,) = built(words).measured()
+    return scalars
+
+
+@pytest.fixture(scope="module")
+def two_layers():
+    names = "[st,disarm,rloo,exact]"
+    scalars = measured([*TWO_LAYERS, f"gradients.estimators={names}"])
+    torch.set_default_dtype(torch.float32)
+    return scalars
+
+
+def test_exact_has_neither_bias_nor_variance(two_layers):
+    for layer in ("layer1", "layer2", "total"):
+        assert two_layers[f"gradients/exact/{layer}/bias"].max() < 1e-6
+        assert two_layers[f"gradients/exact/{layer}/variance"].max() < 1e-20
+        assert two_layers[f"gradients/exact/{layer}/cosine"].min() > 1 - 1e-9
+
+
+@pytest.mark.parametrize("name", ["disarm", "rloo"])
+def test_unbiased_estimators_show_no_bias(two_layers, name):
+    for layer in ("layer1", "layer2", "total"):
+        assert two_layers[f"gradients/{name}/{layer}/bias_z"].abs().max() < 5
+
+
+def test_plain_straight_through_shows_its_bias(two_layers):
+    assert two_layers["gradients/st/total/bias_z"].min() > 100
+    assert two_layers["gradients/st/total/bias"].min() > 0.5
+
+
+def test_mean_squared_error_is_bias_squared_plus_variance(two_layers):
+    norm = two_layers["gradients/reference-exact/total/norm"]
+    bias = two_layers["gradients/st/total/bias"] * norm
+    variance = two_layers["gradients/st/total/variance"]
+    torch.testing.assert_close(
+        two_layers["gradients/st/total/mse"], bias**2 + variance, rtol=1e-3, atol=0
+    )
+
+
+def test_evaluations_are_counted_through_all_layers(two_layers):
+    assert two_layers["gradients/st/evaluations"].tolist() == [1, 1]
+    assert two_layers["gradients/disarm/evaluations"].tolist() == [4, 4]
+    assert two_layers["gradients/exact/evaluations"].tolist() == [32, 32]
+
+
+def test_the_reference_is_the_derivative_of_the_enumerated_loss(double):
+    training = built(TWO_LAYERS)
+    inputs, targets = (part[:6] for part in training.data.train)
+    reference = training.instrument.reference
+    probe = Probe(training.model, training.task, training.data.train, training.seeds, 2**20)
+    probe.split = type(probe.split)(inputs, targets)
+    layers = probe.draw(reference.estimators, 1, Noise(training.seeds))
+    step = 1e-5
+    for number, layer in enumerate(layers):
+        bias = training.model.stages[number][-1].bias
+        found = layer[0].sum(1)  # over examples: the gradient by a layer's bias, [R, U]
+        for unit in range(bias.shape[-1]):
+            losses = []
+            for sign in (1, -1):
+                with torch.no_grad():
+                    bias[..., unit] += sign * step
+                    network = training.network(reference.estimators, targets, training.noise)
+                    losses.append(network(inputs.expand(2, *inputs.shape)).sum(-1))
+                    bias[..., unit] -= sign * step
+            expected = (losses[0] - losses[1]) / (2 * step)
+            torch.testing.assert_close(found[:, unit], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_sampled_reference_agrees_with_enumeration_within_its_stated_error():
+    exact = measured(ONE_LAYER)
+    sampled = measured([*ONE_LAYER, "gradients.reference=disarm", "gradients.reference_draws=4000"])
+    error = sampled["gradients/reference-disarm/total/relative_error"]
+    assert (error > 0).all()
+    assert (error < 0.1).all()
+    ratio = (
+        sampled["gradients/reference-disarm/total/norm"]
+        / exact["gradients/reference-exact/total/norm"]
+    )
+    assert ((ratio - 1).abs() < 4 * error).all()
+    assert (
+        sampled["gradients/in_use/total/cosine"].min()
+        > 0.99 * exact["gradients/in_use/total/cosine"].min()
+    )
+
+
+def test_memory_decides_the_chunks_and_not_the_draws():
+    large = measured([*ONE_LAYER, "gradients.draws=300", "gradients.memory=1000"])
+    training = built([*ONE_LAYER, "gradients.draws=300"])
+    training.instrument.memory = 100_000  # a few draws at a time
+    (small,) = training.measured()
+    for tag, value in large.items():
+        torch.testing.assert_close(small[tag], value, rtol=1e-9, atol=1e-12)
+
+
+def test_measuring_leaves_the_training_alone():
+    plain = built([*TWO_LAYERS, "gradients.every=null", "estimator=reinforce_nvil"])
+    watched = built([*TWO_LAYERS, "gradients.draws=10", "estimator=reinforce_nvil"])
+    list(plain.run())
+    list(watched.run())
+    for mine, theirs in zip(plain.model.parameters(), watched.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_two_noises_are_those_of_a_layers_bias_gradient():
+    batch = 6
+    words = [*ONE_LAYER, "trainer.batch_size=6", "gradients.examples=40", "gradients.draws=400"]
+    training = built([*words, "gradients.estimators=[disarm]"])
+    (scalars,) = training.measured()
+    probe = Probe(training.model, training.task, training.data.train, training.seeds, 2**28)
+    probe.split = type(probe.split)(*(part[:40] for part in training.data.train))
+    reference = training.instrument.reference
+    (truth,) = probe.draw(reference.estimators, 1, Noise(training.seeds))
+    (draws,) = probe.draw(training.instrument.estimators["disarm"], 4000, Noise([5, 6]))
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randint(40, (20_000, batch), generator=generator)
+    minibatch = truth[0][:, chosen].mean(2).var(1).sum(-1)  # [R]
+    found = scalars["gradients/reference-exact/layer1/minibatch_noise"]
+    torch.testing.assert_close(found, minibatch * 40 / 39, rtol=0.05, atol=0)
+    estimator = draws.mean(2).var(0).sum(-1) * 40 / batch
+    found = scalars["gradients/disarm/layer1/estimator_noise"]
+    torch.testing.assert_close(found, estimator, rtol=0.15, atol=0)
+
+
+def test_averages_fall_for_unbiased_estimators_and_plateau_for_biased_ones():
+    words = [*ONE_LAYER, "gradients.estimators=[disarm,st]", "gradients.averages=[1,100]"]
+    scalars = measured(words)
+    falls = scalars["gradients/disarm/total/relative_rmse_100"]
+    assert (falls < 0.15 * scalars["gradients/disarm/total/relative_rmse_1"]).all()
+    stays = scalars["gradients/st/total/relative_rmse_100"]
+    assert (stays > 0.9 * scalars["gradients/st/total/bias"]).all()
+
+
+def test_for_a_dbn_the_tags_say_what_the_reference_is():
+    scalars = measured([*ONE_LAYER, "neuron=dbn", "estimator=st"])
+    assert {tag.split("/")[0] for tag in scalars} == {"gradients_vs_sbn"}
+    assert scalars["gradients_vs_sbn/in_use/total/variance"].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["neuron=real", "estimator=backprop"], "gradients.every measures estimates of binary"),
+        (["gradients.reference=st"], "gradients.reference=st: that estimator is biased"),
+        (["neuron=dbn", "estimator=st", "gradients.estimators=[disarm]"], "no meaning for neuron"),
+        (["gradients.averages=[5000]"], "no average can have more than"),
+        (["+estimator@layers.3=st"], "layers.3: the model has binary layers 1 .. 2"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(words, text):
+    with pytest.raises(Exception, match=text):
+        built([*TWO_LAYERS, *words])
+
+
+def test_layers_may_have_estimators_and_neurons_of_their_own():
+    training = built([*TWO_LAYERS, "+estimator@layers.2=st", "+neuron@layers.2.neuron=dbn"])
+    first, second = training.estimators
+    assert type(first).__name__ == "SigmoidST"
+    assert type(first.neuron).__name__ == "SBN"
+    assert type(second).__name__ == "ST"
+    assert type(second.neuron).__name__ == "DBN"
+    assert [record.step for record in training.run()][-1] == 4
