@@ -118,7 +118,7 @@ def test_bias_z_of_many_draws_does_not_overflow():
 
 def test_bias_z_with_an_uncertain_reference_stays_near_1():
     noise = torch.from_numpy(stream(3, "z").standard_normal((101, 4000, 5)))
-    error = torch.full((4000, 5), 0.3).double()
+    error = torch.full((4000, 5), 0.1).double()
     reference = 1 + error * noise[-1]
     z = gradients.bias_z(1 + noise[:-1], reference, error)
     assert z.mean().abs() < 0.08
