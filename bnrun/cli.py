@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bnrun.errors import UserError, sentence
 from bnrun.paths import CONFIGS
 from bnrun.run_id import run_id, study
+from bnrun.signals import Stopped, leave_at_once
 
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
@@ -37,15 +38,16 @@ def run(config: DictConfig) -> None:
 
 
 def main() -> None:
-    """Entry point `bnrun`. Exit status 1 for a user's mistake, 130 for an interrupt."""
+    """Entry point `bnrun`. Exit status 1 for a mistake, 130 for Ctrl-C, 143 for SIGTERM."""
+    leave_at_once()
     wants_trace = "HYDRA_FULL_ERROR" in os.environ
     # Hydra then lets the exception through, and we can say it in one sentence.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         run()
-    except KeyboardInterrupt:
-        print("bnrun: interrupted; what was logged so far is in the run's folder", file=sys.stderr)
-        sys.exit(130)
+    except Stopped as stop:
+        print("bnrun: interrupted", file=sys.stderr)
+        sys.exit(stop.status)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if wants_trace:
             raise

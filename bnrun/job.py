@@ -1,10 +1,7 @@
 """One run from its config to its result: the training meets the recorder and the screen."""
 
-import platform
 import shutil
-import subprocess
-import time
-from importlib.metadata import version
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,36 +9,54 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from bnrun.errors import MISTAKES, UserError, sentence
-from bnrun.run_id import NAMED
+from bnrun.log import Log
+from bnrun.outcome import commit, flat, means_of, scores_of, versions
+from bnrun.result import RESULT, Result, read_result, write_result
+from bnrun.run_id import NAMED, scientific
 from bnrun.settings import Settings
 
 if TYPE_CHECKING:
+    from bnrun.checkpoint import Header
+    from bnrun.resume import Point
     from bnrun.trainer import Training
-
-RESULT = "result.json"
 
 
 def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
-    """Train what the config says in `folder`, unless that is done already.
+    """Train what the config says in `folder`, from where an earlier run stopped.
 
-    Raises UserError, with the folder as it was before, for a config that cannot be run.
+    Raises UserError: for a config that cannot be run, with the folder as it was before; for a
+    disk that cannot be written; for a run whose replicas diverged, after its result.
     """
-    console = Console(stderr=True)
+    log = Log(folder)
     container = _plain(config)
     try:
         settings = Settings.model_validate(container)
         if settings.device == "cuda":
             _require_cuda()
-        if settings.resume == "auto" and (folder / RESULT).exists():
-            console.print(f"done before: {folder} (resume=never runs it again)")
-            _show(folder)
-            return
-        training = _build(config, settings)
+        if not _done_before(folder, settings, log):
+            from bnrun.claim import claimed
+
+            with claimed(folder):
+                # Another process may have done it until we had the claim.
+                if not _done_before(folder, settings, log):
+                    _run(config, container | {"choices": choices}, settings, folder, log)
+        result = read_result(folder / RESULT)
     except MISTAKES as error:
         _forget(folder)
         raise UserError(sentence(error)) from error
-    _train(training, settings, container | {"choices": choices}, folder, console)
-    _show(folder)
+    except Exception:
+        log.keep(traceback.format_exc())
+        raise
+    _show(folder, result)
+    _refuse_diverged(folder, result)
+
+
+def _done_before(folder: Path, settings: Settings, log: Log) -> bool:
+    if settings.resume == "force" or not (folder / RESULT).exists():
+        return False
+    read_result(folder / RESULT)
+    log.console.print(f"done before: {folder} (resume=force does it again)", soft_wrap=True)
+    return True
 
 
 def _require_cuda() -> None:
@@ -50,36 +65,87 @@ def _require_cuda() -> None:
     choose_device("cuda")
 
 
-def _build(config: DictConfig, settings: Settings) -> "Training":
+def _run(
+    config: DictConfig, container: dict[str, Any], settings: Settings, folder: Path, log: Log
+) -> None:
     # Here, so that a mistake in the settings is said before torch is loaded.
+    from bnrun.checkpoint import Header
     from bnrun.composition import build_training
+    from bnrun.recorder import Recorder
+    from bnrun.resume import begin_anew
 
     training = build_training(config, settings)
     training.rehearse()
-    return training
+    header = Header(config=flat(scientific(config)), data=training.data.hashes)
+    point = _starting_point(training, header, settings, folder, log)
+    if point is None:
+        begin_anew(folder)
+    else:
+        training.load_state_dict(point.state["training"])
+    step = None if point is None else point.header.step
+    recorder = Recorder(
+        folder, settings.seed_list, per_seed=settings.recorder.per_seed, resume_step=step
+    )
+    try:
+        _train(training, recorder, point, header, settings, container, folder, log)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(
+            f"{folder}: {reason}; once that is mended, the same command goes on from the last "
+            f"checkpoint"
+        ) from error
+
+
+def _starting_point(
+    training: "Training", header: "Header", settings: Settings, folder: Path, log: Log
+) -> "Point | None":
+    from bnrun.resume import copy_history, own_point, point_of_shorter_run
+
+    if settings.resume != "auto":
+        return None
+    device = training.diverged.device
+    point = own_point(folder, header, device, log.say)
+    if point is not None:
+        log.say(f"going on from step {point.header.step}")
+        return point
+    shorter = point_of_shorter_run(folder, header, training.total, device)
+    if shorter is None:
+        return None
+    source, point = shorter
+    copy_history(source, folder)
+    log.say(f"going on from step {point.header.step} of {source.name}, which stays as it is")
+    return point
 
 
 def _train(
     training: "Training",
+    recorder: Any,
+    point: "Point | None",
+    header: "Header",
     settings: Settings,
     config: dict[str, Any],
     folder: Path,
-    console: Console,
+    log: Log,
 ) -> None:
+    from bnrun.keeper import Keeper
     from bnrun.progress import follow
-    from bnrun.recorder import Recorder
-    from bnrun.result import write_result
+    from bnrun.signals import Postponed
 
-    started = time.perf_counter()
     title = "/".join(str(config["choices"][group]) for group in NAMED)
-    scalars: dict[str, list[float]] = {}
-    with Recorder(folder, settings.seed_list, per_seed=settings.recorder.per_seed) as recorder:
-        recorder.text("config", f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(config))}\n```")
-        for record in follow(training.run(), training.total, title, console):
+    with recorder, Postponed() as signals:
+        keeper = Keeper(folder, training, recorder, settings.checkpoint, signals, header, log)
+        if point is None:
+            recorder.text("config", f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(config))}\n```")
+        else:
+            keeper.scalars |= point.state["scalars"]
+        records = training.run(keeper.after_step)
+        for record in follow(records, training.total, title, log.console):
             recorder.write(record)
-            scalars |= {tag: values.tolist() for tag, values in record.scalars.items()}
-        scores = _scores(scalars)
-        recorder.hparams(_flat(config), _means(scores))
+            keeper.scalars |= {tag: values.tolist() for tag, values in record.scalars.items()}
+        scores = scores_of(keeper.scalars)
+        if point is None or not point.header.final:
+            recorder.hparams(flat(config), means_of(scores))
+            keeper.write()
     write_result(
         folder,
         {
@@ -87,26 +153,36 @@ def _train(
             "scores": scores,
             "diverged": training.diverged_steps(),
             "steps": training.step,
-            "seconds": round(time.perf_counter() - started, 3),
+            "seconds": round(training.seconds, 3),
             "config": config,
-            "versions": _versions(),
-            "commit": _commit(),
+            "versions": versions(),
+            "commit": commit(),
             "data": training.data.hashes,
         },
     )
 
 
-def _show(folder: Path) -> None:
+def _show(folder: Path, result: Result) -> None:
     from bnrun.report import scores_table
-    from bnrun.result import read_result
 
     console = Console()
-    result = read_result(folder / RESULT)
     console.print(scores_table(result))
     for seed, step in result["diverged"].items():
         console.print(f"seed {seed} diverged at step {step}")
     console.print(f"folder: {folder}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir {folder.parent}", soft_wrap=True)
+
+
+def _refuse_diverged(folder: Path, result: Result) -> None:
+    """Raises UserError if divergence has ended the run."""
+    lost, seeds = len(result["diverged"]), len(result["seeds"])
+    stops = result["config"]["trainer"]["on_divergence"] == "stop"
+    if lost and (lost == seeds or stops):
+        count = "every seed" if lost == seeds else f"{lost} of {seeds} seeds"
+        raise UserError(
+            f"{folder.name}: {count} diverged, so the run ended at step {result['steps']}: try a "
+            f"smaller optimizer.lr or trainer.clip_norm"
+        )
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -116,64 +192,10 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _forget(folder: Path) -> None:
-    """Remove a folder in which nothing but Hydra's own files is, and the study if it is empty."""
-    if folder.is_dir() and {item.name for item in folder.iterdir()} <= {".hydra"}:
+    """Remove a folder in which no run has begun, and the study if it is empty."""
+    if folder.is_dir() and {item.name for item in folder.iterdir()} <= {".hydra", ".lock"}:
         shutil.rmtree(folder)
         for parent in list(folder.parents)[:2]:
             if any(parent.iterdir()):
                 break
             parent.rmdir()
-
-
-def _scores(scalars: dict[str, list[float]]) -> dict[str, Any]:
-    """From tags score/split/way to split -> score -> way -> one value per seed."""
-    scores: dict[str, Any] = {}
-    for tag, values in scalars.items():
-        match tag.split("/"):
-            case [score, split, way] if split in ("train", "validation", "test"):
-                scores.setdefault(split, {}).setdefault(score, {})[way] = values
-            case _:
-                pass
-    return scores
-
-
-def _means(scores: dict[str, Any]) -> dict[str, float]:
-    return {
-        f"{split}/{score}/{way}": sum(values) / len(values)
-        for split in ("validation", "test")
-        for score, ways in scores.get(split, {}).items()
-        for way, values in ways.items()
-    }
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {prefix: node}
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        found |= _flat(value, f"{prefix}.{key}".lstrip("."))
-    return found
-
-
-def _versions() -> dict[str, str]:
-    packages = ("bnrun", "torch", "numpy", "hydra-core", "tensorboard")
-    return {name: version(name) for name in packages} | {"python": platform.python_version()}
-
-
-def _commit() -> str | None:
-    """The commit of the code that runs, with "+" where it has been changed since."""
-    home = Path(__file__).resolve().parent
-    try:
-        told = [
-            subprocess.run(
-                ["git", "-C", str(home), *words],
-                capture_output=True,
-                text=True,
-                timeout=5,
-                check=True,
-            ).stdout.strip()
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(home)))
-        ]
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told[0] + ("+" if told[1] else "")

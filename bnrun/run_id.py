@@ -25,6 +25,9 @@ IGNORED = (
 )
 """What does not change results: a dataset's checksums say what is in its files."""
 
+LENGTH = ("trainer.epochs", "trainer.steps")
+"""How long a run goes on; stands at the end of its name, outside the hash."""
+
 
 def study(name: str) -> str:
     """The name of a study's folder, which cannot lie outside the folder of all studies.
@@ -40,22 +43,36 @@ def study(name: str) -> str:
 
 
 def run_id(config: DictConfig) -> str:
-    """E.g. sbn-sigmoid_st-digits-mlp-optimizer.lr=0.1-5c7a91be for a config with its hydra node."""
+    """E.g. sbn-sigmoid_st-digits-mlp-optimizer.lr=0.1-5c7a91be-20epochs, from a whole config.
+
+    Runs that differ in their length alone have the same hash, so that one may go on from another.
+    """
     choices = config.hydra.runtime.choices
     head = [str(choices[group]) for group in NAMED]
     rest = sorted(override for override in config.hydra.overrides.task if not _said(override))
     readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join([*head, *rest]))
-    return f"{readable[:120]}-{scientific_hash(config)}"
+    steps = config.trainer.steps
+    length = f"{config.trainer.epochs}epochs" if steps is None else f"{steps}steps"
+    # What is no number is refused later; here it must not make a folder elsewhere.
+    return f"{readable[:120]}-{scientific_hash(config)}-{re.sub('[^A-Za-z0-9]+', '_', length)}"
 
 
 def scientific_hash(config: DictConfig) -> str:
-    """Eight hexadecimal digits that change when, and only when, a result could."""
+    """Eight hexadecimal digits for all that could change the curves of a run but its length."""
+    container = scientific(config)
+    for key in LENGTH:
+        _remove(container, key.split("."))
+    text = json.dumps(container, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def scientific(config: DictConfig) -> dict[str, Any]:
+    """The config without what cannot change results."""
     container = OmegaConf.to_container(_without_hydra(config), resolve=True)
     assert isinstance(container, dict)
     for key in IGNORED:
         _remove(container, key.split("."))
-    text = json.dumps(container, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return {str(key): value for key, value in container.items()}
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
@@ -64,7 +81,9 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 def _said(override: str) -> bool:
     key = override.lstrip("+~").split("=")[0].split("@")[0]
-    return key in NAMED or any(key == name or key.startswith(name + ".") for name in IGNORED)
+    return key in NAMED or any(
+        key == name or key.startswith(name + ".") for name in (*IGNORED, *LENGTH)
+    )
 
 
 def _remove(container: dict[Any, Any], path: list[str]) -> None:

@@ -26,6 +26,9 @@ ALLOWED = {
     "metrics": {"files"},
     "intervals": set(),
     "report": {"report", "result", "metrics", "intervals", "files", "run_id"},
+    "checkpoint": {"files"},
+    "claim": set(),
+    "signals": set(),
     "recorder": {"records", "metrics", "intervals", "tiles", "tfrecord", "files"},
 }
 

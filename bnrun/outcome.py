@@ -1,0 +1,64 @@
+"""What a run came to: from its last values and its config to the content of result.json."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def scores_of(scalars: dict[str, list[float]]) -> dict[str, Any]:
+    """From tags score/split/way to split -> score -> way -> one value per seed."""
+    scores: dict[str, Any] = {}
+    for tag, values in scalars.items():
+        match tag.split("/"):
+            case [score, split, way] if split in ("train", "validation", "test"):
+                scores.setdefault(split, {}).setdefault(score, {})[way] = values
+            case _:
+                pass
+    return scores
+
+
+def means_of(scores: dict[str, Any]) -> dict[str, float]:
+    """split/score/way -> mean over the seeds."""
+    return {
+        f"{split}/{score}/{way}": sum(values) / len(values)
+        for split in ("validation", "test")
+        for score, ways in scores.get(split, {}).items()
+        for way, values in ways.items()
+    }
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots."""
+    if not isinstance(node, dict):
+        return {prefix: node}
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        found |= flat(value, f"{prefix}.{key}".lstrip("."))
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of those that results may depend on."""
+    packages = ("bnrun", "torch", "numpy", "hydra-core", "tensorboard")
+    return {name: version(name) for name in packages} | {"python": platform.python_version()}
+
+
+def commit() -> str | None:
+    """The commit of the code that runs, with "+" where it has been changed since."""
+    home = Path(__file__).resolve().parent
+    try:
+        told = [
+            subprocess.run(
+                ["git", "-C", str(home), *words],
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=True,
+            ).stdout.strip()
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(home)))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told[0] + ("+" if told[1] else "")
