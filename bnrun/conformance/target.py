@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -56,10 +56,22 @@ def load(
         estimator = build(NEURONS[neuron]())
     except (ValueError, HydraException) as error:
         raise UserError(sentence(error)) from error
-    if not callable(estimator):
-        raise UserError(f"{name}: its objects are not callable, write __call__(logits, ...)")
+    _check_signature(name, estimator)
     claim = bool(getattr(estimator, "unbiased", False))
     return Target(name, build, NEURONS[neuron], claim)
+
+
+def _check_signature(name: str, estimator: EstimatorFunction) -> None:
+    if not callable(estimator):
+        raise UserError(
+            f"{name}: its objects are not callable, write __call__(self, logits, downstream, noise)"
+        )
+    try:
+        inspect.signature(estimator).bind("logits", "downstream", "noise")
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{name}: cannot be called with (logits, downstream, noise): {error}"
+        ) from error
 
 
 def configured(
@@ -70,8 +82,8 @@ def configured(
     A field with @ chooses a part of the estimator, e.g. estimator@estimator.first=rloo.
     Raises UserError for a name or field that does not exist.
     """
-    overrides = [f"estimator={name}", f"neuron={neuron}"]
-    overrides += [field if "@" in field else f"estimator.{field}" for field in fields]
+    parts = [field for field in fields if "@" in field]
+    overrides = [f"estimator={name}", f"neuron={neuron}", *parts]
     if config_dir is not None:
         overrides.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
     try:
@@ -79,6 +91,13 @@ def configured(
             config = compose("config", overrides=overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(sentence(error)) from error
+    values = _values([field for field in fields if field not in parts])
+    known = [str(key) for key in config.estimator if key != "_target_"]
+    for key in values:
+        if key not in known:
+            raise UserError(f"{key}: {name} has no such field, use one of {', '.join(known)}")
+    OmegaConf.set_struct(config, False)
+    config.estimator = OmegaConf.merge(config.estimator, values)
     return partial(_instantiated, config)
 
 
@@ -97,9 +116,11 @@ def _own(name: str, fields: Sequence[str]) -> Build:
     if not callable(found):
         raise UserError(f"{name}: is no class but {type(found).__name__}")
     values = _values(fields)
-    if inspect.isclass(found):
-        return _constructor(name, found, values)
-    return lambda neuron: partial(found, **values)
+    if not inspect.isclass(found):
+        return lambda neuron: partial(found, **values) if values else found
+    if inspect.isabstract(found):
+        raise UserError(f"{name}: is abstract, give it a __call__(self, logits, downstream, noise)")
+    return _constructor(name, found, values)
 
 
 def _module(place: str) -> Any:
@@ -132,7 +153,7 @@ def _values(fields: Sequence[str]) -> dict[str, Any]:
     for word in fields:
         if "=" not in word:
             raise UserError(f"{word}: not of the form key=value")
-    return dict(OmegaConf.to_container(OmegaConf.from_dotlist(list(fields))))  # type: ignore[arg-type]
+    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(fields))))
 
 
 def _constructor(name: str, cls: Callable[..., Any], values: dict[str, Any]) -> Build:

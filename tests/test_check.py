@@ -1,0 +1,284 @@
+"""bnrun-check: verdicts, exit status, and every mistake in one sentence."""
+
+import re
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from bnrun import check
+from bnrun.conformance import report, timing
+from bnrun.conformance.problems import problems
+
+MINE = dedent(
+    '''
+    import bnrun
+    from bnrun.estimators.base import fire, inject
+
+
+    class Half(bnrun.Estimator):
+        """REINFORCE, times a factor that should be 1."""
+
+        unbiased = True
+        factor = 0.5
+
+        def __call__(self, logits, downstream, noise):
+            bits = fire(self.neuron, logits, noise)
+            loss = downstream(self.neuron.encode(bits))
+            centred = bits - self.neuron.probability(logits.detach())
+            return inject(loss, logits, self.factor * loss.detach().unsqueeze(-1) * centred)
+
+
+    class Whole(Half):
+        factor = 1.0
+
+
+    class Modest(Half):
+        unbiased = False
+
+
+    class Humble(Whole):
+        unbiased = False
+
+
+    @bnrun.validated
+    class Sized(Whole):
+        size: int = 1
+
+        def __call__(self, logits, downstream, noise):
+            return self.size * super().__call__(logits, downstream, noise)
+
+
+    class Plain:
+        """No subclass of anything."""
+
+        def __init__(self, shift=0.0):
+            self.shift = shift
+
+        def __call__(self, logits, downstream, noise):
+            p = logits.sigmoid()
+            bits = (noise.uniform(logits) < p).to(logits)
+            return downstream(bits + p - p.detach()) + self.shift
+
+
+    def function(logits, downstream, noise):
+        return Plain()(logits, downstream, noise)
+
+
+    class Crashes:
+        def __call__(self, logits, downstream, noise):
+            return downstream(self.missing)
+
+
+    class WrongShape:
+        def __call__(self, logits, downstream, noise):
+            return Plain()(logits, downstream, noise).sum()
+
+
+    class NotCallable:
+        pass
+
+
+    class TwoArguments:
+        def __call__(self, logits, downstream):
+            return downstream(logits)
+
+
+    class Unfinished(bnrun.Estimator):
+        pass
+
+
+    CONSTANT = 3
+    '''
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(report, "problems", lambda: problems()[1:3])
+    monkeypatch.setattr(timing, "ROUNDS", 5)
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A folder with my_estimators.py, which is the current one."""
+    (tmp_path / "my_estimators.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in ("my_estimators", "checked_my_estimators"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run bnrun-check on words, and give its exit status, output and error output."""
+
+    def run(*words):
+        status = check.main(words)
+        captured = capsys.readouterr()
+        return status, " ".join(captured.out.split()), captured.err
+
+    return run
+
+
+def assert_sentence(error: str, *parts: str) -> None:
+    assert error.startswith("bnrun-check: ")
+    assert len(error.splitlines()) == 1, error
+    for part in parts:
+        assert part in error
+
+
+@pytest.mark.usefixtures("mine")
+def test_own_estimator_that_claims_to_be_unbiased_and_is_passes(run):
+    status, out, _ = run("my_estimators.Whole")
+    assert status == 0
+    assert "Unbiased, as it claims: gradients and loss agree with enumeration on all 2 nets" in out
+    assert "in any gradient would have shown" in out
+    assert "Keeps the rules of a call" in out
+    assert "Cost: 1 downstream evaluations per call on 5 units, 0 of them differentiated" in out
+    assert "times the time of sigmoid_st" in out
+
+
+@pytest.mark.usefixtures("mine")
+def test_own_estimator_that_claims_to_be_unbiased_and_is_not_fails(run):
+    status, out, _ = run("my_estimators.Half")
+    assert status == 1
+    assert "NOT UNBIASED, though it claims to be:" in out
+    assert "- 1 layer, quadratic: the gradient by the logits is off by" in out
+    assert "No bias shows in the value of the loss on any net." in out
+    assert "Bias shows in the gradient by the logits on every net." in out
+
+
+@pytest.mark.usefixtures("mine")
+def test_own_estimator_that_claims_nothing_may_be_biased(run):
+    status, out, _ = run("my_estimators.Modest")
+    assert status == 0
+    assert "Biased, and it does not claim otherwise." in out
+
+
+@pytest.mark.usefixtures("mine")
+def test_own_estimator_without_bias_is_told_that_it_may_claim_so(run):
+    status, out, _ = run("my_estimators.Humble")
+    assert status == 0
+    assert "set `unbiased = True` on the class" in out
+
+
+@pytest.mark.parametrize("target", ["my_estimators.Plain", "my_estimators.function"])
+@pytest.mark.usefixtures("mine")
+def test_any_callable_of_the_three_arguments_is_checked(run, target):
+    status, out, _ = run(target)
+    assert status == 0
+    assert "Biased, and it does not claim otherwise." in out
+
+
+def test_class_in_a_file_elsewhere_finds_the_modules_beside_it(run, mine, monkeypatch):
+    (mine / "helper.py").write_text("from my_estimators import Half\n")
+    (mine / "other.py").write_text("import helper\n\nclass Mine(helper.Half):\n    factor = 1.0\n")
+    (mine / "deeper").mkdir()
+    monkeypatch.chdir(mine / "deeper")
+    status, out, _ = run("../other.py:Mine")
+    assert status == 0
+    assert "Unbiased, as it claims" in out
+
+
+@pytest.mark.usefixtures("mine")
+def test_fields_reach_the_constructor_with_their_types(run):
+    status, out, _ = run("my_estimators.Sized", "size=2")
+    assert status == 1
+    assert re.search(r"the value of the loss is off by (99|100)\.", out)
+
+
+@pytest.mark.usefixtures("mine")
+def test_table_has_a_row_for_each_net_and_a_column_for_each_figure(run):
+    _, out, _ = run("my_estimators.Plain")
+    for words in ("1 layer, quadratic, signed", "bias", "z", "variance", "cosine of mean", "draws"):
+        assert words in out
+
+
+def test_configured_estimator_is_checked_by_name_with_fields(run):
+    status, out, _ = run("rloo", "samples=3")
+    assert status == 0
+    assert "Unbiased, as it claims" in out
+    assert "Cost: 3 downstream evaluations" in out
+
+
+def test_estimator_that_cannot_serve_the_mlp_says_why_it_is_not_timed(run):
+    _, out, _ = run("exact")
+    assert "any error would have shown" in out
+    assert "not timed: estimator exact would enumerate 2^100 patterns" in out
+
+
+def test_dbn_is_compared_with_the_sbn_and_told_so(run):
+    status, out, _ = run("sigmoid_st", "--neuron", "dbn")
+    assert status == 0
+    assert "beside the exact gradient of an SBN at the same logits" in out
+    assert "A DBN has no gradient of its own" in out
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["disarmed"], ["estimator=disarmed: no such choice, use one of", "disarm"]),
+        (["disarm", "--neuron", "dbn"], ["has no meaning for neuron DBN", "neuron=sbn"]),
+        (["disarm", "--neuron", "real"], ["--neuron=real: no binary neuron, use one of sbn, dbn"]),
+        (["rloo", "samples=1"], ["samples=1", "greater than or equal to 2"]),
+        (["rloo", "sample=3"], ["sample: rloo has no such field, use one of neuron, samples"]),
+        (["my_estimator.Half"], ["my_estimator: no such module", "path/to/file.py:Class"]),
+        (["my_estimators.Halve"], ["my_estimators.Halve: my_estimators has no Halve"]),
+        (["my_estimator.py:Half"], ["my_estimator.py: no such file"]),
+        (["my_estimators.CONSTANT"], ["my_estimators.CONSTANT: is no class but int"]),
+        (
+            ["my_estimators.NotCallable"],
+            ["not callable", "__call__(self, logits, downstream, noise)"],
+        ),
+        (["my_estimators.TwoArguments"], ["(logits, downstream, noise): too many positional"]),
+        (["my_estimators.function", "slope=2"], ["cannot be called", "slope"]),
+        (["my_estimators.Unfinished"], ["is abstract, give it a __call__("]),
+        (["my_estimators.Half", "factor"], ["factor: not of the form key=value"]),
+        (["my_estimators.Half", "factor=2"], ["unexpected keyword argument 'factor'", "neuron"]),
+        (["my_estimators.Sized", "size=big"], ["size=big", "valid integer"]),
+        (["my_estimators.WrongShape"], ["returned a loss of shape []", "it must be [*S, R, B]"]),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else None,
+)
+def test_mistake_is_said_in_one_sentence(run, words, parts):
+    status, _, err = run(*words)
+    assert status == 2
+    assert_sentence(err, *parts)
+
+
+def test_exception_in_their_code_comes_with_their_traceback_alone(run, mine):
+    status, _, err = run("my_estimators.Crashes")
+    assert status == 2
+    lines = err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert f'File "{mine / "my_estimators.py"}"' in lines[1]
+    assert "AttributeError: 'Crashes' object has no attribute 'missing'" in err
+    assert lines[-1] == "bnrun-check: my_estimators.Crashes raised AttributeError"
+    assert "conformance" not in err
+
+
+@pytest.mark.parametrize("target", ["broken.Any", "broken.py:Any"])
+def test_exception_on_import_comes_with_their_traceback_alone(run, mine, target):
+    (mine / "broken.py").write_text("import no_such_package_at_all\n")
+    status, _, err = run(target)
+    assert status == 2
+    assert f'File "{mine / "broken.py"}", line 1' in err.splitlines()[1]
+    assert "ModuleNotFoundError: No module named 'no_such_package_at_all'" in err
+
+
+def test_command_exits_with_the_status(mine):
+    command = [sys.executable, "-m", "bnrun.check", "my_estimators.Half"]
+    done = subprocess.run(command, cwd=mine, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "NOT UNBIASED" in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_tells_the_exit_status(capsys):
+    with pytest.raises(SystemExit):
+        check.main(["--help"])
+    assert "1 it claims `unbiased = True` and is not" in capsys.readouterr().out
