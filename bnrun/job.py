@@ -47,6 +47,8 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
     except Exception:
         log.keep(traceback.format_exc())
         raise
+    if settings.gradients.averages:
+        _draw_averages(folder, log)
     _show(folder, result)
     _refuse_diverged(folder, result)
 
@@ -57,6 +59,13 @@ def _done_before(folder: Path, settings: Settings, log: Log) -> bool:
     read_result(folder / RESULT)
     log.console.print(f"done before: {folder} (resume=force does it again)", soft_wrap=True)
     return True
+
+
+def _draw_averages(folder: Path, log: Log) -> None:
+    from bnrun.report.averages import draw_averages
+
+    for path in draw_averages(folder):
+        log.say(f"figure: {path}")
 
 
 def _require_cuda() -> None:

@@ -61,4 +61,5 @@ def test_every_option_trains_two_steps(option, tmp_path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*/*.yaml")), ids=lambda path: path.stem)
 def test_a_yaml_starts_with_the_line_that_selects_it(path: Path):
     group = path.parent.relative_to(CONFIGS)
-    assert path.read_text().startswith(f"# {group}={path.stem}: ")
+    text = path.read_text().removeprefix("# @package _global_\n")
+    assert text.startswith(f"# {group}={path.stem}: ")

@@ -28,7 +28,7 @@ class CNN:
     """
 
     channels: tuple[PositiveInt, PositiveInt] = (16, 32)
-    kernel: PositiveInt = 5
+    kernel: PositiveInt = 3
     dense: PositiveInt = 128
     layers: Layer | tuple[Layer, Layer, Layer] = "binary"
     pool: Literal["logits", "bits"] = "logits"
