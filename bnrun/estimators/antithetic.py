@@ -20,11 +20,12 @@ def antithetic_bits(probability: Tensor, uniforms: Tensor) -> Tensor:
 
 @validated
 class ARM(Estimator):
-    """Augment-REINFORCE-merge: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times slope.
+    """Augment-REINFORCE-merge: an antithetic pair, weighted by the uniform that made it.
 
-    forward:  an antithetic pair of samples; the loss is their mean
-    backward: the difference of their losses, weighted by the uniform that made the pair
-    Unbiased; its variance may exceed REINFORCE's far from p = 1/2. Cost: 2 downstream evaluations.
+    forward:  the pair 1[u < p] and 1[u > 1 - p]; the loss is their mean
+    backward: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times slope
+    Exact: always, in expectation. Its variance may exceed REINFORCE's far from p = 1/2.
+    Cost: 2 downstream evaluations.
 
     Source: Yin, Zhou, ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks (2019),
     arXiv 1807.11143.
@@ -43,11 +44,12 @@ class ARM(Estimator):
 
 @validated
 class DisARM(Estimator):
-    """(f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times slope.
+    """ARM with its uniform summed out, so that only units whose two bits differ count.
 
     forward:  the antithetic pair b = 1[u < p], b~ = 1[u > 1 - p]; the loss is their mean
-    backward: ARM with its uniform summed out, so that only units whose two bits differ count
-    Unbiased; its variance is never above ARM's. Cost: 2 downstream evaluations.
+    backward: (f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times slope
+    Exact: always, in expectation. Its variance is never above ARM's.
+    Cost: 2 downstream evaluations.
 
     Source: Dong, Mnih, Tucker, DisARM: An Antithetic Gradient Estimator for Binary Latent
     Variables (2020), arXiv 2006.10680; the same as U2G: Yin, Ho, Yan, Qian, Zhou (2020),

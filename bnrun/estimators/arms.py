@@ -26,13 +26,15 @@ def dirichlet_copula(uniforms: Tensor) -> Tensor:
 
 @validated
 class ARMS(Estimator):
-    """sum_k (f_k - mean f) * (b_k - p) / (K - 1) * p (1 - p) / (p - P2), times slope.
+    """Leave-one-out on antithetic samples, corrected for their correlation.
 
     forward:  K samples from a Dirichlet copula; the loss is their mean
-    backward: leave-one-out, corrected for the correlation of the samples; P2, the probability
-              that two samples of a unit are both 1, is max(2 p^(1/(K-1)) - 1, 0)^(K-1)
-    For p >= 1/2 zeros and ones change places, which keeps P2 small.
-    Unbiased; K = 2 is DisARM. Cost: K downstream evaluations.
+    backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1) * p (1 - p) / (p - P2), times slope; P2,
+              the probability that two samples of a unit are both 1, is
+              max(2 p^(1/(K-1)) - 1, 0)^(K-1), kept small by zeros and ones changing places
+              for p >= 1/2
+    Exact: always, in expectation. K = 2 is DisARM.
+    Cost: K downstream evaluations.
 
     samples  K, at least 2
 

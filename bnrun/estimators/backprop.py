@@ -12,7 +12,16 @@ from bnrun.noise import Noise
 
 @validated
 class Backprop(Estimator):
-    """The gradient of the forward pass as it is. Cost: one downstream evaluation and backward."""
+    """Ordinary backpropagation through a neuron that has a derivative.
+
+    forward:  activations of the neuron, which are not bits
+    backward: the derivative of the activation, sigmoid(a) for neuron=real: span * slope * p (1 - p)
+    Exact: always, for the neuron's own loss. As an approximation of an SBN's gradient it is that
+    of the mean field, right on losses multilinear in the bits of one layer.
+    Cost: one downstream evaluation and its backward pass.
+
+    Source: Rumelhart, Hinton, Williams, Learning Representations by Back-Propagating Errors (1986).
+    """
 
     accepts: ClassVar[tuple[type[Neuron], ...]] = (DifferentiableNeuron,)
     instead: ClassVar[str] = (

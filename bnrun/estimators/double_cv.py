@@ -16,13 +16,12 @@ from bnrun.noise import Noise
 class DoubleCV(ControlVariate):
     """Leave-one-out on two samples, each with a linear control variate taken at the other.
 
-    With F1 = f(b1) - eta f'(b2) . (b1 - p) and F2 = f(b2) - eta f'(b1) . (b2 - p):
-    (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times slope
-
     forward:  two independent samples; the loss is their mean
-    backward: the formula above; eta minimises the variance, and is near 1 for a near-linear f
-    Unbiased for any downstream: f' at one sample is independent of the other one. Cost: 2
-    downstream evaluations and one backward pass.
+    backward: (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times slope, with
+              F1 = f(b1) - eta f'(b2) . (b1 - p) and F2 = f(b2) - eta f'(b1) . (b2 - p); eta
+              minimises the variance, and is near 1 for a near-linear f
+    Exact: always, in expectation. The f' at one sample is independent of the other one.
+    Cost: 2 downstream evaluations and one backward pass.
 
     Source: Titsias, Shi, Double Control Variates for Gradient Estimation in Discrete Latent
     Variable Models (2022), arXiv 2111.05300, whose coefficient is -eta.

@@ -22,11 +22,14 @@ def patterns(units: int, like: Tensor) -> Tensor:
 class Exact(Estimator):
     """Expectation of the loss over all 2^U patterns of the layer, differentiated as it stands.
 
-    forward:  sum over patterns of P(pattern) * downstream(pattern): the exact mean of the loss
+    forward:  sum over patterns of P(pattern) * f(pattern): the exact mean of the loss
     backward: its derivative; nested in several layers it enumerates their product
-    Exact always. Cost: 2^U downstream evaluations, batched on a leading axis.
+    Exact: always.
+    Cost: 2^U downstream evaluations, batched on a leading axis.
 
     max_units  the largest U that it accepts (2^12 = 4,096 evaluations)
+
+    Source: none needed, it is the definition of the mean.
     """
 
     unbiased: ClassVar[bool] = True

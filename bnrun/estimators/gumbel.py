@@ -61,9 +61,11 @@ class GumbelSigmoid(Relaxation):
 
     forward:  sigmoid(z / t), between 0 and 1 (or -1 and +1); the loss is that of soft bits, while
               evaluation uses the neuron's bits
-    backward: pathwise, as it stands
-    Unbiased for its own relaxed objective; for the bits' objective exact in the limit t -> 0, where
-    its variance grows without bound. Noise law: logistic.
+    backward: pathwise, as it stands: f'_i times span * neuron.slope * s (1 - s) / t,
+              s = sigmoid(z / t)
+    Noise law: logistic.
+    Exact: in the limit t -> 0. There its variance grows without bound. At every t it is unbiased
+    for its own relaxed objective.
     Cost: one downstream evaluation and its backward pass.
 
     Source: Jang, Gu, Poole (2016), arXiv 1611.01144; Maddison, Mnih, Teh, The Concrete
@@ -84,8 +86,9 @@ class STGumbel(Relaxation):
     forward:  1[z > 0] with z = neuron.slope * logit + f * logistic noise, f the forward
               temperature: the bits of a neuron with slope neuron.slope / f
     backward: multiplier span * neuron.slope * s (1 - s) / t, s = sigmoid(z / t) at the same z
-    Exact in the limit t -> 0 where the downstream is multilinear in the bits; there its variance
-    grows without bound. Noise law: logistic, of scale f.
+    Noise law: logistic, of scale f.
+    Exact: in the limit t -> 0, on losses multilinear in the bits. There its variance grows without
+    bound.
     Cost: one downstream evaluation and its backward pass.
 
     forward_temperature   f > 0. Dividing z by a temperature leaves 1[z > 0] as it is, so what a
@@ -118,8 +121,9 @@ class GumbelRao(Relaxation):
     forward:  bits of the neuron
     backward: mean over K draws z_k given b of span * neuron.slope * s_k (1 - s_k) / t,
               s_k = sigmoid(z_k / t)
-    Its mean is ST-Gumbel's, so it is exact where that is; its mean squared error is lower for
-    every K > 1 (K = 1 is ST-Gumbel in law). Noise law: logistic.
+    Noise law: logistic.
+    Exact: in the limit t -> 0, on losses multilinear in the bits. Its mean is ST-Gumbel's; its
+    mean squared error is lower for every K > 1 (K = 1 is ST-Gumbel in law).
     Cost: one downstream evaluation and its backward pass, and K uniforms per unit on an axis.
 
     draws   K, >= 1

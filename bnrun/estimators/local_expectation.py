@@ -12,11 +12,13 @@ from bnrun.noise import Noise
 
 @validated
 class LocalExpectation(Estimator):
-    """p (1 - p) * (f(b_i = 1) - f(b_i = 0)), the other bits at the sample, times slope.
+    """Every unit compares the loss at the sample with the loss after flipping its own bit.
 
     forward:  bits of the neuron
-    backward: unit i compares the loss at the sample with the loss after flipping bit i
-    Unbiased; of all estimators that see one sample of the other bits, the one of least variance.
+    backward: p (1 - p) * (f(b_i = 1) - f(b_i = 0)) for unit i, the other bits at the sample, times
+              slope
+    Exact: always, in expectation. Of all estimators that see one sample of the other bits, the one
+    of least variance.
     Cost: U + 1 downstream evaluations, U of them without gradient, batched on a leading axis: the
     activations take U times the memory.
 

@@ -14,12 +14,16 @@ from bnrun.noise import Noise
 
 @validated
 class Mixture(Pair):
-    """weight * first + (1 - weight) * second: of the losses, and so of all gradients.
+    """Two estimators at once, weighted: of the losses, and so of all gradients.
 
-    Unbiased if both are; with a biased one, the bias shrinks by its weight. Cost: that of both,
-    each with noise of its own.
+    forward:  weight * first + (1 - weight) * second, each with noise of its own
+    backward: weight * first + (1 - weight) * second
+    Exact: where both parts are. Unbiased if both are; a biased part's bias shrinks by its weight.
+    Cost: that of both.
 
     weight  of the first, in [0, 1]
+
+    Source: none needed, the mean is linear.
     """
 
     weight: UnitInterval = 0.5

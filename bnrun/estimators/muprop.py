@@ -13,13 +13,13 @@ from bnrun.noise import Noise
 
 @validated
 class MuProp(Estimator):
-    """(f(b) - f(p) - f'(p) . (b - p)) * (b - p) + f'(p) * p (1 - p), times slope.
+    """REINFORCE on what the expansion of f at the means leaves over, plus its own gradient.
 
     forward:  bits of the neuron
-    backward: the score of what the expansion of f at the means leaves over, plus the expansion's
-              own gradient, from the same derivative
-    Unbiased for any downstream: f(p) and f'(p) are drawn independently of b, so that it does not
-    matter how good they are. Cost: 2 downstream evaluations and one backward pass.
+    backward: (f(b) - f(p) - f'(p) . (b - p)) * (b - p) + f'(p) * p (1 - p), times slope
+    Exact: always, in expectation. f(p) and f'(p) are drawn independently of b, so that it does not
+    matter how good they are.
+    Cost: 2 downstream evaluations and one backward pass.
 
     Source: Gu, Levine, Sutskever, Mnih, MuProp: Unbiased Backpropagation for Stochastic Neural
     Networks (2015), arXiv 1511.05176.

@@ -20,12 +20,13 @@ from bnrun.fields import PositiveFloat, validated
 
 @validated
 class NoiseLawST(StraightThrough):
-    """forward: bits of the neuron; backward: span * s * density(s * logit).
+    """A multiplier that is the density of a noise law. A member writes `density`.
 
-    span is 1 for activations 0, 1 and 2 for -1, +1; s = slope * neuron.slope.
-    Exact where the forward noise has this law (at this slope) and the downstream is multilinear
-    in the bits; an SBN's noise is logistic and a DBN has none, so there it is an approximation.
-    Cost: one downstream evaluation and its backward pass. A member writes `density`.
+    forward:  bits of the neuron
+    backward: multiplier span * s * density(s * logit), s = slope * neuron.slope; span is 1 for
+              activations 0, 1 and 2 for -1, +1
+    Exact: under noise of this law, on losses multilinear in the bits. An SBN's noise is logistic
+    and a DBN has none, so there it is an approximation.
 
     slope   steepness of the smooth step, 1 / width of the noise, > 0
     """
@@ -45,9 +46,11 @@ class NoiseLawST(StraightThrough):
 class ClippedST(NoiseLawST):
     """Clipped or hard-tanh straight-through: passes the gradient where abs(logit) <= 1 / slope.
 
-    backward: density 1/2 on [-1, 1]; at slope 1 the multiplier is 1[abs(logit) <= 1] for -1, +1
-              activations, and half of it for 0, 1
+    backward: multiplier span * s * 1[abs(x) <= 1] / 2, x = s * logit; at slope 1 that is
+              1[abs(logit) <= 1] for -1, +1 activations, and half of it for 0, 1
     Noise law: uniform on [-1, 1].
+    Exact: under uniform noise, on losses multilinear in the bits.
+
     Source: Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, Binarized Neural Networks (2016),
     arXiv 1602.02830.
     """
@@ -60,9 +63,11 @@ class ClippedST(NoiseLawST):
 class ApproxSign(NoiseLawST):
     """ApproxSign: the derivative of a step made of two parabolas.
 
-    backward: density max(0, 1 - abs(x)); at slope 1 the multiplier is max(0, 2 - 2 abs(logit))
-              for -1, +1 activations, and half of it for 0, 1
+    backward: multiplier span * s * max(0, 1 - abs(x)), x = s * logit; at slope 1 that is
+              max(0, 2 - 2 abs(logit)) for -1, +1 activations, and half of it for 0, 1
     Noise law: triangular on [-1, 1], the mean of two uniforms on [-1, 1].
+    Exact: under triangular noise, on losses multilinear in the bits.
+
     Source: Liu, Wu, Luo, Yang, Liu, Cheng, Bi-Real Net (2018), arXiv 1808.00278.
     """
 
@@ -74,10 +79,12 @@ class ApproxSign(NoiseLawST):
 class SwishSign(NoiseLawST):
     """SwishSign: the derivative of a step that overshoots before it settles.
 
-    backward: with q = sigmoid(x): q (1 - q) (2 - x (2 q - 1)). Written with hyperbolic functions
-              and at slope s, the multiplier for -1, +1 activations is
-              s (2 - s a tanh(s a / 2)) / (1 + cosh(s a)) at logit a
+    backward: multiplier span * s * q (1 - q) (2 - x (2 q - 1)), q = sigmoid(x), x = s * logit;
+              written with hyperbolic functions, for -1, +1 activations:
+              s (2 - x tanh(x / 2)) / (1 + cosh(x))
     Noise law: none. It integrates to 1 but is negative where abs(x) > 2.4, which no density is.
+    Exact: never.
+
     Source: Darabi, Belbahri, Courbariaux, Nia, BNN+: Improved Binary Network Training (2018),
     arXiv 1812.11800, with slope 5.
     """
@@ -94,9 +101,11 @@ class SwishSign(NoiseLawST):
 class ArctanST(NoiseLawST):
     """Arctan surrogate of spiking networks: 1/2 + arctan(pi x / 2) / pi as the smooth step.
 
-    backward: density 1 / (2 (1 + (pi x / 2)^2)); slope 2 makes the multiplier 1 at logit 0 for
-              activations 0, 1
+    backward: multiplier span * s / (2 (1 + (pi x / 2)^2)), x = s * logit; slope 2 makes it 1 at
+              logit 0 for activations 0, 1
     Noise law: Cauchy, of scale 2 / pi.
+    Exact: under Cauchy noise, on losses multilinear in the bits.
+
     Source: Fang, Yu, Chen, Masquelier, Huang, Tian, Incorporating Learnable Membrane Time
     Constant (2020), arXiv 2007.05785, with slope 2.
     """
@@ -111,11 +120,13 @@ class ArctanST(NoiseLawST):
 class FastSigmoidST(NoiseLawST):
     """Fast-sigmoid surrogate (SuperSpike): (1 + x / (1 + abs(x))) / 2 as the smooth step.
 
-    backward: density 1 / (2 (1 + abs(x))^2); slope 2 makes the multiplier 1 at logit 0 for
-              activations 0, 1. Spiking libraries drop the factor slope / 2 and so keep that
+    backward: multiplier span * s / (2 (1 + abs(x))^2), x = s * logit; slope 2 makes it 1 at logit
+              0 for activations 0, 1. Spiking libraries drop the factor slope / 2 and so keep that
               height at every slope
     Noise law: a ratio of two independent unit exponentials, with a random sign. Its tails are
     those of a Cauchy law.
+    Exact: under noise of that law, on losses multilinear in the bits.
+
     Source: Zenke, Ganguli, SuperSpike (2017), arXiv 1705.11146.
     """
 
@@ -129,8 +140,10 @@ class FastSigmoidST(NoiseLawST):
 class GaussianST(NoiseLawST):
     """Gaussian straight-through: the normal distribution function (erf) as the smooth step.
 
-    backward: density exp(-x^2 / 2) / sqrt(2 pi)
+    backward: multiplier span * s * exp(-x^2 / 2) / sqrt(2 pi), x = s * logit
     Noise law: normal, of standard deviation 1 / slope.
+    Exact: under normal noise, on losses multilinear in the bits.
+
     Source: Shekhovtsov, Yanush (2020), arXiv 2006.06880.
     """
 

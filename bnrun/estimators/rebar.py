@@ -31,15 +31,14 @@ class Sample(NamedTuple):
 
 @validated
 class REBAR(ControlVariate):
-    """(f(b) - eta f(s(z~))) * (b - p) + eta d/da f(s(z)) - eta d/da f(s(z~)), times slope.
+    """REINFORCE's estimate less eta times a control variate, the relaxed downstream, of mean 0.
 
-    z is a plus logistic noise, b = 1[z > 0], z~ is drawn like z given b, s(z) = sigmoid(z / t).
-
-    forward:  bits of the neuron
-    backward: REINFORCE's estimate less eta times a control variate of mean 0; eta minimises the
-              variance, and eta = 0 is REINFORCE to the bit
-    Unbiased if the downstream's own gradient is (that of nested estimators included). Cost: 3
-    downstream evaluations, 2 if `coupled`, and a backward pass through the relaxed ones.
+    forward:  bits of the neuron, b = 1[z > 0], z the logit a plus logistic noise
+    backward: (f(b) - eta f(s(z~))) * (b - p) + eta d/da f(s(z)) - eta d/da f(s(z~)), times slope;
+              s(z) = sigmoid(z / t), and z~ is drawn like z given b; eta minimises the variance,
+              and eta = 0 is REINFORCE to the bit
+    Exact: always, in expectation. Nested, the estimators downstream must be unbiased too.
+    Cost: 3 downstream evaluations, 2 if `coupled`, and a backward pass through the relaxed ones.
 
     temperature  t > 0: near 0 the relaxation is close to the bits, and its slope steep
     coupled      z~ = z, from one uniform: one evaluation less, for sometimes more variance

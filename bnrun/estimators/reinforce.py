@@ -13,11 +13,12 @@ from bnrun.noise import Noise
 
 @validated
 class Reinforce(Learner):
-    """(f(b) - baseline) * (b - p), times the neuron's slope.
+    """The loss less a baseline that has not seen this sample, times the score.
 
     forward:  bits of the neuron
-    backward: the loss less a baseline that has not seen this sample, times the score
-    Unbiased. Cost: one downstream evaluation, no backward pass through it for the logits.
+    backward: (f(b) - baseline) * (b - p), times slope
+    Exact: always, in expectation. A baseline may give that up, as NVIL does with `normalize`.
+    Cost: one downstream evaluation, no backward pass through it for the logits.
 
     baseline  see bnrun.estimators.baselines; it moves the variance, not the mean
 

@@ -18,10 +18,10 @@ class ReinMax(StraightThrough):
     forward:  bits of the neuron, fired with p = sigmoid(a), a = neuron.slope * logit
     backward: multiplier span * neuron.slope * abs(b - p) / 2; at temperature t, with
               q = sigmoid(a / t), span * neuron.slope * (abs(b - q) + q (1 - q) - p (1 - p)) / 2
-    Exact at temperature 1 where the downstream is quadratic in each activation, signed or not:
-    the derivatives at both ends, averaged, give the difference.
     Noise law: logistic, that of the SBN; the multiplier's mean is then span * density at
     temperature 1, but its value depends on the bit.
+    Exact: on losses quadratic in each bit, at temperature 1. The derivatives at both ends,
+    averaged, give the difference.
     Cost: one downstream evaluation and its backward pass.
 
     temperature   > 0; 1 is the second-order choice, larger values give a wider multiplier

@@ -19,15 +19,16 @@ from bnrun.noise import Noise
 
 @validated
 class RELAX(REBAR):
-    """f(b) * (b - p) - c(z~) * (b - p) + d/da c(z) - d/da c(z~), times slope.
-
-    c(z) = eta f(sigmoid(z / t)) + r(z), with z and z~ as in REBAR and r a net with one tanh layer.
+    """REBAR with a small net, trained against the variance, added to its control variate.
 
     forward:  bits of the neuron
-    backward: the formula above; r starts at 0, which is REBAR, and follows the gradient of the
+    backward: f(b) * (b - p) - c(z~) * (b - p) + d/da c(z) - d/da c(z~), times slope;
+              c(z) = eta f(sigmoid(z / t)) + r(z), with z and z~ as in REBAR and r a net with one
+              tanh layer, which starts at 0 (that is REBAR) and follows the gradient of the
               estimate's mean square by Adam; eta is the best one for the r of the moment
-    Unbiased if the downstream's own gradient is (that of nested estimators included). Cost: that
-    of REBAR, and a step of the net.
+    Exact: always, in expectation. Nested, the estimators downstream must be unbiased too.
+    Cost: 3 downstream evaluations, 2 if `coupled`, and a backward pass through the relaxed ones;
+    a step of the net.
 
     hidden  units of the net's hidden layer
     lr      Adam's learning rate for the net

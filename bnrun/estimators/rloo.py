@@ -21,11 +21,12 @@ def leave_one_out(losses: Tensor, scores: Tensor) -> Tensor:
 
 @validated
 class RLOO(Estimator):
-    """Leave-one-out: sum over K samples of (f_k - mean f) * (b_k - p) / (K - 1), times slope.
+    """Leave-one-out: REINFORCE on K samples, each with the mean loss of the others as baseline.
 
     forward:  K independent samples; the loss is their mean
-    backward: each sample's score, with the mean loss of the others as its baseline
-    Unbiased. Cost: K downstream evaluations.
+    backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1), times slope
+    Exact: always, in expectation.
+    Cost: K downstream evaluations.
 
     samples  K, at least 2
 

@@ -15,11 +15,16 @@ from bnrun.noise import Noise
 class Schedule(Pair):
     """`first` up to a point of the training, `second` from there on.
 
-    Outside a training (before `at`) it is `first`. Unbiased if both are.
+    forward:  that of the part in use
+    backward: that of the part in use; outside a training (before `at`) it is `first`
+    Exact: where the part in use is. Unbiased if both are.
+    Cost: that of the part in use.
 
     after  epochs or steps that `first` serves, at least 1; the second estimator's own schedule
            counts from the start of the training
     per    whether `after` counts an "epoch" or a "step"
+
+    Source: none needed, one estimator after another.
     """
 
     after: PositiveInt = 5

@@ -17,12 +17,15 @@ from bnrun.noise import Noise
 
 @validated
 class SigmoidST(StraightThrough):
-    """Sigmoid-adjusted straight-through, multiplied by s q (1 - q) with q = sigmoid(s * logit).
+    """Sigmoid-adjusted straight-through: the derivative of the probability as the multiplier.
 
     forward:  bits of the neuron, at slope s where `forward` is on
-    backward: multiplier span * s * q * (1 - q), at s = 1 where `backward` is off
-    Exact where the downstream is multilinear in the bits (no bit squared) and both passes have
-    the same slope. Logistic noise makes it the principled choice.
+    backward: multiplier span * s * q (1 - q), q = sigmoid(s * logit), at s = 1 where `backward` is
+              off
+    Noise law: logistic, that of the SBN.
+    Exact: on losses multilinear in the bits. That is, no bit is squared; both passes must have the
+    same slope.
+    Cost: one downstream evaluation and its backward pass.
 
     slope     s at the start, > 0
     growth    factor by which s grows, >= 1; 1 keeps it

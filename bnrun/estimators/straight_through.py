@@ -14,9 +14,11 @@ from bnrun.noise import Noise
 
 @validated
 class StraightThrough(Estimator):
-    """forward: bits of the neuron; backward: d activation / d logit = multiplier(logits, bits).
+    """Bits with a made-up derivative. A member writes `multiplier`.
 
-    Cost: one downstream evaluation and its backward pass. A member writes `multiplier`.
+    forward:  bits of the neuron
+    backward: d activation / d logit = multiplier(logits, bits)
+    Cost: one downstream evaluation and its backward pass.
     """
 
     accepts: ClassVar[tuple[type[Neuron], ...]] = (DBN, SBN)
@@ -36,8 +38,10 @@ class StraightThrough(Estimator):
 class ST(StraightThrough):
     """Plain straight-through: the neuron is the identity to the backward pass.
 
-    backward: multiplier 1, also for signed activations. Exact: never in general. Noise law:
-    uniform, of the width of the span, for logits inside it.
+    backward: multiplier 1, also for signed activations
+    Noise law: uniform, of the width of the span, for logits inside it.
+    Exact: under uniform noise, on losses multilinear in the bits.
+
     Source: Hinton, Coursera lecture 9c (2012), as the field reads it; Bengio, Leonard, Courville,
     Estimating or Propagating Gradients Through Stochastic Neurons (2013), arXiv 1308.3432.
     """
