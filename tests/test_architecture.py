@@ -22,6 +22,7 @@ ALLOWED = {
     "tasks": {"tasks", "fields"},
     "data": {"data", "fields", "noise", "files"},
     "gradients": set(),
+    "conformance": {"conformance", "estimators", "neurons", "noise", "errors", "paths"},
     "result": {"files"},
     "metrics": {"files"},
     "intervals": set(),
