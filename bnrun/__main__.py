@@ -1,5 +1,15 @@
-"""`python -m bnrun` is `bnrun`."""
+"""`bnrun`, and `python -m bnrun`."""
 
-from bnrun.cli import main
+from bnrun.signals import leave_at_once
 
-main()
+
+def main() -> None:
+    """Start the command line; Ctrl-C is heard before it has loaded what it needs."""
+    leave_at_once()
+    from bnrun.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

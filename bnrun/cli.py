@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bnrun.errors import UserError, sentence
 from bnrun.paths import CONFIGS
 from bnrun.run_id import run_id, study
-from bnrun.signals import Stopped, leave_at_once
+from bnrun.signals import Stopped
 
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
@@ -39,7 +39,6 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point `bnrun`. Exit status 1 for a mistake, 130 for Ctrl-C, 143 for SIGTERM."""
-    leave_at_once()
     wants_trace = "HYDRA_FULL_ERROR" in os.environ
     # Hydra then lets the exception through, and we can say it in one sentence.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -21,6 +21,10 @@ class UserError(Exception):
     """A user's mistake, said in one sentence."""
 
 
+class DivergedError(UserError):
+    """A run that divergence has ended; it has a result."""
+
+
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError, ImportError)
 """What a config or a data file that is wrong makes the building of a run raise."""
 
@@ -73,7 +77,8 @@ def _composition(error: ConfigCompositionException) -> str:
 def _groups() -> list[str]:
     from bnrun.paths import CONFIGS
 
-    return sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir())
+    folders = [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()]
+    return sorted(name for name in folders if name != "hydra")
 
 
 def _siblings(key: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from bnrun.errors import MISTAKES, UserError, sentence
+from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.log import Log
 from bnrun.outcome import commit, flat, means_of, scores_of, versions
 from bnrun.result import RESULT, Result, read_result, write_result
@@ -50,7 +50,7 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
     if settings.gradients.averages:
         _draw_averages(folder, log)
     _show(folder, result)
-    _refuse_diverged(folder, result)
+    _refuse_diverged(result)
 
 
 def _done_before(folder: Path, settings: Settings, log: Log) -> bool:
@@ -182,14 +182,14 @@ def _show(folder: Path, result: Result) -> None:
     console.print(f"curves: tensorboard --logdir {folder.parent}", soft_wrap=True)
 
 
-def _refuse_diverged(folder: Path, result: Result) -> None:
-    """Raises UserError if divergence has ended the run."""
+def _refuse_diverged(result: Result) -> None:
+    """Raises DivergedError if divergence has ended the run."""
     lost, seeds = len(result["diverged"]), len(result["seeds"])
     stops = result["config"]["trainer"]["on_divergence"] == "stop"
     if lost and (lost == seeds or stops):
         count = "every seed" if lost == seeds else f"{lost} of {seeds} seeds"
-        raise UserError(
-            f"{folder.name}: {count} diverged, so the run ended at step {result['steps']}: try a "
+        raise DivergedError(
+            f"{count} diverged, so the run ended at step {result['steps']}: try a "
             f"smaller optimizer.lr or trainer.clip_norm"
         )
 

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from bnrun.files import replaced
 
@@ -108,6 +108,23 @@ def read_times(folder: Path) -> "pl.DataFrame":
     import polars as pl
 
     return _read(folder / TIMES, {"step": pl.Int64, "seconds": pl.Float64})
+
+
+class Place(NamedTuple):
+    """How far a run has come."""
+
+    step: int
+    epoch: float
+    seconds: float
+
+
+def last_place(folder: Path) -> Place | None:
+    """The end of a run's history; None if there is none."""
+    line, time = _last_line(folder / METRICS), _last_time(folder / TIMES)
+    if line is None or time is None:
+        return None
+    step, epoch, *_ = line.split(",")
+    return Place(int(step), float(epoch), time[1])
 
 
 def last_step(folder: Path) -> int | None:

@@ -141,12 +141,16 @@ def test_an_estimator_and_a_dataset_of_ones_own_need_no_change_to_the_package(tm
     assert result["config"]["estimator"]["gain"] == 2.0
 
 
-def test_a_sweep_runs_every_job_and_fails_when_one_is_impossible(tmp_path):
+def test_a_sweep_with_an_impossible_job_starts_only_when_told_to_leave_it_out(tmp_path):
     words = ["-m", "name=sweep", "neuron=dbn,sbn", "estimator=st,exact", *TINY]
     status, _, err = bnrun(tmp_path, *words)
     assert status == 1
     assert "Exact has no meaning for neuron DBN" in err
     assert "Traceback" not in err
+    assert not (tmp_path / "outputs").exists()
+    status, _, err = bnrun(tmp_path, *words, "sweep.skip_invalid=true")
+    assert status == 0
+    assert "sweep of 4 jobs: 3 done, 1 refused" in err
     runs = {path.parent.name for path in (tmp_path / "outputs/sweep").glob("*/result.json")}
     assert {name.rpartition("-")[0].split("-digits")[0] for name in runs} == {
         "dbn-st",

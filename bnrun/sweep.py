@@ -1,0 +1,264 @@
+"""A sweep: which jobs are done, which cannot be, and what became of the others."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from bnrun.checkpoint import CHECKPOINT
+from bnrun.claim import HeldError, claimed
+from bnrun.composition import build_estimator
+from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
+from bnrun.log import LOG
+from bnrun.metrics import last_place
+from bnrun.result import RESULT, read_result
+from bnrun.settings import Settings, SweepSettings
+
+Status = Literal["done", "unfinished", "missing", "refused"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination of a sweep, as it stands before the sweep begins."""
+
+    overrides: list[str]
+    config: dict[str, Any]
+    folder: Path
+    status: Status
+    reason: str = ""
+
+    @property
+    def length(self) -> tuple[str, float]:
+        """How long it is to go on: a unit and its number."""
+        trainer = self.config["trainer"]
+        if trainer["steps"] is not None:
+            return "step", float(trainer["steps"])
+        return "epoch", float(trainer["epochs"])
+
+
+@dataclass
+class Sweep:
+    """Hands jobs to a launcher.
+
+    config          of the sweep, with its hydra node
+    max_batch_size  jobs to launch at once; None for all
+    """
+
+    config: DictConfig
+    launcher: Launcher
+    max_batch_size: int | None = None
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+
+    def run(
+        self, overrides: Sequence[Sequence[str]], configs: Sequence[DictConfig]
+    ) -> list[JobReturn]:
+        """Do what is missing, and tell what became of it.
+
+        Raises UserError before anything starts if a job is refused, at the end if one has failed.
+        """
+        jobs = examined(overrides, configs)
+        settings = SweepSettings.model_validate(OmegaConf.to_container(configs[0].sweep))
+        if settings.dry_run:
+            self._list(jobs)
+            return []
+        refused = [job for job in jobs if job.status == "refused"]
+        for job in refused:
+            self._say(f"refused: {_name(job)}: {job.reason}")
+        if refused and not settings.skip_invalid:
+            raise UserError(
+                f"{len(refused)} of {len(jobs)} jobs cannot be run, so none was started: mend "
+                f"them, or leave them out with sweep.skip_invalid=true"
+            )
+        force = configs[0].resume == "force"
+        pending = [job for job in jobs if job.status != "refused" and (force or not _done(job))]
+        before = len(jobs) - len(refused) - len(pending)
+        if before:
+            self._say(f"{before} of {len(jobs)} jobs were done before")
+        returns, begun = self._launch(pending, settings.fail_fast)
+        self._tell(jobs, begun, returns, pending, refused)
+        return returns
+
+    def _launch(self, jobs: list[Job], fail_fast: bool) -> tuple[list[JobReturn], list[Job]]:
+        """What the jobs gave back, as far as the launcher could tell, and those that it had."""
+        if not jobs:
+            return [], []
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        size = self.max_batch_size or (1 if fail_fast and self._in_turn() else len(jobs))
+        returns: list[JobReturn] = []
+        for first in range(0, len(jobs), size):
+            batch = jobs[first : first + size]
+            try:
+                returns += self.launcher.launch([job.overrides for job in batch], first)
+            except Exception as error:
+                # A worker was killed: its launcher gives up, and the folders tell the rest.
+                self._say(f"the launcher gave up: {sentence(error)}")
+                returns += [JobReturn() for _ in batch]
+            answers = zip(batch, returns[first:], strict=True)
+            if fail_fast and any(_failure(*pair) is not None for pair in answers):
+                return returns, jobs[: first + len(batch)]
+        return returns, jobs
+
+    def _in_turn(self) -> bool:
+        return "BasicLauncher" in str(self.config.hydra.launcher._target_)
+
+    def _tell(
+        self,
+        jobs: list[Job],
+        begun: list[Job],
+        returns: list[JobReturn],
+        pending: list[Job],
+        refused: list[Job],
+    ) -> None:
+        """The end of a sweep. Raises UserError if a job has failed."""
+        failed = 0
+        for job, answer in zip(begun, returns, strict=True):
+            reason = _failure(job, answer)
+            if reason is not None:
+                failed += 1
+                log = job.folder / LOG
+                self._say(f"failed: {_name(job)}: {reason}" + (f" ({log})" * log.exists()))
+        for job in jobs:
+            lost = _lost(job)
+            if lost:
+                self._say(f"diverged: {_name(job)}: seeds {', '.join(map(str, lost))}")
+        rest = len(pending) - len(begun)
+        parts = {
+            "done": len(jobs) - failed - rest - len(refused),
+            "failed": failed,
+            "not begun": rest,
+            "refused": len(refused),
+        }
+        words = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
+        self._say(f"sweep of {len(jobs)} jobs: {words}")
+        if failed:
+            raise UserError(
+                f"{failed} of {len(jobs)} jobs failed; the same command does what is missing"
+            )
+
+    def _list(self, jobs: list[Job]) -> None:
+        console = Console()
+        for job in jobs:
+            reason = f": {job.reason}" if job.reason else ""
+            console.print(f"{job.status:10} {_name(job)}{reason}", soft_wrap=True, highlight=False)
+        counts = Counter(job.status for job in jobs)
+        words = ", ".join(f"{number} {status}" for status, number in counts.items())
+        console.print(f"{len(jobs)} jobs: {words}; {_estimate(jobs)}", soft_wrap=True)
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def examined(overrides: Sequence[Sequence[str]], configs: Sequence[DictConfig]) -> list[Job]:
+    """Every job with its folder and its status; estimators are built, data are not read."""
+    checked: dict[str, str] = {}
+    jobs = []
+    for words, config in zip(overrides, configs, strict=True):
+        folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir).absolute()
+        container = _plain(config)
+        part = json.dumps([container["estimator"], container["layers"]])
+        reason = _settings_mistake(container)
+        if not reason and part not in checked:
+            checked[part] = _estimator_mistake(config)
+        reason = reason or checked[part]
+        status: Status = "refused" if reason else _status(folder)
+        jobs.append(Job(list(words), container, folder, status, reason))
+    return jobs
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    keys = [str(key) for key in config if key != "hydra"]
+    container = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _settings_mistake(container: dict[str, Any]) -> str:
+    try:
+        Settings.model_validate(container)
+    except MISTAKES as error:
+        return sentence(error)
+    return ""
+
+
+def _estimator_mistake(config: DictConfig) -> str:
+    try:
+        for node in (config.estimator, *config.layers.values()):
+            build_estimator(node)
+    except MISTAKES as error:
+        return sentence(error)
+    return ""
+
+
+def _status(folder: Path) -> Status:
+    if _is_done(folder):
+        return "done"
+    return "unfinished" if (folder / CHECKPOINT).exists() else "missing"
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        read_result(folder / RESULT)
+    except ValueError:
+        return False
+    return True
+
+
+def _done(job: Job) -> bool:
+    return _is_done(job.folder)
+
+
+def _lost(job: Job) -> list[int]:
+    """Seeds that diverged in a job that is done."""
+    return sorted(read_result(job.folder / RESULT)["diverged"]) if _done(job) else []
+
+
+def _name(job: Job) -> str:
+    return job.folder.name
+
+
+def _failure(job: Job, answer: JobReturn) -> str | None:
+    """Why a job that was launched is not done; None if it is."""
+    error = answer._return_value
+    if answer.status == JobStatus.FAILED and not isinstance(error, DivergedError):
+        return sentence(error)
+    if _done(job):
+        return None
+    try:
+        with claimed(job.folder):
+            return "it ended without a result, as if killed"
+    except HeldError:
+        return "it is still at work"
+    except OSError as error:
+        return sentence(error)
+
+
+def _estimate(jobs: list[Job]) -> str:
+    """The time that is left, for one worker, from the steps that were measured in this study."""
+    rates: dict[str, list[float]] = {"step": [], "epoch": []}
+    places = {job.folder: last_place(job.folder) for job in jobs}
+    for place in places.values():
+        if place is not None and place.step:
+            rates["step"].append(place.seconds / place.step)
+            rates["epoch"].append(place.seconds / place.epoch)
+    left = [job for job in jobs if job.status in ("unfinished", "missing")]
+    if not left:
+        return "nothing is left to do"
+    if not rates["step"]:
+        return "no step was measured yet, so there is no estimate of the time"
+    seconds = 0.0
+    for job in left:
+        unit, number = job.length
+        place = places[job.folder]
+        begun = 0.0 if place is None else place.step if unit == "step" else place.epoch
+        seconds += max(0.0, number - begun) * statistics.median(rates[unit])
+    return f"about {seconds / 60:.1f} minutes are left for one worker"

@@ -1,0 +1,25 @@
+"""Hydra finds its plugins here; this one is small, because every start of bnrun reads it."""
+
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+
+class ResumingSweeper(BasicSweeper):
+    """Hydra's sweep over all combinations, of which only those are launched that are not done."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """All batches of jobs, with any launcher. Raises UserError if a job is refused or fails."""
+        from bnrun.sweep import Sweep
+
+        assert self.config is not None
+        assert self.launcher is not None
+        assert self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
+            [*self._parse_config(), *arguments]
+        )
+        (jobs,) = self.split_arguments(overrides, None)
+        configs = [loader.load_sweep_config(self.config, job) for job in jobs]
+        return Sweep(self.config, self.launcher, self.max_batch_size).run(jobs, configs)
