@@ -117,7 +117,7 @@ def test_a_sweep_is_one_row_per_run_in_order(capsys: pytest.CaptureFixture[str])
         "In all runs: dataset=digits, model=mlp, optimizer=sgd, seeds=3, diverged=none" in printed
     )
     text = Path("study/report.md").read_text()
-    header = next(line for line in text.splitlines() if line.startswith("| neuron"))
+    header = next(line for line in text.splitlines() if line.startswith("| neuron |"))
     assert header == (
         "| neuron | estimator | test accuracy thresholded | test accuracy sampled "
         "| validation accuracy thresholded | validation accuracy sampled | seconds |"
@@ -265,7 +265,8 @@ def test_a_broken_result_is_named_and_the_others_are_compared(
 def test_output_says_where_the_files_go() -> None:
     finish("study/a")
     assert main(["study", "--output", "docs/tables"]) == 0
-    assert {path.name for path in Path("docs/tables").iterdir()} == {"report.md", "report.csv"}
+    names = {"report.md", "report.csv", "report-pairs.csv", "report.html"}
+    assert {path.name for path in Path("docs/tables").iterdir()} == names
     assert not Path("study/report.md").exists()
 
 

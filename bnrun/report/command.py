@@ -2,28 +2,55 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from bnrun.report.contest import Contest, contests
+from bnrun.report.curves import Panel, panels
+from bnrun.report.figures import save, styles
+from bnrun.report.latex import latex
+from bnrun.report.layout import markdown_table, rich_table, write_columns
+from bnrun.report.page import page
 from bnrun.report.runs import Found, find_runs
-from bnrun.report.scores import NOTE
-from bnrun.report.table import markdown, print_table, tabulate, write_csv
+from bnrun.report.scores import NOTE, ScoreName
+from bnrun.report.table import RunTable, markdown, print_table, tabulate, write_csv
+from bnrun.report.verdict import METHOD, Verdict, judge, pair_columns, summary
 
 _WIDE = 1000
 
 
+@dataclass(frozen=True)
+class Report:
+    """Everything there is to say; each output says it in its own form."""
+
+    table: RunTable
+    contests: list[Contest]
+    verdicts: list[Verdict]
+    notes: list[str]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point `bnrun-report`; exit status 1 if a result, or every one, could not be read."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["verify"]:
+        from bnrun.report.verify import main as verify
+
+        return verify(words[1:])
+    options = _parser().parse_args(words)
     try:
         found = find_runs(options.paths)
         if not found.runs:
             raise ValueError(_nothing_finished(found))
-        _report(found, options.output or options.paths[0])
+        report = _compared(found, options.score)
+        output: Path = options.output or options.paths[0]
+        output.mkdir(parents=True, exist_ok=True)
+        _write(report, output, options)
     except (ValueError, OSError) as error:
         print(f"bnrun-report: {_sentence(error)}", file=sys.stderr)
         return 1
@@ -35,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bnrun-report",
-        description="Compare runs: one row per run, with 95 %% intervals over seeds. "
-        "Prints the table and writes report.md and report.csv.",
+        description="Compare runs: which estimator wins, by how much, and whether that is noise. "
+        "Prints it and writes report.md, report.csv, report-pairs.csv and report.html. "
+        "`bnrun-report verify RUN` runs the first steps of a run again and compares the bits.",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a run's folder or one above several"
@@ -44,22 +72,90 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where report.* go (default: the first PATH)"
     )
+    parser.add_argument(
+        "--score",
+        type=_score_name,
+        metavar="SPLIT/SCORE/WAY",
+        help="what to compare by, e.g. test/accuracy/averaged (default: the first score on test, "
+        "thresholded for a DBN and sampled for others)",
+    )
+    parser.add_argument(
+        "--figures", action="store_true", help="also write the figures as PNG and SVG"
+    )
+    parser.add_argument("--latex", action="store_true", help="also write report.tex, a table")
     return parser
 
 
-def _report(found: Found, output: Path) -> None:
+def _score_name(word: str) -> ScoreName:
+    parts = word.split("/")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(
+            f"{word}: give split/score/way, e.g. test/accuracy/sampled"
+        )
+    return ScoreName(*parts)
+
+
+def _compared(found: Found, score: ScoreName | None) -> Report:
+    table = tabulate(found.runs)
+    held = contests(table, score) if table.names else []
+    method = [METHOD] if any(contest.pairs for contest in held) else []
+    return Report(table, held, judge(held), [NOTE, *method, *_unfinished(found)])
+
+
+def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
     # A file or a pipe has no width of its own.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
-    table = tabulate(found.runs)
-    print_table(table, console)
-    notes = [NOTE, *_unfinished(found)]
-    for note in notes:
-        console.print(Text(note), soft_wrap=True)
-    output.mkdir(parents=True, exist_ok=True)
-    text = "\n\n".join([markdown(table), *notes])
-    (output / "report.md").write_text(f"# Runs compared\n\n{text}\n")
-    write_csv(table, output / "report.csv")
-    console.print(Text(f"written: {output / 'report.md'}, {output / 'report.csv'}"), soft_wrap=True)
+    _print(report, console)
+    (output / "report.md").write_text(_markdown(report))
+    write_csv(report.table, output / "report.csv")
+    write_columns(pair_columns(report.contests), output / "report-pairs.csv")
+    figures = [panels(contest) for contest in report.contests]
+    html = page(report.table, report.verdicts, figures, report.notes)
+    (output / "report.html").write_text(html)
+    written = ["report.md", "report.csv", "report-pairs.csv", "report.html"]
+    if options.figures:
+        written += _figures(report, figures, output)
+    if options.latex:
+        (output / "report.tex").write_text(latex(report.contests))
+        written.append("report.tex")
+    console.print(Text(f"written into {output}: {', '.join(written)}"), soft_wrap=True)
+
+
+def _figures(report: Report, figures: list[list[Panel]], output: Path) -> list[str]:
+    """Write every panel as PNG and SVG into the folder figures."""
+    folder = output / "figures"
+    folder.mkdir(exist_ok=True)
+    style = styles(sorted({line.label for drawn in figures for p in drawn for line in p.lines}))
+    for contest, drawn in zip(report.contests, figures, strict=True):
+        for panel in drawn:
+            name = re.sub(r"[^A-Za-z0-9.=_]+", "-", f"{contest.setting} {panel.title}").strip("-")
+            save(panel, style, folder / name)
+    return ["figures"]
+
+
+def _print(report: Report, console: Console) -> None:
+    for verdict in report.verdicts:
+        if verdict.kind == "alone":
+            continue
+        console.print(Text(verdict.headline, style="bold"))
+        console.print(Text(verdict.detail), "")
+    if any(contest.pairs for contest in report.contests):
+        console.print(rich_table(*pair_columns(report.contests)), "")
+    print_table(report.table, console)
+    for note in report.notes:
+        # A path stays in one piece, so that it can be copied.
+        console.print(Text(note), soft_wrap=note is not METHOD)
+
+
+def _markdown(report: Report) -> str:
+    parts = ["# Runs compared"]
+    if len(report.verdicts) > 1:
+        parts.append(summary(report.verdicts))
+    parts += [f"**{verdict.headline}.** {verdict.detail}" for verdict in report.verdicts]
+    if any(contest.pairs for contest in report.contests):
+        parts += ["## Pairs", markdown_table(*pair_columns(report.contests))]
+    parts += ["## Runs", markdown(report.table), *report.notes]
+    return "\n\n".join(parts) + "\n"
 
 
 def _unfinished(found: Found) -> list[str]:

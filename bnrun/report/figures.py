@@ -1,0 +1,91 @@
+"""Drawing panels: as SVG for the page, in whose colours its text appears, and as files."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bnrun.report.curves import Line, Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe, Ito (2008): told apart by the colour-blind, and seen on white and on black.
+COLOURS = ("#0a7cc4", "#e08a00", "#009e73", "#d5400a", "#b65f95", "#3fb1ea", "#8d6fd1", "#8a8a8a")
+_DASHES = ("-", "--", ":", "-.")
+
+# Replaced by currentColor in the SVG: whatever colour the page's text has.
+_TEXT = "#010203"
+
+
+def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Label -> colour and dash; as many as there are colours times dashes before they repeat."""
+    return {
+        label: (COLOURS[n % len(COLOURS)], _DASHES[n // len(COLOURS) % len(_DASHES)])
+        for n, label in enumerate(labels)
+    }
+
+
+def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
+    """The panel as an SVG element for an HTML page, with a transparent background."""
+    import matplotlib as mpl
+
+    # Text stays text, and the same panel gives the same file.
+    with mpl.rc_context(_ink(_TEXT, **{"svg.fonttype": "none"})):
+        target = io.StringIO()
+        _figure(panel, style, legend=False).savefig(
+            target, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
+    text = target.getvalue()
+    element = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    element = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", element, count=1)
+    element = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", element, count=2)
+    return element.replace(_TEXT, "currentColor").replace(
+        "<svg", f'<svg role="img" aria-label="{panel.title}"', 1
+    )
+
+
+def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list[Path]:
+    """Write the panel with its legend as PNG (200 dots per inch) and SVG; tell where."""
+    import matplotlib as mpl
+
+    written = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
+    with mpl.rc_context(_ink("black")):
+        for path in written:
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            _figure(panel, style, legend=True).savefig(path, dpi=200, metadata=metadata)
+    return written
+
+
+def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
+    axes = figure.add_subplot()
+    for line in panel.lines:
+        _draw(axes, line, *style[line.label], points=panel.points)
+    axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
+    if panel.log:
+        axes.set_yscale("log")
+    axes.grid(visible=True, alpha=0.18, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if legend:
+        axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _draw(axes: "Axes", line: Line, colour: str, dash: str, points: bool) -> None:
+    if points:
+        spread = [line.mean - line.low, line.high - line.mean]
+        axes.errorbar(line.x, line.mean, spread, fmt="o", color=colour, label=line.label)
+        return
+    axes.plot(line.x, line.mean, dash, color=colour, linewidth=1.6, label=line.label)
+    axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
+
+
+def _ink(colour: str, **more: Any) -> Any:
+    keys = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    ink = dict.fromkeys([*keys, "grid.color"], colour)
+    return {**ink, "font.size": 10, "svg.hashsalt": "bnrun", **more}
