@@ -11,6 +11,7 @@ from rich.console import Console
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.log import Log
 from bnrun.outcome import commit, flat, means_of, scores_of, versions
+from bnrun.receipt import receipt
 from bnrun.result import RESULT, Result, read_result, write_result
 from bnrun.run_id import NAMED, scientific
 from bnrun.settings import Settings
@@ -166,6 +167,7 @@ def _train(
             "config": config,
             "versions": versions(),
             "commit": commit(),
+            "receipt": receipt(),
             "data": training.data.hashes,
         },
     )

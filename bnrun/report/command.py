@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point `bnrun-report`; exit status 1 if a result, or every one, could not be read."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["verify"]:
-        from bnrun.report.verify import main as verify
+        # The one thing here that needs torch.
+        from bnrun.verify import main as verify
 
         return verify(words[1:])
     options = _parser().parse_args(words)

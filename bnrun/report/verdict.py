@@ -98,8 +98,8 @@ def _numbers(contest: Contest, pair: Pair) -> str:
     means = [f"{c.mean:.{digits}f}" for c in (pair.better, pair.worse)]
     told = pair.told
     return (
-        f"{contest.score.capitalize()} {means[0]} against {means[1]} of {pair.worse.label}: ahead by "
-        f"{difference_text(pair, digits)} over {_count(told.number, 'shared seed')}, "
+        f"{contest.score.capitalize()} {means[0]} against {means[1]} of {pair.worse.label}: "
+        f"ahead by {difference_text(pair, digits)} over {_count(told.number, 'shared seed')}, "
         f"p = {p_text(told.adjusted)}."
     )
 
