@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +28,9 @@ def run(config: DictConfig) -> None:
     from bnrun.job import run_job
 
     node = HydraConfig.get()
+    if "cpus_per_task" in node.launcher:
+        # Submitit's local executor keeps no job from taking all cores.
+        os.environ["OMP_NUM_THREADS"] = str(node.launcher.cpus_per_task)
     choices = {group: node.runtime.choices[group] for group in node.runtime.choices}
     try:
         run_job(config, choices, Path(node.runtime.output_dir))
@@ -42,6 +46,8 @@ def main() -> None:
     wants_trace = "HYDRA_FULL_ERROR" in os.environ
     # Hydra then lets the exception through, and we can say it in one sentence.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # Our launchers' values are checked by their plugins' types, and Hydra would have us say it.
+    warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
     try:
         run()
     except Stopped as stop:

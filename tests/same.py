@@ -1,0 +1,16 @@
+"""Equality to the bit, of anything that a checkpoint holds."""
+
+import torch
+
+
+def same(first: object, second: object) -> bool:
+    """Whether two nested states are equal; NaN equals NaN of the same bits."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(
+            first.reshape(-1).view(torch.uint8), second.reshape(-1).view(torch.uint8)
+        )
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return first == second

@@ -1,0 +1,255 @@
+"""A run that was stopped, killed or made longer ends as one that was never touched."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from same import same
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from bnrun import cli
+from bnrun.claim import claimed
+from bnrun.errors import DivergedError, UserError
+from bnrun.job import run_job
+from bnrun.keeper import Keeper
+from bnrun.paths import CONFIGS
+from bnrun.run_id import run_id
+
+assert cli  # registers the resolvers
+
+RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
+RUN += ["estimator=reinforce_nvil", "optimizer=adam", "scheduler=step", "scheduler.step_size=1"]
+STEPS = "trainer.steps=40"
+OFTEN = "checkpoint.every_steps=7"
+
+
+def bnrun(study, *words):
+    """Do a run in this process, in the folder that it has in `study`."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=list(words), return_hydra_config=True)
+    folder = study / run_id(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    choices = dict(config.hydra.runtime.choices)
+    plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    run_job(plain, choices, folder)
+    return folder
+
+
+class Crash(BaseException):
+    """Stands for a kill: nothing of the project catches it."""
+
+
+@pytest.fixture
+def crash(monkeypatch):
+    """A function that does a run which crashes after a step, and tells its folder."""
+
+    def crashed(study, step, *words):
+        def after_step(keeper):
+            genuine(keeper)
+            if keeper.training.step == step:
+                raise Crash
+
+        genuine = Keeper.after_step
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "after_step", after_step)
+            with pytest.raises(Crash):
+                bnrun(study, *words)
+        return next(study.iterdir())
+
+    return crashed
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    return bnrun(tmp_path_factory.mktemp("untouched"), *RUN, STEPS)
+
+
+def assert_equal_runs(first, second):
+    assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
+    results = [json.loads((run / "result.json").read_text()) for run in (first, second)]
+    for result in results:
+        # The commit may change while these tests run.
+        del result["seconds"], result["commit"], result["config"]["checkpoint"]
+    assert results[0] == results[1]
+    states = [torch.load(run / "checkpoint.pt", weights_only=True) for run in (first, second)]
+    for state in states:
+        del state["training"]["seconds"]
+    assert same(*states)
+    assert points(first) == points(second)
+
+
+def points(run):
+    """Scalar tag -> steps and values that TensorBoard shows, without the measured speed."""
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("speed/")
+    }
+
+
+def test_a_run_that_crashed_three_times_equals_the_untouched_one(untouched, crash, tmp_path):
+    for step in (3, 15, 39):
+        crash(tmp_path, step, *RUN, STEPS, OFTEN)
+    assert_equal_runs(untouched, bnrun(tmp_path, *RUN, STEPS, OFTEN))
+
+
+def test_a_crash_between_the_last_checkpoint_and_the_result_costs_nothing(untouched, tmp_path):
+    run = bnrun(tmp_path, *RUN, STEPS)
+    (run / "result.json").unlink()
+    assert_equal_runs(untouched, bnrun(tmp_path, *RUN, STEPS))
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one_and_leaves_it_alone(untouched, tmp_path, capfd):
+    shorter = bnrun(tmp_path, *RUN, "trainer.steps=20")
+    before = {path.name: path.read_bytes() for path in shorter.iterdir() if path.is_file()}
+    longer = bnrun(tmp_path, *RUN, STEPS)
+    assert f"going on from step 19 of {shorter.name}" in capfd.readouterr().err
+    assert longer != shorter
+    assert_equal_runs(untouched, longer)
+    assert before == {path.name: path.read_bytes() for path in shorter.iterdir() if path.is_file()}
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(untouched, crash, tmp_path, capfd):
+    run = crash(tmp_path, 30, *RUN, STEPS, OFTEN)
+    flip(run / "checkpoint.pt")
+    bnrun(tmp_path, *RUN, STEPS, OFTEN)
+    err = capfd.readouterr().err
+    assert "checkpoint.pt is damaged" in err
+    assert "going back to checkpoint.previous.pt of step 21" in err
+    assert "going back" in (run / "run.log").read_text()
+    assert_equal_runs(untouched, run)
+
+
+def test_two_damaged_checkpoints_are_refused_until_told_to_begin_anew(crash, tmp_path):
+    run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+    for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        flip(run / name)
+    with pytest.raises(UserError, match="no other checkpoint; resume=never begins the run anew"):
+        bnrun(tmp_path, *RUN, STEPS, OFTEN)
+    bnrun(tmp_path, *RUN, STEPS, OFTEN, "resume=never")
+
+
+def test_a_history_that_lost_lines_is_not_gone_on_with(untouched, crash, tmp_path, capfd):
+    run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+    path = run / "metrics.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith((b"13,", b"14,", b"15,"))]
+    path.write_bytes(b"".join(kept))
+    bnrun(tmp_path, *RUN, STEPS, OFTEN)
+    assert "metrics.csv has lost" in capfd.readouterr().err
+    assert_equal_runs(untouched, run)
+
+
+def test_a_torn_last_line_of_the_history_is_written_again(untouched, crash, tmp_path):
+    run = crash(tmp_path, 17, *RUN, STEPS, OFTEN)
+    with (run / "metrics.csv").open("ab") as file:
+        file.write(b"18,0.7")
+    assert_equal_runs(untouched, bnrun(tmp_path, *RUN, STEPS, OFTEN))
+
+
+def test_a_checkpoint_of_another_run_is_refused_with_what_differs(crash, tmp_path):
+    run = crash(tmp_path / "a", 15, *RUN, STEPS, OFTEN)
+    other = [*RUN, STEPS, OFTEN, "trainer.batch_size=20"]
+    target = crash(tmp_path / "b", 15, *other)
+    (target / "checkpoint.pt").write_bytes((run / "checkpoint.pt").read_bytes())
+    with pytest.raises(UserError, match=r"trainer\.batch_size is 50 there and 20 here"):
+        bnrun(tmp_path / "b", *other)
+
+
+def test_what_resume_says(crash, tmp_path, capfd):
+    short = [*RUN, "trainer.steps=4"]
+    run = bnrun(tmp_path, *short)
+    first = (run / "result.json").stat().st_mtime_ns
+    for resume in ("auto", "never"):
+        bnrun(tmp_path, *short, f"resume={resume}")
+        assert "done before" in capfd.readouterr().err
+    assert (run / "result.json").stat().st_mtime_ns == first
+    bnrun(tmp_path, *short, "resume=force")
+    assert (run / "result.json").stat().st_mtime_ns != first
+    (run / "result.json").unlink()
+    bnrun(tmp_path, *short)
+    assert "going on from step 4" in capfd.readouterr().err
+    (run / "result.json").unlink()
+    bnrun(tmp_path, *short, "resume=never")
+    assert "going on" not in capfd.readouterr().err
+
+
+def test_the_second_process_is_told_who_holds_the_run(crash, tmp_path):
+    run = crash(tmp_path, 2, *RUN, STEPS)
+    with claimed(run), pytest.raises(UserError, match=f"process {os.getpid()} on .* is at work"):
+        bnrun(tmp_path, *RUN, STEPS)
+    assert bnrun(tmp_path, *RUN, STEPS) == run
+
+
+def test_a_run_whose_replicas_all_diverge_ends_early_and_says_so_each_time(tmp_path):
+    words = ["neuron=real", "estimator=backprop", "optimizer.lr=1e38", "trainer.log_every=5"]
+    for _ in range(2):
+        with pytest.raises(DivergedError, match="every seed diverged, so the run ended at step 5"):
+            bnrun(tmp_path, *words, "seeds=2")
+    (path,) = tmp_path.glob("*/result.json")
+    assert len(json.loads(path.read_text())["diverged"]) == 2
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def start(folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "bnrun", *RUN, *words],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_of_the_last_step(number, status, tmp_path):
+    process = start(tmp_path, "trainer.epochs=100000")
+    runs = tmp_path / "outputs" / "default"
+    wait_until(lambda: any(path.stat().st_size > 50 for path in runs.glob("*/times.csv")))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "the same command goes on from there" in err
+    assert "Traceback" not in err
+    (run,) = runs.iterdir()
+    step = torch.load(run / "checkpoint.pt", weights_only=True)["training"]["step"]
+    assert (run / "times.csv").read_text().splitlines()[-1].startswith(f"{step},")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
+def test_a_signal_during_the_imports_ends_the_start(tmp_path):
+    process = start(tmp_path)
+
+    def listens():
+        lines = Path(f"/proc/{process.pid}/status").read_text()
+        caught = int(lines.partition("SigCgt:")[2].split()[0], 16)
+        return caught & 1 << signal.SIGTERM - 1
+
+    wait_until(listens)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "bnrun: interrupted; the same command goes on"
