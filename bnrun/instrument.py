@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -71,8 +72,9 @@ class Instrument:
         probe = Probe(model, task, Split(*(p[: self.examples] for p in split)), seeds, self.memory)
         exact = self.reference
         noise = Noise(seeds, "reference", step)
-        truth = [layer.double() for layer in probe.draw(exact.estimators, exact.draws, noise)]
-        found = {f"reference-{exact.name}/{k}": v for k, v in _of_truth(truth, batch_size).items()}
+        drawn = [layer.double() for layer in probe.draw(exact.estimators, exact.draws, noise)]
+        found = {f"reference-{exact.name}/{k}": v for k, v in _of_truth(drawn, batch_size).items()}
+        truth = {part: Truth.of(draws) for part, draws in _parts(drawn).items()}
         frozen = {name: [e.frozen() for e in layers] for name, layers in in_use.items()}
         for name, estimators in {**self.estimators, **frozen}.items():
             cost = float(probe.cost(estimators).evaluations)
@@ -83,25 +85,36 @@ class Instrument:
         return {f"{self.group}/{tag}": value.cpu() for tag, value in found.items()}
 
     def _compare(
-        self, layers: Sequence[Tensor], truth: Sequence[Tensor], batch_size: int
+        self, layers: Sequence[Tensor], truth: "Mapping[str, Truth]", batch_size: int
     ) -> dict[str, Tensor]:
-        parts = {
-            f"layer{number}": (layer.flatten(2), exact.flatten(2))
-            for number, (layer, exact) in enumerate(zip(layers, truth, strict=True), start=1)
-        }
-        parts["total"] = (_whole(layers), _whole(truth))
         found = {}
-        for part, (draws, exact) in parts.items():
-            for name, value in statistics(draws, exact, self.averages).items():
-                found[f"{part}/{name}"] = value
+        for part, draws in _parts(layers).items():
+            compared = statistics(draws, truth[part], self.averages)
+            # A single layer is the total as well, and need not be measured twice.
+            for place in {part, "total"} if len(layers) == 1 else {part}:
+                found |= {f"{place}/{name}": value for name, value in compared.items()}
         for number, layer in enumerate(layers, start=1):
             found[f"layer{number}/estimator_noise"] = _noise_of_draws(layer) / batch_size
         return found
 
 
-def _whole(layers: Sequence[Tensor]) -> Tensor:
-    """All layers as one gradient, [D, R, P]."""
-    return torch.cat([layer.flatten(2) for layer in layers], -1)
+class Truth(NamedTuple):
+    """A reference gradient [R, P] with its standard error, None where it is exact."""
+
+    gradient: Tensor
+    error: Tensor | None
+
+    @classmethod
+    def of(cls, draws: Tensor) -> "Truth":
+        """The mean of reference draws [D, R, P]; a single one is exact."""
+        error = gradients.standard_error(draws) if len(draws) > 1 else None
+        return cls(draws.mean(0), error)
+
+
+def _parts(layers: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Every layer's gradient, and all layers as one where there are several, [D, R, P]."""
+    flat = {f"layer{number}": layer.flatten(2) for number, layer in enumerate(layers, start=1)}
+    return flat if len(flat) == 1 else flat | {"total": torch.cat(list(flat.values()), -1)}
 
 
 def _noise_of_draws(layer: Tensor) -> Tensor:
@@ -109,8 +122,8 @@ def _noise_of_draws(layer: Tensor) -> Tensor:
     return layer.var(0).sum(-1).mean(-1)
 
 
-def statistics(draws: Tensor, reference: Tensor, averages: Sequence[int]) -> dict[str, Tensor]:
-    """Statistics of draws [D, R, P] against reference draws [D', R, P] (D' = 1: exact), each [R].
+def statistics(draws: Tensor, truth: Truth, averages: Sequence[int]) -> dict[str, Tensor]:
+    """Statistics of draws [D, R, P] against the truth, each [R].
 
     norm             Euclidean norm of the mean draw
     bias             norm(bias) / norm(reference), debiased
@@ -124,8 +137,7 @@ def statistics(draws: Tensor, reference: Tensor, averages: Sequence[int]) -> dic
     sign_agreement   share of coordinates with the reference's sign, mean over draws
     relative_rmse_M, cosine_M    of the average of M draws, for M in `averages`
     """
-    exact = reference.mean(0)
-    error = gradients.standard_error(reference) if len(reference) > 1 else None
+    exact, error = truth
     band = gradients.cosine_band(draws, exact)
     found = {
         "norm": torch.linalg.vector_norm(draws.mean(0), dim=-1),
@@ -154,7 +166,7 @@ def _of_truth(truth: Sequence[Tensor], batch_size: int) -> dict[str, Tensor]:
     The noises are variances (traces of the covariance) of a layer's bias gradient in one batch:
     minibatch_noise is what the choice of examples adds, estimator_noise what the bits add.
     """
-    whole = _whole(truth)
+    whole = torch.cat([layer.flatten(2) for layer in truth], -1)
     norm = torch.linalg.vector_norm(whole.mean(0), dim=-1)
     found = {"total/norm": norm}
     if len(whole) > 1:

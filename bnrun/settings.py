@@ -34,7 +34,7 @@ class GradientSettings(_Section):
     draws: Annotated[int, Field(ge=2)]
     examples: Annotated[int, Field(ge=2)]
     reference: str
-    reference_draws: Annotated[int, Field(ge=2)]
+    reference_draws: Annotated[int, Field(ge=2)] | None
     max_units: PositiveInt
     memory: PositiveInt
     averages: list[PositiveInt]

@@ -70,7 +70,11 @@ class MLP:
 
 class _ImageMLP(Chain):
     def __init__(
-        self, stages: Sequence[nn.Module], head: nn.Module, units: Sequence[int], shape: tuple[int, ...]
+        self,
+        stages: Sequence[nn.Module],
+        head: nn.Module,
+        units: Sequence[int],
+        shape: tuple[int, ...],
     ) -> None:
         super().__init__(stages, head, units)
         self.shape = shape
