@@ -177,8 +177,9 @@ def _compared(settings: Sequence[Column]) -> list[Column]:
     varying = [c for c in settings if not c.constant and c.title not in _NEITHER]
     if not varying:
         return [c for c in settings if c.title == "estimator"]
-    estimator = [c for c in varying if c.title.split(".")[0] == "estimator"]
-    return estimator or varying[:1]
+    own = [c for c in varying if c.title.startswith("estimator.")]
+    choice = [c for c in settings if c.title == "estimator" and (own or not c.constant)]
+    return [*choice, *own] or varying[:1]
 
 
 def _free(table: RunTable, compared: Sequence[Column]) -> list[Column]:

@@ -62,8 +62,9 @@ def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list
 def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) -> "Figure":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(4.6, 3.0))
+    # A layout engine would draw every figure twice.
+    axes = figure.add_axes((0.14, 0.16, 0.84, 0.8))
     for line in panel.lines:
         _draw(axes, line, *style[line.label], points=panel.points)
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)

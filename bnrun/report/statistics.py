@@ -189,11 +189,15 @@ def seeds_needed(
 
     `pairs` comparisons share the 5 %, as Holm's correction has it for the smallest p.
     """
+    from scipy.special import ndtri
+
     least = fewest_seeds(pairs)
     if not deviation > 0:
         return least if difference else None
-    numbers = range(max(least, 2), most + 1)
-    # From below: far beyond the answer, where power is 1, scipy has no number.
+    # The normal approximation asks for too few, by one or two.
+    quantiles = ndtri(1 - ALPHA / pairs / 2) + ndtri(POWER)
+    start = min((quantiles * deviation / abs(difference)) ** 2, most) if difference else most
+    numbers = range(max(least, 2, math.floor(start)), most + 1)
     return next(
         (n for n in numbers if power(difference, deviation, n, ALPHA / pairs) >= POWER), None
     )

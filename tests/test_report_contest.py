@@ -1,0 +1,304 @@
+"""From runs to verdicts: who competes with whom, and what is said about it."""
+
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnrun.metrics import MetricsFile
+from bnrun.report import main
+from bnrun.report.contest import Contest, contests
+from bnrun.report.runs import find_runs
+from bnrun.report.scores import ScoreName
+from bnrun.report.table import tabulate
+from bnrun.report.verdict import judge, summary
+from bnrun.result import write_result
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def finish(
+    folder: str,
+    test: Sequence[float],
+    estimator: str = "st",
+    neuron: str = "sbn",
+    lr: float = 0.1,
+    validation: Sequence[float] | None = None,
+    seeds: Sequence[int] | None = None,
+    score: str = "accuracy",
+    diverged: dict[int, int] | None = None,
+    **settings: Any,
+) -> Path:
+    place = Path("study", folder)
+    place.mkdir(parents=True)
+    seeds = list(seeds or range(len(test)))
+    ways = ("thresholded", "sampled")
+    write_result(
+        place,
+        {
+            "seeds": seeds,
+            "scores": {
+                "test": {score: {way: list(test) for way in ways}},
+                "validation": {score: {way: list(validation or test) for way in ways}},
+            },
+            "diverged": diverged or {},
+            "steps": 20,
+            "seconds": 2.0,
+            "config": {
+                "name": "study",
+                "seeds": len(seeds),
+                "neuron": {"_target_": neuron},
+                "estimator": {"_target_": estimator, **settings},
+                "optimizer": {"lr": lr},
+                "choices": {"neuron": neuron, "estimator": estimator, "optimizer": "sgd"},
+            },
+            "versions": {"torch": "2.13.0"},
+            "commit": "abc",
+            "data": {},
+        },
+    )
+    return place
+
+
+def record(place: Path, tags: dict[str, list[list[float]]], seeds: int) -> None:
+    """History of a run: tag -> one row of seeds per point."""
+    file = MetricsFile(place, list(range(seeds)))
+    for point in range(max(map(len, tags.values()))):
+        values = {tag: rows[point] for tag, rows in tags.items() if point < len(rows)}
+        file.append(10 * point, point, 0.5 * point, values)
+    file.close()
+
+
+def held(wanted: ScoreName | None = None) -> list[Contest]:
+    return contests(tabulate(find_runs([Path("study")]).runs), wanted)
+
+
+def far(offset: float, number: int = 10) -> list[float]:
+    return [round(0.5 + offset + 0.001 * (seed % 3), 6) for seed in range(number)]
+
+
+def test_a_contest_is_held_where_everything_but_the_estimator_is_equal() -> None:
+    for neuron in ("dbn", "sbn"):
+        for estimator in ("st", "reinmax"):
+            finish(f"{neuron}{estimator}", far(0.0), estimator, neuron)
+    assert [(c.setting, len(c.contestants), len(c.pairs)) for c in held()] == [
+        ("neuron=dbn", 2, 1),
+        ("neuron=sbn", 2, 1),
+    ]
+
+
+def test_settings_of_an_estimator_make_contestants() -> None:
+    finish("a", far(0.1), "sigmoid_st", slope=1.0)
+    finish("b", far(0.2), "sigmoid_st", slope=2.0)
+    finish("c", far(0.0), "st")
+    (contest,) = held()
+    labels = [c.label for c in contest.contestants]
+    assert labels == ["sigmoid_st slope=2.0", "sigmoid_st slope=1.0", "st"]
+
+
+def test_where_one_estimator_runs_the_first_other_difference_competes() -> None:
+    finish("a", far(0.1), neuron="dbn")
+    finish("b", far(0.2), neuron="sbn")
+    assert [c.label for c in held()[0].contestants] == ["sbn", "dbn"]
+
+
+def test_each_estimator_takes_the_learning_rate_that_is_best_on_validation() -> None:
+    # The larger rate is better on test, which must not count.
+    finish("a", far(0.1), "st", lr=0.1, validation=far(0.3))
+    finish("b", far(0.4), "st", lr=1.0, validation=far(0.2))
+    finish("c", far(0.2), "reinmax", lr=0.1, validation=far(0.1))
+    finish("d", far(0.3), "reinmax", lr=1.0, validation=far(0.2))
+    (contest,) = held()
+    assert [(c.label, c.tuned) for c in contest.contestants] == [
+        ("reinmax", "optimizer.lr=1.0"),
+        ("st", "optimizer.lr=0.1"),
+    ]
+
+
+def test_a_lower_loss_is_better() -> None:
+    finish("a", far(0.3), "st", score="nll")
+    finish("b", far(0.1), "reinmax", score="nll")
+    (contest,) = held()
+    (pair,) = contest.pairs
+    assert [c.label for c in contest.contestants] == ["reinmax", "st"]
+    assert pair.told.mean == pytest.approx(0.2)
+    assert pair.told.improvement == 1.0
+
+
+def test_seeds_of_several_runs_join_and_shared_ones_are_paired() -> None:
+    finish("a", [0.1, 0.2], "st", seeds=[0, 1])
+    finish("b", [0.3, 0.4], "st", seeds=[1, 2])
+    finish("c", [0.6, 0.7, 0.9], "reinmax", seeds=[1, 2, 3])
+    (contest,) = held()
+    (pair,) = contest.pairs
+    # Seed 1 is taken from the first run that has it.
+    assert contest.contestants[1].values == {0: 0.1, 1: 0.2, 2: 0.4}
+    assert (pair.told.number, pair.told.mean) == (2, pytest.approx((0.4 + 0.3) / 2))
+
+
+def test_a_diverged_seed_counts_as_none_though_it_has_a_score() -> None:
+    finish("a", far(0.1), "st", diverged={3: 7})
+    finish("b", far(0.0), "reinmax")
+    (contest,) = held()
+    assert contest.contestants[0].diverged == 1
+    assert contest.pairs[0].told.lost == 1
+    assert "Seeds that diverged: st 1 of 10." in judge([contest])[0].detail
+
+
+def test_a_contestant_without_a_finite_score_comes_last() -> None:
+    finish("a", [math.nan] * 10, "st")
+    finish("b", far(0.0), "reinmax")
+    (contest,) = held()
+    assert [c.label for c in contest.contestants] == ["reinmax", "st"]
+    assert judge([contest])[0].kind == "few"
+
+
+def test_a_score_that_no_run_has_is_refused_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finish("a", far(0.0))
+    assert main(["study", "--score", "test/elbo/sampled"]) == 1
+    error = capsys.readouterr().err
+    assert "--score test/elbo/sampled: no run has it, use one of test/accuracy/" in error
+    with pytest.raises(SystemExit):
+        main(["study", "--score", "elbo"])
+    assert "elbo: give split/score/way" in capsys.readouterr().err
+
+
+def test_a_dbn_is_compared_thresholded_and_an_sbn_sampled() -> None:
+    places = [finish(neuron, far(0.0), neuron=neuron) for neuron in ("dbn", "sbn")]
+    for place in places:
+        result = json.loads((place / "result.json").read_text())
+        result["scores"]["test"]["accuracy"]["sampled"] = far(0.3)
+        write_result(place, result)
+    (contest,) = held()
+    means = {c.label: round(c.mean, 2) for c in contest.contestants}
+    assert means == {"sbn": 0.8, "dbn": 0.5}
+    (asked,) = held(ScoreName("test", "accuracy", "thresholded"))
+    assert {round(c.mean, 2) for c in asked.contestants} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("scores", "kind", "headline"),
+    [
+        ({"a": far(0.2), "b": far(0.0), "c": far(0.1)}, "win", "a wins"),
+        ({"a": far(0.2), "b": far(0.0), "c": [*far(0.2)[:5], *far(0.199)[5:]]}, "lead", "a leads"),
+        ({"a": far(0.0), "b": far(0.0)}, "noise", "no winner, the differences may be noise"),
+        ({"a": far(0.2, 5), "b": far(0.0, 5)}, "few", "a is ahead, but there are too few seeds"),
+        ({"a": far(0.2)}, "alone", "a alone"),
+    ],
+)
+def test_the_verdict_is_said_in_words(
+    scores: dict[str, list[float]], kind: str, headline: str
+) -> None:
+    for estimator, values in scores.items():
+        finish(estimator, values, estimator)
+    (verdict,) = judge(held())
+    assert verdict.kind == kind
+    assert verdict.headline.startswith(headline)
+
+
+def test_too_few_seeds_are_told_with_the_number_to_take() -> None:
+    for estimator, offset in (("a", 0.2), ("b", 0.0)):
+        finish(estimator, far(offset, 5), estimator)
+    (verdict,) = judge(held())
+    assert "With 5 shared seeds and 1 pair no difference" in verdict.detail
+    assert "take 6 seeds or more" in verdict.detail
+
+
+def test_verdicts_of_several_settings_are_counted() -> None:
+    for neuron, offset in (("dbn", 0.1), ("sbn", 0.0)):
+        finish(f"{neuron}a", far(offset), "a", neuron)
+        finish(f"{neuron}b", far(0.0), "b", neuron)
+    assert summary(judge(held())) == "a wins in 1, no clear winner in 1 of 2 settings"
+
+
+def write_study() -> None:
+    for number, estimator in enumerate(("st", "reinmax")):
+        place = finish(estimator, far(0.1 * number), estimator)
+        rng = np.random.default_rng(number)
+        curve = [rng.random(10).tolist() for _ in range(4)]
+        record(
+            place,
+            {
+                "accuracy/test/sampled": curve,
+                "loss/train": curve[:3],
+                "gradients/in_use/total/cosine": curve[:2],
+                "gradients/in_use/total/variance": curve[:2],
+                "gradients/in_use/evaluations": [[2.0] * 10],
+            },
+            10,
+        )
+
+
+def test_the_page_needs_no_network_and_holds_every_figure(tmp_path: Path) -> None:
+    write_study()
+    main(["study"])
+    html = Path("study/report.html").read_text()
+    # Namespaces of SVG are names, not addresses that are fetched.
+    assert set(re.findall(r'https?://[^"\s<]+', html)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    assert not re.search(r"<(script|link|img|iframe)|@import|url\((?!#)", html)
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", html)
+    assert captions == [
+        "Test accuracy against updates",
+        "Test accuracy against wall time",
+        "Test accuracy against downstream evaluations",
+        "Training loss",
+        "Gradient cosine",
+        "Gradient variance",
+        "Test accuracy against gradient cosine",
+    ]
+    for picture in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
+        root = ET.fromstring(picture)
+        assert "width" not in root.attrib
+        assert "currentColor" in picture
+    assert "prefers-color-scheme: dark" in html
+    assert "<h1>reinmax wins</h1>" in html
+
+
+def test_what_a_config_says_cannot_become_markup() -> None:
+    finish("a", far(0.0), "<b>st</b>")
+    finish("b", far(0.1), "reinmax")
+    main(["study"])
+    html = Path("study/report.html").read_text()
+    assert "<b>st" not in html
+    assert "&lt;b&gt;st" in html
+
+
+def test_figures_and_a_latex_table_are_written_when_asked_for() -> None:
+    write_study()
+    assert main(["study", "--figures", "--latex"]) == 0
+    names = {path.name for path in Path("study/figures").iterdir()}
+    assert {"Test-accuracy-against-updates.png", "Gradient-cosine.svg"} <= names
+    assert len(names) == 14
+    table = Path("study/report.tex").read_text()
+    assert r"reinmax & \textbf{0.60090 $\pm$ 0.00063} & 10 & 0 & 2.0 \\" in table
+    assert table.count(r"\textbf") == 1
+
+
+def test_latex_keeps_special_signs() -> None:
+    finish("a", far(0.0), "sigmoid_st", law="50%")
+    finish("b", far(0.1), "sigmoid_st", law="a^b")
+    main(["study", "--latex"])
+    assert r"sigmoid\_st law=50\% &" in Path("study/report.tex").read_text()
+
+
+def test_pairs_are_a_csv_of_their_own() -> None:
+    write_study()
+    main(["study"])
+    header, row = Path("study/report-pairs.csv").read_text().splitlines()
+    assert header == "better,worse,difference,p (Holm),P(better),seeds,seeds needed,verdict"
+    assert row == 'reinmax,st,"0.10000 [0.10000, 0.10000]",0.002,1.00,10,6,differs'
