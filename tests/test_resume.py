@@ -10,37 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from same import same
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from runs import assert_equal_runs, bnrun
 
-from bnrun import cli
 from bnrun.claim import claimed
 from bnrun.errors import DivergedError, UserError
-from bnrun.job import run_job
 from bnrun.keeper import Keeper
-from bnrun.paths import CONFIGS
-from bnrun.run_id import run_id
-
-assert cli  # registers the resolvers
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["estimator=reinforce_nvil", "optimizer=adam", "scheduler=step", "scheduler.step_size=1"]
 STEPS = "trainer.steps=40"
 OFTEN = "checkpoint.every_steps=7"
-
-
-def bnrun(study, *words):
-    """Do a run in this process, in the folder that it has in `study`."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("config", overrides=list(words), return_hydra_config=True)
-    folder = study / run_id(config)
-    folder.mkdir(parents=True, exist_ok=True)
-    choices = dict(config.hydra.runtime.choices)
-    plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    run_job(plain, choices, folder)
-    return folder
 
 
 class Crash(BaseException):
@@ -70,31 +49,6 @@ def crash(monkeypatch):
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory):
     return bnrun(tmp_path_factory.mktemp("untouched"), *RUN, STEPS)
-
-
-def assert_equal_runs(first, second):
-    assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
-    results = [json.loads((run / "result.json").read_text()) for run in (first, second)]
-    for result in results:
-        # The commit may change while these tests run.
-        del result["seconds"], result["commit"], result["config"]["checkpoint"]
-    assert results[0] == results[1]
-    states = [torch.load(run / "checkpoint.pt", weights_only=True) for run in (first, second)]
-    for state in states:
-        del state["training"]["seconds"]
-    assert same(*states)
-    assert points(first) == points(second)
-
-
-def points(run):
-    """Scalar tag -> steps and values that TensorBoard shows, without the measured speed."""
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
-    events.Reload()
-    return {
-        tag: [(event.step, event.value) for event in events.Scalars(tag)]
-        for tag in events.Tags()["scalars"]
-        if not tag.startswith("speed/")
-    }
 
 
 def test_a_run_that_crashed_three_times_equals_the_untouched_one(untouched, crash, tmp_path):

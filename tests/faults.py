@@ -1,0 +1,333 @@
+"""Breaks runs in many ways and checks that nothing is lost: `python tests/faults.py [share]`.
+
+`share` scales how often each fault is tried (1.0: in full). The table it prints is the one in
+docs/reliability.md. Linux only, for it forks; disks that fill or turn read-only need root.
+"""
+
+import contextlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+import torch
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from runs import assert_equal_runs, bnrun
+
+from bnrun import cli
+from bnrun.outcome import flat
+
+RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
+RUN += ["estimator=reinforce_nvil", "optimizer=adam", "trainer.steps=60"]
+OFTEN = "checkpoint.every_steps=3"
+SWEEP = ["-m", "estimator=st,arm,disarm", "optimizer.lr=0.1,0.3", "trainer.batch_size=20,50"]
+SWEEP += [*RUN[:4], "trainer.steps=10", OFTEN]
+
+
+def forked(work: Callable[[], object], log: Path) -> int:
+    """The id of a child that does `work`; its exit status is 0, or 1 after an exception."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        work()
+        status = 0
+    except SystemExit as leave:
+        status = leave.code if isinstance(leave.code, int) else 1
+    except BaseException as error:
+        print(type(error).__name__, error, flush=True)
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def status_of(child: int, limit: float = 300.0) -> int:
+    """The exit status of a child; a hang is an error."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    raise AssertionError("hangs")
+
+
+def killed_until_done(work: Callable[[], object], longest: float, log: Path, kills: int) -> int:
+    """How often `work` was killed, at most `kills` times, before it came to its end."""
+    for count in range(kills + 1):
+        child = forked(work, log)
+        if count < kills:
+            time.sleep(random.uniform(0.0, longest))
+            os.kill(child, signal.SIGKILL)
+        status = status_of(child)
+        if status != -signal.SIGKILL:
+            assert status == 0, log.read_text()
+            return count
+    raise AssertionError("never ended")
+
+
+def timed(work: Callable[[], object], log: Path) -> float:
+    began = time.monotonic()
+    assert status_of(forked(work, log)) == 0, log.read_text()
+    return time.monotonic() - began
+
+
+def only(study: Path) -> Path:
+    return next(path for path in study.iterdir() if path.is_dir())
+
+
+def kills(folder: Path, times: int) -> str:
+    log = folder / "log"
+    longest = timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    total = 0
+    for number in range(times):
+        study = folder / f"killed{number}"
+        total += killed_until_done(
+            lambda s=study: bnrun(s, *RUN, OFTEN), longest, log, 1 + number % 4
+        )
+        assert_equal_runs(only(folder / "untouched"), only(study))
+    return f"{times} runs, {total} kills: all equal to the untouched one"
+
+
+def sweep_kills(folder: Path, times: int) -> str:
+    def sweep(name: str) -> None:
+        sys.argv = ["bnrun", *SWEEP, f"name={name}", f"output={folder}"]
+        cli.main()
+
+    log = folder / "log"
+    longest = timed(lambda: sweep("untouched"), log)
+    count = killed_until_done(lambda: sweep("killed"), longest / 3, log, times)
+    runs = [path.parent for path in (folder / "untouched").glob("*/result.json")]
+    assert len(runs) == 12
+    for run in runs:
+        files = [study / run.name for study in (folder / "untouched", folder / "killed")]
+        assert len({(f / "metrics.csv").read_bytes() for f in files}) == 1
+        scores = [json.loads((f / "result.json").read_text())["scores"] for f in files]
+        assert scores[0] == scores[1]
+    return f"12 jobs, {count} kills: every score and history equal"
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={kilobytes}k"]
+    subprocess.run(["mount", *options, "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def full_disk(folder: Path, times: int) -> str:
+    log = folder / "log"
+    timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    need = sum(f.stat().st_size for f in only(folder / "untouched").rglob("*") if f.is_file())
+    for number in range(times):
+        disk = folder / f"disk{number}"
+        with small_disk(disk, 16 + need * number // times // 1024):
+            assert status_of(forked(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)) == 1
+            assert "No space left" in log.read_text().splitlines()[-1], log.read_text()
+            subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+            timed(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)
+            assert_equal_runs(only(folder / "untouched"), only(disk / "s"))
+    return f"{times} disks full at different moments: one sentence, then equal once there is room"
+
+
+def read_only(folder: Path, times: int) -> str:
+    log = folder / "log"
+    longest = timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    refused = 0
+    for number in range(times):
+        disk = folder / f"disk{number}"
+        with small_disk(disk, 20_000):
+            child = forked(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)
+            time.sleep(random.uniform(0.3, longest))
+            os.kill(child, signal.SIGKILL)
+            status_of(child)
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+            if not list(disk.glob("s/*/result.json")):
+                assert status_of(forked(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)) == 1
+                assert "Read-only" in log.read_text().splitlines()[-1], log.read_text()
+                refused += 1
+            subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+            timed(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)
+            assert_equal_runs(only(folder / "untouched"), only(disk / "s"))
+    return f"{refused} runs met a read-only folder: one sentence, then equal"
+
+
+def crashed(folder: Path) -> Path:
+    """A run that stopped like a killed one after step 40, with checkpoints of steps 36 and 39."""
+    from bnrun.keeper import Keeper
+
+    genuine = Keeper.after_step
+
+    def after_step(keeper: Keeper) -> None:
+        genuine(keeper)
+        if keeper.training.step == 40:
+            os._exit(0)
+
+    def work() -> None:
+        with mock.patch.object(Keeper, "after_step", after_step):
+            bnrun(folder / "crashed", *RUN, OFTEN)
+
+    timed(work, folder / "log")
+    return only(folder / "crashed")
+
+
+def damaged(folder: Path, times: int, damage: Callable[[Path], None], clock: float = 0.0) -> str:
+    log = folder / "log"
+    timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    template = crashed(folder)
+    genuine = time.time
+
+    def resumed(study: Path) -> None:
+        with mock.patch("time.time", side_effect=lambda: genuine() + clock):
+            bnrun(study, *RUN, OFTEN)
+
+    for number in range(times):
+        study = folder / f"damaged{number}"
+        shutil.copytree(template, study / template.name)
+        damage(study / template.name)
+        timed(lambda s=study: resumed(s), log)
+        assert_equal_runs(only(folder / "untouched"), only(study))
+        shutil.rmtree(study)
+    return f"{times} times: equal to the untouched one"
+
+
+def flip(run: Path) -> None:
+    content = bytearray((run / "checkpoint.pt").read_bytes())
+    content[random.randrange(len(content))] ^= random.randrange(1, 256)
+    (run / "checkpoint.pt").write_bytes(content)
+
+
+def cut(name: str, least: int, most: int) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        (path,) = run.glob(name)
+        size = path.stat().st_size
+        os.truncate(path, size - random.randint(least, min(most, size)))
+
+    return damage
+
+
+def bad_words(folder: Path, times: int) -> str:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from bnrun.paths import CONFIGS
+
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        keys = list(flat(OmegaConf.to_container(compose("config"), resolve=True)))
+    keys = [key for key in keys if not key.startswith(("output", "dataset.mirrors"))]
+    groups = ["neuron", "estimator", "model", "optimizer", "scheduler", "dataset", "trainer"]
+    odd = ["-1", "0", "nan", "1e400", "[]", "{}", "[a,b]", "null", "''", "x", "${nowhere}", "1,2"]
+    odd += ["../..", "\\x00", "é", "9" * 40, "true", "[1,1]", "${oc.env:HOME}", "(", "a=b"]
+    values = st.sampled_from(odd) | st.text(max_size=8) | st.integers().map(str)
+    words = st.builds(
+        lambda sign, key, value: f"{sign}{key}={value}",
+        st.sampled_from(["", "", "", "+", "~", "++"]),
+        st.sampled_from([*keys, *groups]) | st.text(min_size=1, max_size=8),
+        values,
+    )
+    seen = {"ended well": 0, "refused in words": 0}
+    log = folder / "log"
+
+    @seed(0)
+    @settings(
+        max_examples=times, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(st.lists(words.filter(lambda word: "\x00" not in word), min_size=1, max_size=3))
+    def attempt(line: list[str]) -> None:
+        def work() -> None:
+            fixed = ["trainer.steps=2", "trainer.evaluate_examples=5", "model.hidden=[3]"]
+            sys.argv = ["bnrun", *fixed, *line, f"output={folder / 'outputs'}"]
+            cli.main()
+
+        log.unlink(missing_ok=True)
+        status = status_of(forked(work, log), 120)
+        text = log.read_text(errors="replace")
+        assert status in (0, 1, 2), (line, status, text)
+        assert "Traceback" not in text, (line, text)
+        assert status == 0 or text.strip(), line
+        seen["ended well" if status == 0 else "refused in words"] += 1
+        shutil.rmtree(folder / "outputs", ignore_errors=True)
+
+    attempt()
+    return ", ".join(f"{number} {what}" for what, number in seen.items())
+
+
+def long_run(folder: Path, steps: int) -> str:
+    words = ["model.hidden=[2]", "seeds=1", "trainer.batch_size=1", f"trainer.steps={steps}"]
+    words += ["trainer.log_every=10000", "trainer.evaluate_every=40", "checkpoint.every_seconds=5"]
+    words += ["trainer.evaluate_examples=50", "estimator=st"]
+    memory = []
+
+    from bnrun.keeper import Keeper
+
+    genuine = Keeper.after_step
+
+    def after_step(keeper: Keeper) -> None:
+        genuine(keeper)
+        if keeper.training.step % (steps // 10) == 0:
+            memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+    began = time.monotonic()
+    with mock.patch.object(Keeper, "after_step", after_step):
+        run = bnrun(folder / "long", *words)
+    seconds = time.monotonic() - began
+    growth = memory[-1] - memory[0]
+    assert growth < 20, memory
+    size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) / 2**20
+    return (
+        f"{steps:,} steps in {seconds:.0f} s: peak memory grew by {growth:.1f} MB after the first "
+        f"tenth, files {size:.1f} MB"
+    )
+
+
+def main() -> None:
+    """Try each fault and print the table."""
+    torch.set_num_threads(1)
+    random.seed(0)
+    share = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    wanted = sys.argv[2:]
+
+    def n(times: int) -> int:
+        return max(1, round(times * share))
+
+    faults: dict[str, Callable[[Path], str]] = {
+        "killed at random moments": lambda f: kills(f, n(100)),
+        "sweep killed": lambda f: sweep_kills(f, n(10)),
+        "disk full": lambda f: full_disk(f, n(20)),
+        "folder read-only": lambda f: read_only(f, n(10)),
+        "checkpoint with a flipped byte": lambda f: damaged(f, n(100), flip),
+        "checkpoint cut": lambda f: damaged(f, n(50), cut("checkpoint.pt", 1, 10**9)),
+        "metrics file torn": lambda f: damaged(f, n(20), cut("metrics.csv", 1, 300)),
+        "event file torn": lambda f: damaged(f, n(20), cut("events.*", 1, 300)),
+        "clock a day back": lambda f: damaged(f, n(5), lambda run: None, clock=-86400.0),
+        "generated command lines": lambda f: bad_words(f, n(1000)),
+        "a long run": lambda f: long_run(f, n(1_000_000)),
+    }
+    print("| fault | seen |\n|---|---|", flush=True)
+    for name, fault in faults.items():
+        if wanted and not any(word in name for word in wanted):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"| {name} | {fault(Path(folder))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

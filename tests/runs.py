@@ -1,0 +1,57 @@
+"""Whole runs inside a test's process, and their equality to the bit."""
+
+import json
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from same import same
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from bnrun import cli
+from bnrun.job import run_job
+from bnrun.paths import CONFIGS
+from bnrun.run_id import run_id
+
+assert cli  # registers the resolvers
+
+
+def bnrun(study: Path, *words: str) -> Path:
+    """Do a run in this process, in the folder that it has in `study`."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=list(words), return_hydra_config=True)
+    folder = study / run_id(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    choices = dict(config.hydra.runtime.choices)
+    plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    run_job(plain, choices, folder)
+    return folder
+
+
+def assert_equal_runs(first: Path, second: Path) -> None:
+    assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
+    results = [json.loads((run / "result.json").read_text()) for run in (first, second)]
+    for result in results:
+        # Not what came out, but when, where and with which files it was run; code that is worked
+        # on changes while these tests run.
+        for key in ("seconds", "commit", "receipt"):
+            result.pop(key, None)
+        del result["config"]["checkpoint"]
+    assert results[0] == results[1]
+    states = [torch.load(run / "checkpoint.pt", weights_only=True) for run in (first, second)]
+    for state in states:
+        del state["training"]["seconds"]
+    assert same(*states)
+    assert points(first) == points(second)
+
+
+def points(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """Scalar tag -> steps and values that TensorBoard shows, without the measured speed."""
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("speed/")
+    }
