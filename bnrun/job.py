@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from bnrun.about import about, outcome
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.log import Log
 from bnrun.outcome import commit, flat, means_of, scores_of, versions
@@ -145,6 +146,7 @@ def _train(
     with recorder, Postponed() as signals:
         keeper = Keeper(folder, training, recorder, settings.checkpoint, signals, header, log)
         if point is None:
+            recorder.text("run/about", about(config, settings.seed_list))
             recorder.text("config", f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(config))}\n```")
         else:
             keeper.scalars |= point.state["scalars"]
@@ -155,6 +157,7 @@ def _train(
         scores = scores_of(keeper.scalars)
         if point is None or not point.header.final:
             recorder.hparams(flat(config), means_of(scores))
+            recorder.text("run/outcome", outcome(scores, training.diverged_steps()))
             keeper.write()
     write_result(
         folder,

@@ -1,0 +1,23 @@
+from bnrun.about import about, outcome
+
+CHOICES = {"neuron": "sbn", "estimator": "st", "dataset": "digits", "model": "mlp"}
+
+
+def test_a_run_says_what_it_is_and_by_which_command(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/bnrun", "estimator=st", "x=a b|c"])
+    rows = dict(
+        line.strip("| ").split(" | ", 1)
+        for line in about({"choices": CHOICES}, [3, 5]).splitlines()[2:]
+    )
+    assert rows["What"] == "neuron sbn, estimator st, dataset digits, model mlp"
+    assert rows["Seeds"] == "3, 5"
+    assert rows["Command"] == "`bnrun estimator=st 'x=a b&#124;c'`"
+    assert "torch 2" in rows["Versions"]
+
+
+def test_a_run_says_what_it_came_to():
+    scores = {"test": {"accuracy": {"mean_field": [0.96, 0.97, 0.98]}}, "train": {}}
+    text = outcome(scores, {"5": 350})
+    assert text.startswith("seed 5 diverged at step 350\n\n")
+    assert "| test accuracy mean-field | 0.970 ± 0.025 |" in text
+    assert outcome(scores, {}).startswith("No seed diverged.")
