@@ -16,7 +16,7 @@ from bnrun.neurons import DBN, SBN, Neuron, Real
 from bnrun.paths import CONFIGS
 
 NAMES = sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
-NEURONS: dict[str, type[Neuron]] = {"sbn": SBN, "dbn": DBN, "real": Real}
+NEURONS: list[type[Neuron]] = [SBN, DBN, Real]
 SHALLOW = tuple(problem for problem in problems() if problem.depth == 1)
 
 # Options that change what is computed, besides each file's own values.
@@ -44,16 +44,16 @@ SOFT = {"gumbel_sigmoid"}
 
 
 @cache
-def build_of(case: str, neuron: str = "sbn") -> Build:
+def build_of(case: str) -> Build:
     name, *fields = case.split()
-    once = cache(configured(name, neuron, fields))
+    once = cache(configured(name, fields))
     # A copy of what has not been called yet: Hydra takes 20 ms to build one.
     return lambda neuron: copy.deepcopy(once(neuron))
 
 
-def accepts(name: str, neuron: str) -> bool:
+def accepts(name: str, neuron: Neuron) -> bool:
     try:
-        build_of(name, neuron)(NEURONS[neuron]())
+        build_of(name)(neuron)
     except HydraException as error:
         if "has no meaning for neuron" in str(error):
             return False
@@ -61,8 +61,8 @@ def accepts(name: str, neuron: str) -> bool:
     return True
 
 
-PAIRINGS = [(name, neuron) for name in NAMES for neuron in NEURONS if accepts(name, neuron)]
-SAMPLING = [name for name, neuron in PAIRINGS if neuron == "sbn"]
+PAIRINGS = [(name, neuron) for name in NAMES for neuron in NEURONS if accepts(name, neuron())]
+SAMPLING = [name for name, neuron in PAIRINGS if neuron is SBN]
 CLAIMS = {case: build_of(case)(SBN()).unbiased for case in SAMPLING + VARIANTS}
 UNBIASED = [case for case in SAMPLING if CLAIMS[case]]
 BIASED = [case for case in SAMPLING if not CLAIMS[case]]
@@ -106,15 +106,17 @@ def test_biased_estimator_is_exact_in_the_loss_and_the_weights_after_one_layer(n
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize(("name", "neuron"), PAIRINGS)
+@pytest.mark.parametrize(
+    ("name", "neuron"), PAIRINGS, ids=lambda part: getattr(part, "__name__", part)
+)
 def test_estimator_keeps_the_rules_of_a_call(name, neuron, check):
-    check(build_of(name, neuron), NEURONS[neuron]())
+    check(build_of(name), neuron())
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLING if (name, "dbn") not in PAIRINGS])
+@pytest.mark.parametrize("name", [name for name in SAMPLING if (name, DBN) not in PAIRINGS])
 def test_estimator_that_samples_refuses_a_dbn_and_says_what_to_use(name):
     with pytest.raises(Exception, match="has no meaning for neuron DBN: choose"):
-        build_of(name, "dbn")(DBN())
+        build_of(name)(DBN())
 
 
 def test_kit_reads_every_config():

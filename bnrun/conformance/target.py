@@ -1,11 +1,11 @@
 """From what the user typed to a way of building the estimator."""
 
+import dataclasses
 import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from bnrun.paths import CONFIGS
 NEURONS: dict[str, type[BinaryNeuron]] = {"sbn": SBN, "dbn": DBN}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Target:
     """What is checked: its name, how to build it, for which neuron, and what it claims."""
 
@@ -51,7 +51,7 @@ def load(
     if ":" in name or "." in name:
         build = _own(name, fields)
     else:
-        build = configured(name, neuron, fields, config_dir)
+        build = configured(name, fields, config_dir)
     try:
         estimator = build(NEURONS[neuron]())
     except (ValueError, HydraException) as error:
@@ -74,16 +74,14 @@ def _check_signature(name: str, estimator: EstimatorFunction) -> None:
         ) from error
 
 
-def configured(
-    name: str, neuron: str = "sbn", fields: Sequence[str] = (), config_dir: Path | None = None
-) -> Build:
-    """A way of building configs/estimator/<name>.yaml for neurons of one kind.
+def configured(name: str, fields: Sequence[str] = (), config_dir: Path | None = None) -> Build:
+    """A way of building configs/estimator/<name>.yaml, for any neuron.
 
     A field with @ chooses a part of the estimator, e.g. estimator@estimator.first=rloo.
     Raises UserError for a name or field that does not exist.
     """
     parts = [field for field in fields if "@" in field]
-    overrides = [f"estimator={name}", f"neuron={neuron}", *parts]
+    overrides = [f"estimator={name}", *parts]
     if config_dir is not None:
         overrides.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
     try:
@@ -102,7 +100,10 @@ def configured(
 
 
 def _instantiated(config: DictConfig, neuron: Neuron) -> EstimatorFunction:
-    OmegaConf.update(config, "neuron.signed", neuron.signed)
+    # As a config, because every part of the estimator refers to it by ${neuron}.
+    cls = type(neuron)
+    target = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
+    config.neuron = target | {f.name: getattr(neuron, f.name) for f in dataclasses.fields(neuron)}
     estimator: EstimatorFunction = instantiate(config.estimator, _convert_="all")
     return estimator
 
