@@ -73,16 +73,17 @@ def measure(
     neuron: type[Neuron] = SBN,
     precision: float = 0.0075,
     seed: int = 0,
+    warm_up: int = WARM_UP,
 ) -> Measurement:
     """Draw until the standard error of the gradient's relative scale is below `precision`.
 
     Stops at 2^18 draws, or after the first if the estimate is not random. The exact gradient is
-    the SBN's, whatever `neuron` is.
+    the SBN's, whatever `neuron` is. What learns does so in `warm_up` calls, and then no more.
     Raises ContractError if a call returns something other than a loss that can be measured.
     """
     noise = Noise([seed + replica for replica in range(problem.replicas)], "conformance")
     estimators = [build(neuron(signed=problem.signed)) for _ in range(problem.depth)]
-    for _ in range(WARM_UP):
+    for _ in range(warm_up):
         draw(problem, estimators, noise, 8)
     estimators = [_frozen(estimator) for estimator in estimators]
 

@@ -16,8 +16,8 @@ class Backprop(Estimator):
 
     forward:  activations of the neuron, which are not bits
     backward: the derivative of the activation, sigmoid(a) for neuron=real: span * slope * p (1 - p)
-    Exact: always, for the neuron's own loss. As an approximation of an SBN's gradient it is that
-    of the mean field, right on losses multilinear in the bits of one layer.
+    Exact: for the neuron's own loss, not for one of bits. An SBN's gradient it meets on losses
+    multilinear in the bits of one layer, where the mean field is right.
     Cost: one downstream evaluation and its backward pass.
 
     Source: Rumelhart, Hinton, Williams, Learning Representations by Back-Propagating Errors (1986).

@@ -125,7 +125,7 @@ class FastSigmoidST(NoiseLawST):
               height at every slope
     Noise law: a ratio of two independent unit exponentials, with a random sign. Its tails are
     those of a Cauchy law.
-    Exact: under noise of that law, on losses multilinear in the bits.
+    Exact: under noise of that density, on losses multilinear in the bits.
 
     Source: Zenke, Ganguli, SuperSpike (2017), arXiv 1705.11146.
     """
