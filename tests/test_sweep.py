@@ -1,0 +1,108 @@
+"""A sweep does what is missing, refuses what cannot be, and tells what failed."""
+
+import json
+import sys
+
+import pytest
+
+from bnrun import cli
+from bnrun.keeper import Keeper
+
+TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,7]", "name=s"]
+GRID = ["estimator=st,arm", "optimizer.lr=0.1,0.3"]
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capfd):
+    """A function that does `bnrun -m`: its exit status, standard output and standard error."""
+
+    def swept(*words):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.setattr(sys, "argv", ["bnrun", "-m", *TINY, *words])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            status = leave.code
+        return status, *capfd.readouterr()
+
+    return swept
+
+
+def results(folder):
+    return {path.parent.name: path for path in (folder / "outputs" / "s").glob("*/result.json")}
+
+
+def test_the_same_sweep_does_only_what_is_missing(sweep, tmp_path):
+    assert sweep(*GRID)[0] == 0
+    before = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
+    assert len(before) == 4
+    missing = min(before)
+    results(tmp_path)[missing].unlink()
+    status, _, err = sweep(*GRID)
+    assert status == 0
+    assert "3 of 4 jobs were done before" in err
+    assert "sweep of 4 jobs: 4 done" in err
+    after = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
+    assert {name for name in after if after[name] != before[name]} == {missing}
+
+
+def test_a_job_that_fails_is_named_and_the_others_are_done(sweep, tmp_path):
+    # Only the data tell that a batch of 5000 does not fit.
+    status, _, err = sweep("trainer.batch_size=5000,50,20")
+    assert status == 1
+    assert "failed: sbn-sigmoid_st-digits-mlp" in err
+    assert "trainer.batch_size=5000 does not fit" in err
+    assert "sweep of 3 jobs: 2 done, 1 failed" in err
+    assert len(results(tmp_path)) == 2
+
+
+def test_a_crash_inside_a_job_is_named_with_its_log(sweep, tmp_path, monkeypatch):
+    def after_step(keeper):
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr(Keeper, "after_step", after_step)
+    status, _, err = sweep("optimizer.lr=0.1")
+    assert status == 1
+    (log,) = (tmp_path / "outputs" / "s").glob("*/run.log")
+    assert f"broken on purpose ({log})" in err.replace("\n", "")
+    assert "Traceback" in log.read_text()
+
+
+def test_fail_fast_stops_at_the_first_failure(sweep, tmp_path):
+    status, _, err = sweep("trainer.batch_size=5000,50,20", "sweep.fail_fast=true")
+    assert status == 1
+    assert "sweep of 3 jobs: 1 failed, 2 not begun" in err
+    assert results(tmp_path) == {}
+
+
+def test_an_invalid_pairing_is_refused_before_anything_starts(sweep, tmp_path):
+    words = ["neuron=dbn,sbn", "estimator=st,exact", "optimizer.lr=0.1"]
+    status, _, err = sweep(*words)
+    assert status == 1
+    assert "Exact has no meaning for neuron DBN" in err
+    assert "1 of 4 jobs cannot be run, so none was started" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_lists_and_changes_nothing(sweep, tmp_path):
+    sweep("optimizer.lr=0.1")
+    before = sorted(tmp_path.rglob("*"))
+    status, out, _ = sweep("optimizer.lr=0.1,0.3,-1", "sweep.dry_run=true")
+    assert status == 0
+    words = [line.split()[0] for line in out.splitlines()]
+    assert words[:3] == ["done", "missing", "refused"]
+    assert "3 jobs: 1 done, 1 missing, 1 refused; about " in out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_diverged_job_is_done_and_named_each_time(sweep, tmp_path):
+    words = ["neuron=real", "estimator=backprop", "optimizer.lr=0.1,1e38"]
+    for _ in range(2):
+        status, _, err = sweep(*words)
+        assert status == 0
+        assert "diverged: real-backprop-digits-mlp" in err
+        assert "sweep of 2 jobs: 2 done" in err
+    counts = [len(json.loads(path.read_text())["diverged"]) for path in results(tmp_path).values()]
+    assert sorted(counts) == [0, 2]
