@@ -1,6 +1,7 @@
 """Every file of configs/estimator does what it claims, on every net of the kit."""
 
 import copy
+import math
 from functools import cache
 
 import pytest
@@ -11,7 +12,14 @@ from bnrun.conformance.contract import CHECKS
 from bnrun.conformance.measurement import Build, measure
 from bnrun.conformance.problems import problems
 from bnrun.conformance.target import configured
-from bnrun.conformance.verdicts import Verdict, disagreements, exact_on, judge, resolution
+from bnrun.conformance.verdicts import (
+    Verdict,
+    disagreements,
+    exact_on,
+    judge,
+    resolution,
+    threshold,
+)
 from bnrun.neurons import DBN, SBN, Neuron, Real
 from bnrun.paths import CONFIGS
 
@@ -27,10 +35,13 @@ VARIANTS = [
     "mixture estimator@estimator.first=rloo weight=0.3",
     "rebar coupled=true",
     "rebar eta=0.6 decay=1.0 temperature=1.5",
-    "relax coupled=true",
+    "relax coupled=true hidden=8",
     "rloo samples=2",
     "schedule estimator@estimator.first=disarm",
 ]
+
+# What is learned by a smaller net than the file's: the same code in a third of the time.
+SMALLER = {"relax": "relax hidden=8", "reinforce_nvil": "reinforce_nvil baseline.hidden=8"}
 
 # Where theory says that the gradient by the logits has no bias: nets of one layer, with the loss
 # in the second place; elsewhere an estimator that does not claim to be unbiased must miss.
@@ -76,7 +87,7 @@ def verdicts(case: str, deepest: int = 3, precision: float = 0.0075) -> list[Ver
 
 @pytest.mark.parametrize("case", UNBIASED)
 def test_unbiased_estimator_agrees_with_the_exact_gradient(case):
-    found = verdicts(case)
+    found = verdicts(SMALLER.get(case, case))
     assert disagreements(found) == []
     assert resolution(found) <= 0.05
 
@@ -127,3 +138,9 @@ def test_units_saturated_in_float32_have_a_probability_of_exactly_0_and_1():
     # What check_extreme_logits relies on.
     p = SBN().probability(torch.tensor([-200.0, 200.0], dtype=torch.float32))
     assert p.tolist() == [0.0, 1.0]
+
+
+def test_bound_is_4_5_standard_errors_for_one_coordinate_and_as_rare_for_many():
+    assert threshold(1) == pytest.approx(4.5)
+    # 1,000 tries at once are as likely to fail by chance as one at 4.5.
+    assert 1000 * math.erfc(threshold(1000) / 2**0.5) == pytest.approx(math.erfc(4.5 / 2**0.5))
