@@ -220,7 +220,7 @@ def test_verdicts_of_several_settings_are_counted() -> None:
     for neuron, offset in (("dbn", 0.1), ("sbn", 0.0)):
         finish(f"{neuron}a", far(offset), "a", neuron)
         finish(f"{neuron}b", far(0.0), "b", neuron)
-    assert summary(judge(held())) == "a wins in 1, no clear winner in 1 of 2 settings"
+    assert summary(judge(held())) == "a wins in 1 of 2 settings, no clear winner in 1"
 
 
 def write_study() -> None:
@@ -267,6 +267,15 @@ def test_the_page_needs_no_network_and_holds_every_figure(tmp_path: Path) -> Non
         assert "currentColor" in picture
     assert "prefers-color-scheme: dark" in html
     assert "<h1>reinmax wins</h1>" in html
+
+
+def test_estimates_without_variance_have_no_figure_of_it() -> None:
+    place = finish("a", far(0.0))
+    record(place, {f"gradients/in_use/total/{x}": [[0.0] * 10] for x in ("variance", "bias")}, 10)
+    main(["study"])
+    html = Path("study/report.html").read_text()
+    assert "Gradient bias</figcaption>" in html
+    assert "Gradient variance</figcaption>" not in html
 
 
 def test_what_a_config_says_cannot_become_markup() -> None:

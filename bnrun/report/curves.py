@@ -114,8 +114,10 @@ def _gradient_panels(contest: Contest, histories: dict[str, History]) -> Iterato
                     y, h = np.array([float(mean)]), np.array([float(half)])
                     scatter.append(Line(contestant.label, x, y, y - h, y + h))
     for statistic, found in lines.items():
+        # A deterministic neuron's estimates have no variance, and no place on this axis.
         log = statistic == "variance"
-        yield Panel(f"Gradient {statistic}", "updates", statistic, found, log=log)
+        shown = [line for line in found if not log or np.nanmax(line.mean, initial=0.0) > 0]
+        yield Panel(f"Gradient {statistic}", "updates", statistic, shown, log=log)
     title = f"{contest.score} against gradient cosine"
     yield Panel(
         title[0].upper() + title[1:], "cosine, mean over training", "score", scatter, points=True

@@ -47,12 +47,12 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
         return verdicts[0].headline
     wins = Counter(v.contest.contestants[0].label for v in verdicts if v.kind == "win")
-    told = [f"{label} wins in {number}" for label, number in wins.most_common()]
-    open_number = len(verdicts) - sum(wins.values())
-    if open_number:
-        told.append(f"no clear winner in {open_number}")
-    line = f"{', '.join(told)} of {len(verdicts)} settings"
-    return line if wins else line.capitalize()
+    undecided = len(verdicts) - sum(wins.values())
+    settings = f"of {len(verdicts)} settings"
+    if not wins:
+        return f"No clear winner in any {settings}"
+    told = ", ".join(f"{label} wins in {number}" for label, number in wins.most_common())
+    return f"{told} {settings}" + (f", no clear winner in {undecided}" if undecided else "")
 
 
 def _judged(contest: Contest, pairs: int) -> Verdict:
