@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -14,6 +15,19 @@ def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     key = [word if isinstance(word, int) else zlib.crc32(word.encode()) for word in purpose]
     # SFC64 fills float32 faster than torch's generator and than NumPy's Philox.
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+# Uniforms per replica from which drawing whole words pays.
+BULK = 4096
+
+
+def _float32_uniforms(generator: np.random.Generator, out: NDArray[np.float32]) -> None:
+    """What generator.random(dtype=float32, out=out) gives for an even count, in .6 of its time."""
+    halves = generator.bit_generator.random_raw(out.size // 2).view(np.uint32)
+    halves >>= np.uint32(8)
+    scale, flat = np.float32(2**-24), out.reshape(-1)
+    # As int32, which a processor without AVX-512 converts faster than uint32.
+    np.multiply(halves.view(np.int32), scale, out=flat, dtype=np.float32, casting="unsafe")
 
 
 class Noise:
@@ -28,13 +42,20 @@ class Noise:
     def __init__(self, seeds: Sequence[int], *purpose: str | int) -> None:
         self.seeds = tuple(seeds)
         self._streams = [stream(seed, *(purpose or ("noise",))) for seed in self.seeds]
+        # Whether no stream can have half a word left over from float32 numbers drawn before.
+        self._whole_words = True
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniforms on [0, 1) with shape, dtype and device of `like`, [*S, R, B, U]."""
+        count = like.numel() // len(self.seeds)
+        self._whole_words &= count % 2 == 0 or like.dtype == torch.float64
+        if self._whole_words and count >= BULK and like.dtype != torch.float64:
+            return self._fill(like, _float32_uniforms)
         return self._fill(like, lambda generator, out: generator.random(dtype=out.dtype, out=out))
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normals with shape, dtype and device of `like`, [*S, R, B, U]."""
+        self._whole_words &= like.dtype == torch.float64
         return self._fill(
             like, lambda generator, out: generator.standard_normal(dtype=out.dtype, out=out)
         )
@@ -65,6 +86,7 @@ class Noise:
                 "has_uint32": saved["has_uint32"],
                 "uinteger": saved["uinteger"],
             }
+        self._whole_words = not any(saved["has_uint32"] for saved in state["streams"])
 
     def _fill(self, like: Tensor, draw: Any) -> Tensor:
         *samples, replicas, examples, units = like.shape

@@ -44,6 +44,7 @@ class Training:
     def __post_init__(self) -> None:
         self.batches = Batches(self.data.train, self.seeds, self.settings.batch_size)
         self.noise = Noise(self.seeds)
+        self.parameters = list(self.model.parameters())
         self.total = self.settings.steps or self.settings.epochs * self.batches.steps_per_epoch
         self.evaluate_every = max(
             1, round(self.settings.evaluate_every * self.batches.steps_per_epoch)
@@ -117,12 +118,13 @@ class Training:
         """One step of every replica."""
         inputs, targets = self.batches.at(self.step)
         objective = self.network(estimators, targets, self.noise)(inputs).mean(-1)
-        self.optimizer.zero_grad()
+        for parameter in self.parameters:
+            parameter.grad = None
         # Replicas share no parameter, so the sum gives each one its own gradient.
         objective.sum().backward()
         if self.settings.clip_norm is not None:
-            clip_per_replica(list(self.model.parameters()), self.settings.clip_norm)
-        with held(list(self.model.parameters()), self.lost):
+            clip_per_replica(self.parameters, self.settings.clip_norm)
+        with held(self.parameters, self.lost):
             self.optimizer.step()
         self._follow(objective.detach())
         self.step += 1
@@ -221,7 +223,7 @@ class Training:
 
         def logits_of(x: Tensor) -> Tensor:
             logits = stage(x)
-            example = logits.detach()[..., 0, :].sum(-1)
+            example = logits.detach().select(-2, 0).sum(-1)
             self.pulse = self.pulse + example.reshape(-1, len(self.seeds))[0]
             return logits
 
@@ -230,8 +232,10 @@ class Training:
     def _follow(self, objective: Tensor) -> None:
         self.loss_sum = self.loss_sum + objective
         self.loss_count += 1
-        fresh = ~torch.isfinite(objective + self.pulse) & (self.diverged < 0)
-        self.diverged = torch.where(fresh, self.step, self.diverged)
+        signs = objective + self.pulse
+        # Its difference with itself is 0 only where it is finite; isfinite() takes four passes.
+        fresh = (signs - signs != 0) & (self.diverged < 0)
+        self.diverged = self.diverged.masked_fill(fresh, self.step)
         self.pulse = torch.zeros_like(self.pulse)
 
     def _constant(self, value: float) -> Tensor:

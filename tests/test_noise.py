@@ -105,3 +105,29 @@ def test_the_uniforms_have_the_resolution_of_their_dtype():
     doubles = Noise([0]).uniform(torch.empty(1, 1, 1000).double())
     assert not torch.equal(doubles.float().double(), doubles)
     assert math.isclose(doubles.mean().item(), 0.5, abs_tol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(1, 100, 200), (3, 1, 50, 30), (1, 3, 1501), (1, 2, 3)])
+def test_float32_uniforms_are_numpys_whatever_way_they_are_drawn(shape):
+    like, numpys, noise = torch.empty(shape), stream(5, "noise"), Noise([5])
+    # The odd shape leaves half a word behind, which the draws after it must begin with.
+    for _ in range(3):
+        expected = torch.from_numpy(numpys.random(shape, dtype=np.float32))
+        assert torch.equal(noise.uniform(like).flatten(), expected.flatten())
+    restored = Noise([5])
+    restored.load_state_dict(noise.state_dict())
+    even = torch.empty(1, 100, 200)
+    expected = torch.from_numpy(numpys.random(even.shape, dtype=np.float32))
+    assert torch.equal(noise.uniform(even), expected)
+    assert torch.equal(restored.uniform(even), expected)
+
+
+def test_uniforms_after_normals_go_on_where_those_ended():
+    like, numpys, noise = torch.empty(1, 100, 201), stream(5, "noise"), Noise([5])
+    even = torch.empty(1, 100, 200)
+    assert torch.equal(
+        noise.normal(like)[0], torch.from_numpy(numpys.standard_normal((100, 201), np.float32))
+    )
+    for _ in range(2):
+        expected = torch.from_numpy(numpys.random((100, 200), np.float32))
+        assert torch.equal(noise.uniform(even)[0], expected)

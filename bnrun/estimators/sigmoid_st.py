@@ -11,7 +11,7 @@ from torch import Tensor
 from bnrun.estimators.base import Downstream, Progress, fire, with_derivative
 from bnrun.estimators.straight_through import StraightThrough
 from bnrun.fields import PositiveFloat, validated
-from bnrun.neurons import Neuron
+from bnrun.neurons import SBN, Neuron
 from bnrun.noise import Noise
 
 
@@ -59,13 +59,17 @@ class SigmoidST(StraightThrough):
     def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
         slope = self.slope if self.backward else 1.0
         slope = slope * self.neuron.slope
-        q = torch.sigmoid(slope * logits)
-        return self.neuron.span * slope * q * (1 - q)
+        return self._derivative(torch.sigmoid(slope * logits), slope)
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         neuron = self._sloped() if self.forward else self.neuron
-        bits = fire(neuron, logits, noise)
-        multiplier = self.multiplier(logits.detach(), bits)
+        if isinstance(neuron, SBN) and (self.slope == 1.0 or self.forward == self.backward):
+            # Both passes ask for the same sigmoid.
+            q = neuron.probability(logits.detach())
+            bits, multiplier = neuron.fire_with(q, noise), self._derivative(q, neuron.slope)
+        else:
+            bits = fire(neuron, logits, noise)
+            multiplier = self.multiplier(logits.detach(), bits)
         return downstream(with_derivative(neuron.encode(bits), logits, multiplier))
 
     def at(self, progress: Progress) -> Self:
@@ -83,5 +87,12 @@ class SigmoidST(StraightThrough):
     def evaluation_neuron(self) -> Neuron:
         return self._sloped() if self.evaluation else self.neuron
 
+    def _derivative(self, q: Tensor, slope: float) -> Tensor:
+        """span * slope * q (1 - q), in one pass."""
+        factor = q.new_full((), self.neuron.span * slope).expand_as(q)
+        return torch.ops.aten.sigmoid_backward(factor, q)
+
     def _sloped(self) -> Neuron:
+        if self.slope == 1.0:
+            return self.neuron
         return replace(self.neuron, slope=self.neuron.slope * self.slope)
