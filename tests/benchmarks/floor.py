@@ -1,0 +1,25 @@
+"""(e) The floor: only the matrix products of the step, batched over seeds."""
+
+from collections.abc import Sequence
+
+import torch
+from stopwatch import Contender
+from workload import BATCH, layers
+
+
+def products(widths: Sequence[int], seeds: int, device: str = "cpu") -> Contender:
+    """Forward, weight gradient and, but for the first layer, input gradient of each layer."""
+    jobs = []
+    for number, (inputs, outputs) in enumerate(layers(widths)):
+        x = torch.randn(seeds, BATCH, inputs, device=device)
+        weight = torch.randn(seeds, inputs, outputs, device=device)
+        error = torch.randn(seeds, BATCH, outputs, device=device)
+        pairs = [(x, weight), (x.mT, error)] + ([(error, weight.mT)] if number else [])
+        jobs += [(a, b, torch.bmm(a, b)) for a, b in pairs]
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            for a, b, out in jobs:
+                torch.bmm(a, b, out=out)
+
+    return Contender("(e) floor: the matrix products", seeds, advance)

@@ -1,0 +1,70 @@
+"""bnrun itself: the trainer's own steps."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from stopwatch import Contender
+from workload import BATCH, RATE, WIDTHS
+
+from bnrun.data.base import Data
+from bnrun.estimators.base import Estimator
+from bnrun.estimators.sigmoid_st import SigmoidST
+from bnrun.memory import keep_freed_memory
+from bnrun.models.cnn import CNN
+from bnrun.models.mlp import MLP
+from bnrun.neurons import SBN
+from bnrun.settings import TrainerSettings
+from bnrun.tasks.classification import Classification
+from bnrun.trainer import Training
+
+ADAM = partial(torch.optim.Adam, lr=RATE, fused=True)
+
+SETTINGS = TrainerSettings(
+    epochs=1,
+    batch_size=BATCH,
+    log_every=100,
+    evaluate_every=1.0,
+    evaluate_examples=1000,
+    samples=10,
+    schedule_per="epoch",
+)
+
+
+def training(
+    data: Data,
+    seeds: int,
+    model: MLP | CNN | None = None,
+    estimator: Estimator | None = None,
+    optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
+) -> Training:
+    """784-200-10 with SBN and sigmoid_st, unless told otherwise."""
+    torch.set_flush_denormal(True)
+    keep_freed_memory()
+    net = (model or MLP(hidden=WIDTHS[1:-1])).build(data.shape, data.classes, range(seeds))
+    net = net.to(data.train.inputs.device)
+    return Training(
+        model=net,
+        task=Classification(),
+        estimators=[estimator or SigmoidST(neuron=SBN())] * len(net.stages),
+        optimizer=optimizer(net.parameters()),
+        scheduler=None,
+        data=data,
+        seeds=range(seeds),
+        settings=SETTINGS,
+    )
+
+
+def contender(name: str, run: Training) -> Contender:
+    """Steps as the trainer does them between two points of the log."""
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            run.update(run.current_estimators())
+
+    return Contender(name, len(run.seeds), advance)
+
+
+def mlp(widths: Sequence[int]) -> MLP:
+    """The net of these widths, from inputs to classes."""
+    return MLP(hidden=tuple(widths[1:-1]))

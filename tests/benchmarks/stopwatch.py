@@ -1,0 +1,55 @@
+"""Contenders timed in turn, so that a machine whose speed drifts treats all of them alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+
+
+@dataclass
+class Contender:
+    """Something that trains.
+
+    name     as it stands in the table
+    seeds    trained by one step, R
+    advance  does that many steps
+    """
+
+    name: str
+    seeds: int
+    advance: Callable[[int], None]
+    times: list[float] = field(default_factory=list)
+    steps: int = 1
+
+    def warm_up(self, seconds: float) -> None:
+        """Compile, fault in memory, and choose the steps that take about `seconds`."""
+        self.advance(2)
+        start = perf_counter()
+        self.advance(3)
+        self.steps = max(1, round(3 * seconds / (perf_counter() - start)))
+        self.advance(self.steps)
+
+    def measure(self) -> None:
+        """One more time, in milliseconds per step and seed."""
+        start = perf_counter()
+        self.advance(self.steps)
+        self.times.append(1e3 * (perf_counter() - start) / (self.steps * self.seeds))
+
+    @property
+    def milliseconds(self) -> float:
+        """Median of the times."""
+        return median(self.times)
+
+
+def race(contenders: Sequence[Contender], repeats: int, seconds: float = 0.2) -> None:
+    """Time all in turn, `repeats` times, each for about `seconds`."""
+    for contender in contenders:
+        contender.warm_up(seconds)
+    for _ in range(repeats):
+        for contender in contenders:
+            contender.measure()
+
+
+def ratio(first: Contender, second: Contender) -> float:
+    """Median over the repeats of first / second: neighbours in time are compared."""
+    return median(a / b for a, b in zip(first.times, second.times, strict=True))
