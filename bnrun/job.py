@@ -11,7 +11,7 @@ from rich.console import Console
 from bnrun.about import about, outcome
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.log import Log
-from bnrun.outcome import commit, flat, means_of, scores_of, versions
+from bnrun.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
 from bnrun.receipt import receipt
 from bnrun.result import RESULT, Result, read_result, write_result
 from bnrun.run_id import NAMED, scientific
@@ -156,7 +156,7 @@ def _train(
             keeper.scalars |= {tag: values.tolist() for tag, values in record.scalars.items()}
         scores = scores_of(keeper.scalars)
         if point is None or not point.header.final:
-            recorder.hparams(flat(config), means_of(scores))
+            recorder.hparams(hyperparameters(config), means_of(scores))
             recorder.text("run/outcome", outcome(scores, training.diverged_steps()))
             keeper.write()
     write_result(

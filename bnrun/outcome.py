@@ -1,5 +1,6 @@
 """What a run came to: from its last values and its config to the content of result.json."""
 
+import math
 import platform
 import subprocess
 from importlib.metadata import version
@@ -20,13 +21,30 @@ def scores_of(scalars: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def means_of(scores: dict[str, Any]) -> dict[str, float]:
-    """split/score/way -> mean over the seeds."""
+    """split/score/way -> mean over the seeds whose score is finite, NaN where none is."""
     return {
-        f"{split}/{score}/{way}": sum(values) / len(values)
+        f"{split}/{score}/{way}": _finite_mean(values)
         for split in ("validation", "test")
         for score, ways in scores.get(split, {}).items()
         for way, values in ways.items()
     }
+
+
+def _finite_mean(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
+def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
+    """What the HParams tab compares: the choices, and the values of what trains the net."""
+    shown = {group: config[group] for group in ("neuron", "estimator", "model", "optimizer")}
+    values = flat(shown | {"trainer": config["trainer"]})
+    plain = {
+        key: value
+        for key, value in values.items()
+        if not key.startswith("estimator.neuron") and not key.split(".")[-1].startswith("_")
+    }
+    return config["choices"] | plain | {"seeds": config["seeds"]}
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, Any]:
