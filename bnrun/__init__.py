@@ -1,6 +1,5 @@
 """bnrun: train networks with binary neurons, and compare gradient estimators."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +8,7 @@ if TYPE_CHECKING:
     from bnrun.fields import validated as validated
     from bnrun.noise import Noise as Noise
 
-__version__ = version("bnrun")
+    __version__: str
 
 _HOMES = {
     "Estimator": "bnrun.estimators.base",
@@ -23,6 +22,10 @@ __all__ = ["Estimator", "Noise", "__version__", "load_estimator", "validated"]
 
 def __getattr__(name: str) -> Any:
     # On first use only: help, completion and config errors must not wait for torch.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bnrun")
     if name not in _HOMES:
         raise AttributeError(f"module 'bnrun' has no attribute {name!r}")
     import importlib

@@ -1,6 +1,7 @@
 """From an exception to one sentence: the key, the value, the rule, what to do instead."""
 
 import re
+from typing import TYPE_CHECKING
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -14,7 +15,9 @@ from omegaconf.errors import (
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
-from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -31,6 +34,9 @@ MISTAKES = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSErr
 
 def sentence(error: BaseException) -> str:
     """What the user did wrong and what to do instead, in one line."""
+    # Here, so that what makes no mistake, like --help, needn't wait for it.
+    from pydantic import ValidationError
+
     match error:
         case MissingConfigException():
             text = _missing_config(error)
@@ -105,6 +111,8 @@ def _is_choice(word: str) -> bool:
 
 
 def _instantiation(error: InstantiationException) -> str:
+    from pydantic import ValidationError
+
     cause = error.__cause__
     place = re.search(r"full_key: (\S+)", str(error))
     key = place.group(1) if place else ""
@@ -115,7 +123,7 @@ def _instantiation(error: InstantiationException) -> str:
     return f"{key}: {_first_line(error)}"
 
 
-def _violation(error: ValidationError, prefix: str = "") -> str:
+def _violation(error: "ValidationError", prefix: str = "") -> str:
     """The first one: after a wrong item, a union tells of its other branches too."""
     violation = error.errors()[0]
     rule = violation["msg"].removeprefix("Value error, ").removeprefix("Input ")
