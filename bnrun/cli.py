@@ -21,6 +21,10 @@ from bnrun.signals import Stopped
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
 
+# Our launchers' values are checked by their plugins' types, and Hydra would have us say it; here,
+# so that the launchers' workers hear of it too.
+warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
+
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def run(config: DictConfig) -> None:
@@ -46,8 +50,6 @@ def main() -> None:
     wants_trace = "HYDRA_FULL_ERROR" in os.environ
     # Hydra then lets the exception through, and we can say it in one sentence.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # Our launchers' values are checked by their plugins' types, and Hydra would have us say it.
-    warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
     try:
         run()
     except Stopped as stop:

@@ -233,6 +233,8 @@ def _failure(job: Job, answer: JobReturn) -> str | None:
         return sentence(error)
     if _done(job):
         return None
+    if not job.folder.exists():
+        return "it was not begun"
     try:
         with claimed(job.folder):
             return "it ended without a result, as if killed"
