@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from bnrun.about import about, outcome
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.log import Log
 from bnrun.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
@@ -138,6 +137,7 @@ def _train(
     folder: Path,
     log: Log,
 ) -> None:
+    from bnrun.about import about, outcome
     from bnrun.keeper import Keeper
     from bnrun.progress import follow
     from bnrun.signals import Postponed
