@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bnrun.philox import blocks_of, normals, uniforms
+
 
 def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     """A generator that depends on the seed and the purpose only, e.g. stream(3, "order", epoch)."""
@@ -36,7 +38,8 @@ class Noise:
     seeds     one non-negative integer per replica (R of them)
     purpose   streams of different purposes are independent, e.g. ("evaluation", step)
 
-    Replica r of Noise([3, 7]) draws the numbers that Noise([7]) draws, whatever R is.
+    Replica r of Noise([3, 7]) draws the numbers that Noise([7]) draws, whatever R is. For logits on
+    another device than the CPU all is drawn there, from other streams of the same seeds.
     """
 
     def __init__(self, seeds: Sequence[int], *purpose: str | int) -> None:
@@ -44,9 +47,15 @@ class Noise:
         self._streams = [stream(seed, *(purpose or ("noise",))) for seed in self.seeds]
         # Whether no stream can have half a word left over from float32 numbers drawn before.
         self._whole_words = True
+        self._purpose = purpose or ("noise",)
+        # Of the streams on another device: their keys there, and how many blocks were drawn.
+        self._keys: Tensor | None = None
+        self._position = 0
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniforms on [0, 1) with shape, dtype and device of `like`, [*S, R, B, U]."""
+        if like.device.type != "cpu":
+            return self._drawn_there(like, uniforms, 1)
         count = like.numel() // len(self.seeds)
         self._whole_words &= count % 2 == 0 or like.dtype == torch.float64
         if self._whole_words and count >= BULK and like.dtype != torch.float64:
@@ -55,6 +64,8 @@ class Noise:
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normals with shape, dtype and device of `like`, [*S, R, B, U]."""
+        if like.device.type != "cpu":
+            return self._drawn_there(like, normals, 2)
         self._whole_words &= like.dtype == torch.float64
         return self._fill(
             like, lambda generator, out: generator.standard_normal(dtype=out.dtype, out=out)
@@ -65,6 +76,7 @@ class Noise:
         states = [generator.bit_generator.state for generator in self._streams]
         return {
             "seeds": list(self.seeds),
+            "position": self._position,
             "streams": [
                 {
                     "state": [int(word) for word in state["state"]["state"]],
@@ -86,17 +98,33 @@ class Noise:
                 "has_uint32": saved["has_uint32"],
                 "uinteger": saved["uinteger"],
             }
+        self._position = state["position"]
         self._whole_words = not any(saved["has_uint32"] for saved in state["streams"])
 
     def _fill(self, like: Tensor, draw: Any) -> Tensor:
-        *samples, replicas, examples, units = like.shape
+        *samples, replicas, examples, units = self._checked(like)
+        dtype = like.dtype if like.dtype == torch.float64 else torch.float32
+        buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
+        for generator, block in zip(self._streams, buffer.numpy(), strict=True):
+            draw(generator, block)
+        return buffer.movedim(0, -3).to(dtype=like.dtype)
+
+    def _drawn_there(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:
+        """One program for all replicas, without a copy between devices."""
+        *samples, replicas, examples, units = self._checked(like)
+        if self._keys is None or self._keys.device != like.device:
+            keys = [stream(s, *self._purpose, "philox").integers(2**32, size=2) for s in self.seeds]
+            self._keys = torch.from_numpy(np.stack(keys)).to(like.device)
+        count = like.numel() // replicas
+        drawn = draw(self._keys, self._position, count, like.dtype)
+        self._position += blocks_of(count * uniforms_each, like.dtype)
+        return drawn.view(replicas, *samples, examples, units).movedim(0, -3)
+
+    def _checked(self, like: Tensor) -> torch.Size:
+        replicas = like.shape[-3]
         if replicas != len(self.seeds):
             raise ValueError(
                 f"logits have {replicas} replicas on axis -3, the noise has {len(self.seeds)} "
                 f"seeds: make Noise(seeds=...) with one seed per replica"
             )
-        dtype = like.dtype if like.dtype == torch.float64 else torch.float32
-        buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
-        for generator, block in zip(self._streams, buffer.numpy(), strict=True):
-            draw(generator, block)
-        return buffer.movedim(0, -3).to(device=like.device, dtype=like.dtype)
+        return like.shape

@@ -1,0 +1,66 @@
+"""Philox in tensor arithmetic: the published vectors, streams that don't depend on company."""
+
+import pytest
+import torch
+from scipy import stats
+
+from bnrun import philox
+from bnrun.noise import Noise
+
+# Known answers of the authors' own library, Random123, for philox4x32 with 10 rounds.
+VECTORS = [
+    ([0] * 4, [0] * 2, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+    ([2**32 - 1] * 4, [2**32 - 1] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+    (
+        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+        [0xA4093822, 0x299F31D0],
+        [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+    ),
+]
+KEYS = torch.tensor([[1, 2], [3, 4], [5, 6]])
+
+
+@pytest.mark.parametrize(("counter", "key", "answer"), VECTORS)
+def test_philox_gives_the_published_words(counter, key, answer):
+    words = philox.philox(tuple(map(torch.tensor, counter)), tuple(map(torch.tensor, key)))
+    assert [int(word) for word in words] == answer
+
+
+@pytest.mark.parametrize("draw", [philox.uniforms, philox.normals])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_stream_depends_on_its_key_and_position_alone(draw, dtype):
+    together = draw(KEYS, 7, 1001, dtype)
+    for replica in range(3):
+        assert torch.equal(draw(KEYS[replica : replica + 1], 7, 1001, dtype)[0], together[replica])
+    blocks = philox.blocks_of(400 * (2 if draw is philox.normals else 1), dtype)
+    assert torch.equal(draw(KEYS, 7 + blocks, 601, dtype), together[:, 400:])
+    assert not torch.equal(draw(KEYS, 6, 1001, dtype), together)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_of_philox_follow_their_law(dtype):
+    uniforms = philox.uniforms(KEYS, 0, 100_000, dtype)
+    assert uniforms.dtype == dtype
+    assert uniforms.min() >= 0
+    assert uniforms.max() < 1
+    for row in uniforms:
+        assert stats.kstest(row.numpy(), "uniform").pvalue > 0.01
+    for row in philox.normals(KEYS, 0, 100_000, dtype):
+        assert stats.kstest(row.numpy(), "norm").pvalue > 0.01
+    # The standard error of a correlation of 100,000 pairs is .003.
+    assert (torch.corrcoef(uniforms) - torch.eye(3, dtype=dtype)).abs().max() < 0.015
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_noise_on_a_gpu_is_each_seeds_own_and_restored():
+    like = torch.empty(2, 3, 50, 20, device="cuda")
+    together = Noise([3, 7, 11])
+    first, second = together.uniform(like), together.normal(like)
+    for replica, seed in enumerate([3, 7, 11]):
+        alone = Noise([seed])
+        assert torch.equal(alone.uniform(like[:, :1])[:, 0], first[:, replica])
+        assert torch.equal(alone.normal(like[:, :1])[:, 0], second[:, replica])
+    restored = Noise([3, 7, 11])
+    restored.load_state_dict(together.state_dict())
+    assert torch.equal(restored.uniform(like), together.uniform(like))
