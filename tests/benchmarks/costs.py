@@ -1,0 +1,74 @@
+"""What estimators cost: a step of each against sigmoid_st, and draws at once against in turn."""
+
+from collections.abc import Sequence
+
+import torch
+from ours import contender, training
+from stopwatch import Contender
+from workload import WIDTHS, mnist_sized
+
+from bnrun.api import load_estimator
+from bnrun.data.base import Data, Split
+from bnrun.estimators.sigmoid_st import SigmoidST
+from bnrun.models.mlp import MLP
+from bnrun.neurons import SBN
+from bnrun.noise import Noise
+from bnrun.probe import Probe
+from bnrun.tasks.classification import Classification
+
+NAMES = ("sigmoid_st", "disarm", "rloo", "local_expectation")
+DRAWS, EXAMPLES = 256, 50
+
+
+def by_estimator(data: Data, seeds: int, units: int) -> list[tuple[Contender, int]]:
+    """Each estimator's steps on a 784-units-10 net, and its downstream evaluations per step."""
+    found = []
+    for name in NAMES:
+        run = training(data, seeds, MLP(hidden=(units,)), load_estimator(name))
+        count = probe(data, run.model, seeds).cost(run.estimators).evaluations
+        found.append((contender(name, run), count))
+    return found
+
+
+def probe(data: Data, model, seeds: int) -> Probe:
+    """The gradient instrument's, on its usual number of examples."""
+    split = Split(*(part[:EXAMPLES] for part in data.train))
+    return Probe(model, Classification(), split, range(seeds), memory=256 * 2**20)
+
+
+def draws(data: Data, seeds: int = 1, hidden: Sequence[int] = WIDTHS[1:-1]) -> list[Contender]:
+    """256 gradient draws as one batch, and one after another; a step is all of them."""
+    model = MLP(hidden=tuple(hidden)).build(data.shape, data.classes, range(seeds))
+    estimators = [SigmoidST(neuron=SBN())] * len(model.stages)
+    instrument = probe(data, model, seeds)
+
+    def at_once(steps: int) -> None:
+        for _ in range(steps):
+            instrument.draw(estimators, DRAWS, Noise(range(seeds)))
+
+    def in_turn(steps: int) -> None:
+        for _ in range(steps):
+            noise = Noise(range(seeds))
+            torch.cat([instrument.draw(estimators, 1, noise)[0] for _ in range(DRAWS)])
+
+    return [
+        Contender(f"{DRAWS} draws at once", 1, at_once),
+        Contender(f"{DRAWS} draws in turn", 1, in_turn),
+    ]
+
+
+def denormals() -> list[Contender]:
+    """The net of R2RT's post by SGD, at the usual rate and at one that saturates its units."""
+    data = mnist_sized(10_000)
+    contenders = []
+    for rate in (0.5, 5.0):
+
+        def sgd(parameters, rate=rate):
+            return torch.optim.SGD(parameters, lr=rate)
+
+        run = training(data, 1, estimator=SigmoidST(neuron=SBN()), optimizer=sgd)
+        one = contender(f"SGD, lr={rate}", run)
+        # Until the units are saturated.
+        one.advance(1_000)
+        contenders.append(one)
+    return contenders

@@ -1,0 +1,107 @@
+"""Whole processes: start-up, peak memory, and a whole `bnrun` against its training steps."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from ours import contender, training
+from workload import mnist_sized
+
+BNRUN = [sys.executable, "-m", "bnrun"]
+ANSWERS = {
+    "bnrun --help": ["--help"],
+    "a config error": ["trainer.epochs=-1"],
+    "an unknown option": ["trainer.epoch=1"],
+}
+
+
+def seconds(command: list[str], folder: str) -> tuple[float, float]:
+    """Wall and processor seconds of a process."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    wall, after = perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def start_up(repeats: int) -> dict[str, tuple[float, float]]:
+    """Median wall and processor seconds of what answers without a training."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, words in ANSWERS.items():
+            times = [seconds([*BNRUN, *words], folder) for _ in range(repeats)]
+            found[name] = (median(t[0] for t in times), median(t[1] for t in times))
+    return found
+
+
+def peak_memory(seeds: int) -> tuple[float, float]:
+    """MiB resident at most in a process that trains so many seeds, before and after steps."""
+    code = f"import processes_started as p; p.print_peaks({seeds})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, after = json.loads(done.stdout)
+    return before, after
+
+
+def print_peaks(seeds: int) -> None:
+    """For the child: the peak with the data loaded, and the peak after ten steps."""
+    data = mnist_sized()
+    before = _peak()
+    contender("", training(data, seeds)).advance(10)
+    print(json.dumps([before, _peak()]))
+
+
+def whole_run(seeds: int, epochs: int, examples: int) -> tuple[float, float, float]:
+    """Wall seconds of `bnrun`, of the same number of steps alone, and the steps' number."""
+    data = mnist_sized(examples, held_out=10_000)
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = {
+            f"{name}_{kind}": tensor.numpy()
+            for name in ("train", "validation", "test")
+            for kind, tensor in getattr(data, name)._asdict().items()
+        }
+        np.savez(Path(folder) / "data.npz", **arrays)
+        words = _words(folder, seeds, epochs)
+        start = perf_counter()
+        done = subprocess.run([*BNRUN, *words], cwd=folder, capture_output=True, text=True)
+        whole = perf_counter() - start
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        (result,) = Path(folder).glob("outputs/*/*/result.json")
+        steps = json.loads(result.read_text())["steps"]
+    run = training(data, seeds)
+    one = contender("", run)
+    one.advance(20)
+    start = perf_counter()
+    one.advance(steps)
+    return whole, perf_counter() - start, steps
+
+
+def _words(folder: str, seeds: int, epochs: int) -> list[str]:
+    return [
+        f"seeds={seeds}",
+        "dataset=file",
+        f"dataset.path={folder}/data.npz",
+        "model.hidden=[200]",
+        "optimizer=adam",
+        "trainer.batch_size=100",
+        f"trainer.epochs={epochs}",
+    ]
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+assert os.name == "posix", "peak memory is read as Linux tells it"

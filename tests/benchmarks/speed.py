@@ -1,0 +1,178 @@
+"""The speed tables, in Markdown: python tests/benchmarks/speed.py [--quick] [--only PART].
+
+Milliseconds are per step and seed, medians of repeats taken in turn; ratios are ours / theirs,
+medians over the repeats. JAX is there if it is installed (the extra `bench`). A machine that does
+something else meanwhile makes the figures worthless: the load is printed with them.
+"""
+
+import argparse
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+
+import costs
+import loops
+import ours
+import processes_started
+import torch
+from floor import products
+from processes import worker_processes
+from stopwatch import Contender, race, ratio
+from workload import DEEP, EXAMPLES, WIDTHS, mnist_sized
+
+from bnrun.models.cnn import CNN
+
+try:
+    import jax_rival
+except ImportError:
+    jax_rival = None
+
+
+class Size:
+    """How much is measured."""
+
+    def __init__(self, quick: bool) -> None:
+        self.repeats = 3 if quick else 15
+        self.seeds = (1, 8) if quick else (1, 8, 32)
+        self.examples = 10_000 if quick else EXAMPLES
+        self.epochs = 2 if quick else 10
+
+
+def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[list[str]]:
+    """One row per number of seeds and rival."""
+    data = mnist_sized(size.examples)
+    with worker_processes(widths, size.examples) as pair:
+        for count in seeds:
+            mine = ours.contender("bnrun", ours.training(data, count, ours.mlp(widths)))
+            pair.times = []
+            others = [
+                loops.data_loader(loops.plain_mlp(widths), data.train),
+                loops.in_memory(loops.plain_mlp(widths), data.train),
+                pair,
+                *_jax(widths, data, count),
+                products(widths, count),
+            ]
+            race([mine, *others], size.repeats)
+            yield from _rows(count, mine, others)
+
+
+def growth(size: Size) -> Iterator[list[str]]:
+    """Cost per seed-step by the number of seeds."""
+    data = mnist_sized(size.examples)
+    counts = (1, 8, 32) if size.repeats < 10 else (1, 4, 8, 16, 32, 64, 128)
+    runs = [ours.contender("bnrun", ours.training(data, count)) for count in counts]
+    race(runs, size.repeats)
+    best = min(runs, key=lambda run: run.milliseconds)
+    for run in runs:
+        yield [str(run.seeds), f"{run.milliseconds:.2f}", f"{ratio(run, best):.2f}"]
+
+
+def convolutions(size: Size) -> Iterator[list[str]]:
+    """Eight nets at once against eight single ones."""
+    data = mnist_sized(5_000)
+    mine = ours.contender("bnrun", ours.training(data, 8, CNN()))
+    plain = [loops.in_memory(loops.plain_cnn(), data.train) for _ in range(8)]
+    single = [ours.contender("", ours.training(data, 1, CNN())) for _ in range(8)]
+    others = [
+        loops.several("eight nn.Module, loop (b)", plain),
+        loops.several("eight runs of bnrun", single),
+    ]
+    race([mine, *others], max(3, size.repeats // 3), seconds=0.5)
+    yield from _rows(8, mine, others)
+
+
+def estimators(size: Size) -> Iterator[list[str]]:
+    """Steps of other estimators: time over sigmoid_st's and over what the evaluations explain."""
+    data = mnist_sized(size.examples)
+    found = costs.by_estimator(data, seeds=8, units=200)
+    race([run for run, _ in found], size.repeats)
+    first = found[0][0]
+    for (run, count), name in zip(found, costs.NAMES, strict=True):
+        times = ratio(run, first)
+        yield [name, str(count), f"{run.milliseconds:.2f}", f"{times:.2f}", f"{times / count:.2f}"]
+
+
+def draws(size: Size) -> Iterator[list[str]]:
+    """The gradient instrument."""
+    at_once, in_turn = costs.draws(mnist_sized(1_000))
+    race([at_once, in_turn], max(3, size.repeats // 3))
+    for run in (at_once, in_turn):
+        yield [run.name, f"{run.milliseconds:.1f}", f"{ratio(run, at_once):.1f}"]
+
+
+def denormals(size: Size) -> Iterator[list[str]]:
+    """A step of a net that is saturated against one that is not."""
+    usual, large = costs.denormals()
+    race([usual, large], size.repeats)
+    for run in (usual, large):
+        yield [run.name, f"{run.milliseconds:.2f}", f"{ratio(run, usual):.2f}"]
+
+
+def processes(size: Size) -> Iterator[list[str]]:
+    """Start-up, memory, a whole run."""
+    for name, (wall, cpu) in processes_started.start_up(size.repeats).items():
+        yield [name, f"{wall:.2f} s wall, {cpu:.2f} s of processor"]
+    for seeds in size.seeds:
+        before, after = processes_started.peak_memory(seeds)
+        yield [
+            f"peak resident, R = {seeds}",
+            f"{after:.0f} MiB, {before:.0f} of them with data alone",
+        ]
+    whole, steps, count = processes_started.whole_run(5, size.epochs, size.examples)
+    limit = 1.1 * steps + 3
+    yield [
+        f"bnrun, 5 seeds, {count} steps",
+        f"{whole:.1f} s; the steps {steps:.1f} s, so the aim is {limit:.1f} s",
+    ]
+
+
+def _jax(widths, data, seeds) -> list[Contender]:
+    if jax_rival is None:
+        return []
+    return [
+        jax_rival.contender(widths, data.train, seeds, prng) for prng in ("threefry2x32", "rbg")
+    ]
+
+
+def _rows(seeds: int, mine: Contender, others: Sequence[Contender]) -> Iterator[list[str]]:
+    yield [str(seeds), mine.name, f"{mine.milliseconds:.3f}", ""]
+    for other in others:
+        yield [str(seeds), other.name, f"{other.milliseconds:.3f}", f"{ratio(mine, other):.2f}"]
+
+
+RIVALS = ["R", "who", "ms per seed-step", "bnrun / who"]
+PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] = {
+    "mlp": ("784-200-10", RIVALS, lambda size: rivals(WIDTHS, size, size.seeds)),
+    "deep": ("784-500-500-500-10", RIVALS, lambda size: rivals(DEEP, size, size.seeds[1:])),
+    "growth": ("By number of seeds", ["R", "ms per seed-step", "of the best"], growth),
+    "cnn": ("CNN, R = 8", RIVALS, convolutions),
+    "estimators": (
+        "Estimators, R = 8",
+        ["estimator", "evaluations", "ms per seed-step", "time", "time per evaluation"],
+        estimators,
+    ),
+    "draws": ("Gradient draws", ["how", "ms", "of at once"], draws),
+    "denormals": ("Saturated units, R = 1", ["run", "ms per step", "of lr=0.5"], denormals),
+    "processes": ("Whole processes", ["what", "cost"], processes),
+}
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repeats, less data")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
+    words = parser.parse_args()
+    size = Size(words.quick)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores,", end=" ")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in words.only or PARTS:
+        title, head, rows = PARTS[name]
+        print(f"\n### {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+        for row in rows(size):
+            print(f"| {' | '.join(row)} |", flush=True)
+        print(f"\nload average {os.getloadavg()[0]:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
