@@ -16,6 +16,7 @@ from bnrun.report import main
 from bnrun.report.contest import Contest, contests
 from bnrun.report.runs import find_runs
 from bnrun.report.scores import ScoreName
+from bnrun.report.sensitivity import sensitivity
 from bnrun.report.table import tabulate
 from bnrun.report.verdict import judge, summary
 from bnrun.result import write_result
@@ -123,6 +124,30 @@ def test_each_estimator_takes_the_learning_rate_that_is_best_on_validation() -> 
         ("reinmax", "optimizer.lr=1.0"),
         ("st", "optimizer.lr=0.1"),
     ]
+
+
+def test_seeds_that_took_part_in_the_choice_do_not_count_where_there_are_fresh_ones() -> None:
+    finish("a", far(0.1, 3), "st", lr=0.1, validation=far(0.3, 3))
+    finish("b", far(0.1, 3), "st", lr=1.0, validation=far(0.2, 3))
+    # Worse than in the search, which must not change the choice afterwards.
+    finish("c", far(0.0, 2), "st", lr=0.1, validation=far(0.1, 2), seeds=[3, 4])
+    finish("d", far(0.2, 5), "reinmax", lr=0.1, validation=far(0.2, 5))
+    finish("e", far(0.2, 3), "reinmax", lr=1.0, validation=far(0.1, 3))
+    (contest,) = held()
+    chosen = {c.label: (c.tuned, sorted(c.values)) for c in contest.contestants}
+    assert chosen == {"st": ("optimizer.lr=0.1", [3, 4]), "reinmax": ("optimizer.lr=0.1", [3, 4])}
+    assert contest.contestants[1].values == dict(zip([3, 4], far(0.0, 2), strict=True))
+
+
+def test_a_learning_rate_at_which_a_seed_diverged_is_not_chosen() -> None:
+    finish("a", far(0.1), "st", lr=0.1)
+    finish("b", far(0.4), "st", lr=1.0, diverged={3: 7})
+    finish("c", far(0.4), "reinmax", lr=0.1)
+    finish("d", far(0.1), "reinmax", lr=1.0)
+    assert {c.label: c.tuned for c in held()[0].contestants} == {
+        "st": "optimizer.lr=0.1",
+        "reinmax": "optimizer.lr=0.1",
+    }
 
 
 def test_a_lower_loss_is_better() -> None:
@@ -311,3 +336,38 @@ def test_pairs_are_a_csv_of_their_own() -> None:
     header, row = Path("study/report-pairs.csv").read_text().splitlines()
     assert header == "better,worse,difference,p (Holm),P(better),seeds,seeds needed,verdict"
     assert row == 'reinmax,st,"0.10000 [0.10000, 0.10000]",0.002,1.00,10,6,differs'
+
+
+def rates(label: str, contest: Contest) -> tuple[list[float], list[float]]:
+    (panel,) = sensitivity(contest)
+    (line,) = [line for line in panel.lines if line.label == label]
+    return line.x.tolist(), line.mean.round(6).tolist()
+
+
+def test_the_learning_rate_is_shown_with_validation_over_the_seeds_of_the_search() -> None:
+    for rate, offset in ((0.1, 0.0), (10.0, 0.1), (1.0, 0.3)):
+        finish(f"st{rate}", far(0.9, 3), "st", lr=rate, validation=far(offset, 3))
+        finish(f"reinmax{rate}", far(0.9, 3), "reinmax", lr=rate, validation=far(0.2, 3))
+    finish("fresh", far(0.0, 3), "st", lr=1.0, validation=far(-0.4, 3), seeds=[3, 4, 5])
+    (contest,) = held()
+    assert rates("st", contest) == ([0.1, 1.0, 10.0], [0.501, 0.801, 0.601])
+    assert rates("reinmax", contest)[1] == [0.701] * 3
+    main(["study"])
+    html = Path("study/report.html").read_text()
+    assert "Validation accuracy against learning rate</figcaption>" in html
+    assert "fewest diverged seeds" in html
+
+
+def test_competing_learning_rates_are_one_line_without_those_that_diverged() -> None:
+    for rate in (0.1, 1.0):
+        finish(f"st{rate}", far(rate / 10), "st", lr=rate)
+    finish("lost", [math.nan] * 10, "st", lr=10.0)
+    (contest,) = held()
+    assert contest.differ == "optimizer.lr"
+    assert rates("st", contest) == ([0.1, 1.0], [0.5109, 0.6009])
+
+
+def test_one_learning_rate_has_no_figure() -> None:
+    finish("a", far(0.0), "st")
+    finish("b", far(0.1), "reinmax")
+    assert sensitivity(held()[0]) == []

@@ -19,7 +19,9 @@ from bnrun.report.layout import markdown_table, rich_table, write_columns
 from bnrun.report.page import page
 from bnrun.report.runs import Found, find_runs
 from bnrun.report.scores import NOTE, ScoreName
+from bnrun.report.sensitivity import sensitivity
 from bnrun.report.table import RunTable, markdown, print_table, tabulate, write_csv
+from bnrun.report.tuning import RULE
 from bnrun.report.verdict import METHOD, Verdict, judge, pair_columns, summary
 
 _WIDE = 1000
@@ -100,7 +102,9 @@ def _compared(found: Found, score: ScoreName | None) -> Report:
     table = tabulate(found.runs)
     held = contests(table, score) if table.names else []
     method = [METHOD] if any(contest.pairs for contest in held) else []
-    return Report(table, held, judge(held), [NOTE, *method, *_unfinished(found)])
+    tuned = any(len(c.trials) > 1 for contest in held for c in contest.contestants)
+    rules = [*method, *([RULE] if tuned else [])]
+    return Report(table, held, judge(held), [NOTE, *rules, *_unfinished(found)])
 
 
 def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
@@ -110,7 +114,7 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
     (output / "report.md").write_text(_markdown(report))
     write_csv(report.table, output / "report.csv")
     write_columns(pair_columns(report.contests), output / "report-pairs.csv")
-    figures = [panels(contest) for contest in report.contests]
+    figures = [[*sensitivity(contest), *panels(contest)] for contest in report.contests]
     html = page(report.table, report.verdicts, figures, report.notes)
     (output / "report.html").write_text(html)
     written = ["report.md", "report.csv", "report-pairs.csv", "report.html"]
@@ -145,7 +149,7 @@ def _print(report: Report, console: Console) -> None:
     print_table(report.table, console)
     for note in report.notes:
         # A path stays in one piece, so that it can be copied.
-        console.print(Text(note), soft_wrap=note is not METHOD)
+        console.print(Text(note), soft_wrap=note not in (METHOD, RULE))
 
 
 def _markdown(report: Report) -> str:

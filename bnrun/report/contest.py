@@ -10,13 +10,11 @@ from bnrun.report.runs import Run
 from bnrun.report.scores import SPLITS, ScoreName, values_of
 from bnrun.report.statistics import Paired, compare_pairs
 from bnrun.report.table import RunTable
+from bnrun.report.tuning import TUNED, Trial, choose, final_seeds
 
 _LOWER_IS_BETTER = ("loss", "error", "nll", "perplexity", "mse", "bits_per_dimension")
 _OWN_WAY = {"dbn": "thresholded", "real": "mean_field"}
 """How a neuron is evaluated as it is trained; every other one by a single sample of its bits."""
-
-_TUNED = ("optimizer", "scheduler")
-"""Groups of settings of which each contestant takes what is best on validation."""
 
 _NEITHER = ("seeds", "name")
 
@@ -29,12 +27,14 @@ class Contestant:
     tuned   what was chosen for it on validation, e.g. optimizer.lr=0.1, or nothing
     runs    whose seeds it joins
     values  seed -> final score, NaN for a seed that diverged
+    trials  all that was tried for it, the chosen one among them
     """
 
     label: str
     tuned: str
     runs: tuple[Run, ...]
     values: dict[int, float]
+    trials: tuple[Trial, ...]
 
     @property
     def finite(self) -> list[float]:
@@ -73,11 +73,13 @@ class Contest:
     setting  what tells this setting from the others, e.g. neuron=sbn; "" for the only one
     score    e.g. test accuracy
     way      of evaluating, where one was asked for; "" means each neuron's own
+    differ   in what the contestants do, e.g. estimator
     """
 
     setting: str
     score: str
     way: str
+    differ: str
     contestants: list[Contestant]
     pairs: list[Pair]
 
@@ -94,30 +96,36 @@ def contests(table: RunTable, wanted: ScoreName | None = None) -> list[Contest]:
 
     Raises ValueError if no run has the score.
     """
-    split, score = _score(table, wanted)
+    split, score = main_score(table.names, wanted)
     compared = _compared(table.settings)
-    tuned = [c for c in _free(table, compared) if c.title.split(".")[0] in _TUNED]
+    tuned = [c for c in _free(table, compared) if c.title.split(".")[0] in TUNED]
     fixed = [c for c in _free(table, compared) if c not in tuned]
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for number, run in enumerate(table.runs):
-        key = (_cells(fixed, number), _label(compared, number), _cells(tuned, number))
-        groups.setdefault(key, []).append(run)
-    best: dict[tuple[str, str], tuple[float, Contestant]] = {}
-    sign = -1.0 if score in _LOWER_IS_BETTER else 1.0
+        if seed_scores([run], split, score, wanted):
+            key = (_cells(fixed, number), _label(compared, number), _cells(tuned, number))
+            groups.setdefault(key, []).append(run)
+    tried: dict[tuple[str, str], list[Trial]] = {}
     for (setting, label, choice), runs in groups.items():
-        values = _values(runs, split, score, wanted)
-        if not values:
-            continue
-        contestant = Contestant(label, choice, tuple(runs), values)
-        validation = Contestant(label, choice, (), _values(runs, "validation", score, wanted))
-        merit = sign * validation.mean
-        merit = -math.inf if math.isnan(merit) else merit
-        if (setting, label) not in best or merit > best[setting, label][0]:
-            best[setting, label] = (merit, contestant)
+        validation = seed_scores(runs, "validation", score, wanted)
+        tried.setdefault((setting, label), []).append(Trial(choice, tuple(runs), validation))
     fields: dict[str, list[Contestant]] = {}
-    for (setting, _), (_, contestant) in best.items():
+    for (setting, label), trials in tried.items():
+        chosen = choose(trials, sign_of(score))
+        seeds = final_seeds(chosen, trials)
+        counted = tuple(run for run in chosen.runs if seeds.intersection(run.result["seeds"]))
+        scores = seed_scores(counted, split, score, wanted)
+        values = {seed: value for seed, value in scores.items() if seed in seeds}
+        contestant = Contestant(label, chosen.choice, counted, values, tuple(trials))
         fields.setdefault(setting, []).append(contestant)
-    return _held(fields, f"{split} {score}", wanted.way if wanted else "", sign)
+    differ = compared[0].title if compared else ""
+    way = wanted.way if wanted else ""
+    return _held(fields, f"{split} {score}", way, differ, sign_of(score))
+
+
+def sign_of(score: str) -> float:
+    """-1 for a score of which less is better, else 1."""
+    return -1.0 if score in _LOWER_IS_BETTER else 1.0
 
 
 def own_way(run: Run, ways: Sequence[str]) -> str:
@@ -126,7 +134,9 @@ def own_way(run: Run, ways: Sequence[str]) -> str:
     return own if own in ways else next(iter(ways), "")
 
 
-def _held(fields: dict[str, list[Contestant]], score: str, way: str, sign: float) -> list[Contest]:
+def _held(
+    fields: dict[str, list[Contestant]], score: str, way: str, differ: str, sign: float
+) -> list[Contest]:
     for field in fields.values():
         field.sort(key=lambda c: math.inf if math.isnan(c.mean) else -sign * c.mean)
     pairs = [
@@ -138,7 +148,10 @@ def _held(fields: dict[str, list[Contestant]], score: str, way: str, sign: float
     met: dict[str, list[Pair]] = {setting: [] for setting in fields}
     for (setting, better, worse), paired in zip(pairs, told, strict=True):
         met[setting].append(Pair(better, worse, paired))
-    return [Contest(setting, score, way, field, met[setting]) for setting, field in fields.items()]
+    return [
+        Contest(setting, score, way, differ, field, met[setting])
+        for setting, field in fields.items()
+    ]
 
 
 def _columns(a: Contestant, b: Contestant, sign: float) -> tuple[list[float], list[float]]:
@@ -146,21 +159,25 @@ def _columns(a: Contestant, b: Contestant, sign: float) -> tuple[list[float], li
     return [sign * a.values[seed] for seed in shared], [sign * b.values[seed] for seed in shared]
 
 
-def _score(table: RunTable, wanted: ScoreName | None) -> tuple[str, str]:
+def main_score(names: Sequence[ScoreName], wanted: ScoreName | None = None) -> tuple[str, str]:
+    """Split and score to compare by: those of `wanted`, or the first there is.
+
+    Raises ValueError if `wanted` is not among the names, or if there are none.
+    """
     if wanted is not None:
-        if wanted not in table.names:
-            have = ", ".join("/".join(name) for name in table.names)
+        if wanted not in names:
+            have = ", ".join("/".join(name) for name in names)
             raise ValueError(f"--score {'/'.join(wanted)}: no run has it, use one of {have}")
         return wanted.split, wanted.score
-    names = [name for split in SPLITS for name in table.names if name.split == split]
-    telling = [name for name in names if name.score != "loss"] or names or table.names
+    shown = [name for split in SPLITS for name in names if name.split == split]
+    telling = [name for name in shown if name.score != "loss"] or shown or list(names)
     if not telling:
         raise ValueError("no run has a score, so there is nothing to compare")
     return telling[0].split, telling[0].score
 
 
-def _values(
-    runs: Sequence[Run], split: str, score: str, wanted: ScoreName | None
+def seed_scores(
+    runs: Sequence[Run], split: str, score: str, wanted: ScoreName | None = None
 ) -> dict[int, float]:
     """Seed -> score; a seed that several runs have is taken from the first."""
     found: dict[int, float] = {}

@@ -37,13 +37,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines that share their axes; `points` draws the marks alone."""
+    """Lines that share their axes; `log` and `log_x` say which are logarithmic.
+
+    points  draws the marks alone
+    """
 
     title: str
     xlabel: str
     ylabel: str
     lines: list[Line]
     log: bool = False
+    log_x: bool = False
     points: bool = False
 
 

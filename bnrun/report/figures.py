@@ -70,6 +70,8 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
     if panel.log:
         axes.set_yscale("log")
+    if panel.log_x:
+        axes.set_xscale("log")
     axes.grid(visible=True, alpha=0.18, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
