@@ -87,7 +87,7 @@ class Instrument:
     def _compare(
         self, layers: Sequence[Tensor], truth: "Mapping[str, Truth]", batch_size: int
     ) -> dict[str, Tensor]:
-        found = {}
+        found: dict[str, Tensor] = {}
         for part, draws in _parts(layers).items():
             compared = statistics(draws, truth[part], self.averages)
             # A single layer is the total as well, and need not be measured twice.
