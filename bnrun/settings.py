@@ -67,6 +67,7 @@ class SweepSettings(_Section):
     fail_fast: bool
     dry_run: bool
     skip_invalid: bool
+    fresh_seeds: PositiveInt | None
 
 
 class _OptimizerSettings(BaseModel):

@@ -71,7 +71,7 @@ class Sweep:
             return []
         refused = [job for job in jobs if job.status == "refused"]
         for job in refused:
-            self._say(f"refused: {_name(job)}: {job.reason}")
+            self.say(f"refused: {_name(job)}: {job.reason}")
         if refused and not settings.skip_invalid:
             raise UserError(
                 f"{len(refused)} of {len(jobs)} jobs cannot be run, so none was started: mend "
@@ -81,7 +81,7 @@ class Sweep:
         pending = [job for job in jobs if job.status != "refused" and (force or not _done(job))]
         before = len(jobs) - len(refused) - len(pending)
         if before:
-            self._say(f"{before} of {len(jobs)} jobs were done before")
+            self.say(f"{before} of {len(jobs)} jobs were done before")
         returns, begun = self._launch(pending, settings.fail_fast)
         self._tell(jobs, begun, returns, pending, refused)
         return returns
@@ -101,7 +101,7 @@ class Sweep:
                 returns += self.launcher.launch([job.overrides for job in batch], first)
             except Exception as error:
                 # A worker was killed: its launcher gives up, and the folders tell the rest.
-                self._say(f"the launcher gave up: {sentence(error)}")
+                self.say(f"the launcher gave up: {sentence(error)}")
                 returns += [JobReturn() for _ in batch]
             answers = zip(batch, returns[first:], strict=True)
             if fail_fast and any(_failure(*pair) is not None for pair in answers):
@@ -126,11 +126,11 @@ class Sweep:
             if reason is not None:
                 failed += 1
                 log = job.folder / LOG
-                self._say(f"failed: {_name(job)}: {reason}" + (f" ({log})" * log.exists()))
+                self.say(f"failed: {_name(job)}: {reason}" + (f" ({log})" * log.exists()))
         for job in jobs:
             lost = _lost(job)
             if lost:
-                self._say(f"diverged: {_name(job)}: seeds {', '.join(map(str, lost))}")
+                self.say(f"diverged: {_name(job)}: seeds {', '.join(map(str, lost))}")
         rest = len(pending) - len(begun)
         parts = {
             "done": len(jobs) - failed - rest - len(refused),
@@ -139,7 +139,7 @@ class Sweep:
             "refused": len(refused),
         }
         words = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
-        self._say(f"sweep of {len(jobs)} jobs: {words}")
+        self.say(f"sweep of {len(jobs)} jobs: {words}")
         if failed:
             raise UserError(
                 f"{failed} of {len(jobs)} jobs failed; the same command does what is missing"
@@ -154,7 +154,7 @@ class Sweep:
         words = ", ".join(f"{number} {status}" for status, number in counts.items())
         console.print(f"{len(jobs)} jobs: {words}; {_estimate(jobs)}", soft_wrap=True)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 

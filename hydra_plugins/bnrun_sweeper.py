@@ -10,16 +10,29 @@ class ResumingSweeper(BasicSweeper):
     """Hydra's sweep over all combinations, of which only those are launched that are not done."""
 
     def sweep(self, arguments: list[str]) -> Any:
-        """All batches of jobs, with any launcher. Raises UserError if a job is refused or fails."""
+        """All batches of jobs, with any launcher; then the best with fresh seeds, if asked for.
+
+        Raises UserError if a job is refused or fails.
+        """
         from bnrun.sweep import Sweep
 
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
+        # A key that the command line names takes the place of the one in the config's params.
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(
             [*self._parse_config(), *arguments]
         )
         (jobs,) = self.split_arguments(overrides, None)
         configs = [loader.load_sweep_config(self.config, job) for job in jobs]
-        return Sweep(self.config, self.launcher, self.max_batch_size).run(jobs, configs)
+        sweep = Sweep(self.config, self.launcher, self.max_batch_size)
+        returns = sweep.run(jobs, configs)
+        if configs[0].sweep.fresh_seeds is not None:
+            from bnrun.fresh import with_fresh_seeds
+
+            fresh = with_fresh_seeds(jobs, configs, sweep.say)
+            if fresh:
+                again = [loader.load_sweep_config(self.config, job) for job in fresh]
+                returns += sweep.run(fresh, again)
+        return returns

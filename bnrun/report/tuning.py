@@ -35,6 +35,11 @@ class Trial:
         return {seed for run in self.runs for seed in run.result["seeds"]}
 
     @property
+    def finite(self) -> bool:
+        """Whether a seed of it has a finite score."""
+        return any(map(math.isfinite, self.validation.values()))
+
+    @property
     def lr(self) -> float:
         """The learning rate; NaN where the config has none."""
         return float(self.runs[0].result["config"].get("optimizer", {}).get("lr", math.nan))
@@ -51,10 +56,11 @@ def choose(trials: Sequence[Trial], sign: float) -> Trial:
     seeds = shared_seeds(trials)
 
     def merit(trial: Trial) -> tuple[int, float]:
-        values = [trial.validation[seed] for seed in seeds if seed in trial.validation]
+        mine = trial.seeds & seeds
+        values = [trial.validation.get(seed, math.nan) for seed in sorted(mine)]
         finite = [value for value in values if math.isfinite(value)]
-        lost = len(finite) - len(values)
-        return (lost, sign * sum(finite) / len(finite)) if finite else (lost, -math.inf)
+        mean = sign * sum(finite) / len(finite) if finite else -math.inf
+        return len(finite) - len(mine), mean
 
     return max(trials, key=merit)
 
