@@ -11,7 +11,8 @@ def double():
 
 
 @pytest.fixture(autouse=True)
-def _restored_dtype():
-    """A training sets the default dtype for its process; the next test must not inherit it."""
+def _restored_settings():
+    """A training sets these for its process; the next test must not inherit them."""
     yield
     torch.set_default_dtype(torch.float32)
+    torch.set_flush_denormal(False)

@@ -7,7 +7,6 @@ import csv
 from pathlib import Path
 
 import pytest
-import torch
 from configured import built
 
 FOLDER = Path(__file__).parent / "golden"
