@@ -37,7 +37,9 @@ def run(config: DictConfig) -> None:
         os.environ["OMP_NUM_THREADS"] = str(node.launcher.cpus_per_task)
     choices = {group: node.runtime.choices[group] for group in node.runtime.choices}
     try:
-        run_job(config, choices, Path(node.runtime.output_dir))
+        # The sweep tells how its jobs get on, all of them in one view.
+        alone = node.mode != RunMode.MULTIRUN
+        run_job(config, choices, Path(node.runtime.output_dir), shown=alone)
     except UserError as error:
         if node.mode == RunMode.MULTIRUN:
             print(f"bnrun: {error}", file=sys.stderr)

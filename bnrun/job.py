@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from bnrun.trainer import Training
 
 
-def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
+def run_job(config: DictConfig, choices: dict[str, Any], folder: Path, shown: bool = True) -> None:
     """Train what the config says in `folder`, from where an earlier run stopped.
+
+    `shown` is whether its progress and its scores are shown as well as kept.
 
     Raises UserError: for a config that cannot be run, with the folder as it was before; for a
     disk that cannot be written; for a run whose replicas diverged, after its result.
     """
-    log = Log(folder)
+    log = Log(folder, shown)
     container = _plain(config)
     try:
         settings = Settings.model_validate(container)
@@ -50,7 +52,8 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path) -> None:
         raise
     if settings.gradients.averages:
         _draw_averages(folder, log)
-    _show(folder, result)
+    if shown:
+        _show(folder, result)
     _refuse_diverged(result)
 
 

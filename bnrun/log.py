@@ -14,8 +14,8 @@ LOG = "run.log"
 class Log:
     """Messages of one run; each line of run.log tells when, where and by which process."""
 
-    def __init__(self, folder: Path) -> None:
-        self.console = Console(stderr=True)
+    def __init__(self, folder: Path, shown: bool = True) -> None:
+        self.console = Console(stderr=True, quiet=not shown)
         self._path = folder / LOG
 
     def say(self, text: str) -> None:

@@ -9,7 +9,9 @@ from bnrun.records import Record
 
 
 def follow(records: Iterable[Record], total: int, title: str, console: Console) -> Iterator[Record]:
-    """The records as they come, with progress shown on `console`."""
+    """The records as they come, with progress shown on `console`, unless it is a quiet one."""
+    if console.quiet:
+        return iter(records)
     return (
         _bar(records, total, title, console)
         if console.is_terminal

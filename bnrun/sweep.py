@@ -21,6 +21,7 @@ from bnrun.log import LOG
 from bnrun.metrics import last_place
 from bnrun.result import RESULT, read_result
 from bnrun.settings import Settings, SweepSettings
+from bnrun.watch import Watch
 
 Status = Literal["done", "unfinished", "missing", "refused"]
 
@@ -82,7 +83,8 @@ class Sweep:
         before = len(jobs) - len(refused) - len(pending)
         if before:
             self.say(f"{before} of {len(jobs)} jobs were done before")
-        returns, begun = self._launch(pending, settings.fail_fast)
+        with Watch(pending, self.console, self._in_turn()):
+            returns, begun = self._launch(pending, settings.fail_fast)
         self._tell(jobs, begun, returns, pending, refused)
         return returns
 
