@@ -37,6 +37,9 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     build_estimator(config.estimator)
     data = instantiate(config.dataset, _convert_="all").load()
     model = specification.build(data.shape, data.classes, settings.seed_list).to(device)
+    if settings.trainer.compile:
+        for part in (*model.stages, model.head):
+            part.compile()
     optimizer = make_optimizer(model.parameters())
     return Training(
         model=model,

@@ -107,7 +107,8 @@ class Noise:
         buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
         for generator, block in zip(self._streams, buffer.numpy(), strict=True):
             draw(generator, block)
-        return buffer.movedim(0, -3).to(dtype=like.dtype)
+        drawn = buffer.movedim(0, -3) if samples else buffer
+        return drawn.to(like.dtype)
 
     def _drawn_there(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:
         """One program for all replicas, without a copy between devices."""

@@ -24,6 +24,7 @@ class TrainerSettings(_Section):
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"
+    compile: bool = False
 
 
 class GradientSettings(_Section):

@@ -120,8 +120,8 @@ class Training:
         objective = self.network(estimators, targets, self.noise)(inputs).mean(-1)
         for parameter in self.parameters:
             parameter.grad = None
-        # Replicas share no parameter, so the sum gives each one its own gradient.
-        objective.sum().backward()
+        # Replicas share no parameter, so that each one gets the gradient of its own objective.
+        objective.backward(torch.ones_like(objective))
         if self.settings.clip_norm is not None:
             clip_per_replica(self.parameters, self.settings.clip_norm)
         with held(self.parameters, self.lost):
