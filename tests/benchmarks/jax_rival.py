@@ -5,7 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from stopwatch import Contender
+from stopwatch import Clock, Contender
 from workload import BATCH, RATE, layers
 
 from bnrun.data.base import Split
@@ -46,12 +46,12 @@ def contender(widths: Sequence[int], split: Split, seeds: int, prng: str) -> Con
 
 
 class _InScans(Contender):
-    def warm_up(self, seconds: float) -> None:
-        super().warm_up(seconds)
+    def warm_up(self, seconds: float, clock: Clock) -> None:
         self.advance(SCAN)
-        self.steps = max(SCAN, round(self.steps / SCAN) * SCAN)
-        # A scan was timed as three steps: once more with the right count.
-        self.steps = max(SCAN, round(self.steps * SCAN / 3 / SCAN) * SCAN)
+        start = clock()
+        self.advance(SCAN)
+        self.steps = SCAN * max(1, round(seconds / (clock() - start)))
+        self.advance(self.steps)
 
 
 def _initial(widths, key):

@@ -1,14 +1,16 @@
-"""The speed tables, in Markdown: python tests/benchmarks/speed.py [--quick] [--only PART].
+"""The speed tables, in Markdown: python tests/benchmarks/speed.py [--quick] [--busy] [--only PART].
 
 Milliseconds are per step and seed, medians of repeats taken in turn; ratios are ours / theirs,
 medians over the repeats. JAX is there if it is installed (the extra `bench`). A machine that does
-something else meanwhile makes the figures worthless: the load is printed with them.
+something else meanwhile makes the figures worthless, so that the load is printed with them; --busy
+measures there what can be measured, the processor time of one thread.
 """
 
 import argparse
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter, process_time
 
 import costs
 import loops
@@ -31,11 +33,16 @@ except ImportError:
 class Size:
     """How much is measured."""
 
-    def __init__(self, quick: bool) -> None:
+    def __init__(self, quick: bool, busy: bool) -> None:
+        self.busy = busy
         self.repeats = 3 if quick else 15
         self.seeds = (1, 8) if quick else (1, 8, 32)
         self.examples = 10_000 if quick else EXAMPLES
         self.epochs = 2 if quick else 10
+
+    def race(self, contenders: Sequence[Contender], seconds: float = 0.2) -> None:
+        """Time them; on a busy machine by processor time."""
+        race(contenders, self.repeats, seconds, process_time if self.busy else perf_counter)
 
 
 def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[list[str]]:
@@ -48,11 +55,11 @@ def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[
             others = [
                 loops.data_loader(loops.plain_mlp(widths), data.train),
                 loops.in_memory(loops.plain_mlp(widths), data.train),
-                pair,
+                *([] if size.busy else [pair]),
                 *_jax(widths, data, count),
                 products(widths, count),
             ]
-            race([mine, *others], size.repeats)
+            size.race([mine, *others])
             yield from _rows(count, mine, others)
 
 
@@ -61,7 +68,7 @@ def growth(size: Size) -> Iterator[list[str]]:
     data = mnist_sized(size.examples)
     counts = (1, 8, 32) if size.repeats < 10 else (1, 4, 8, 16, 32, 64, 128)
     runs = [ours.contender("bnrun", ours.training(data, count)) for count in counts]
-    race(runs, size.repeats)
+    size.race(runs)
     best = min(runs, key=lambda run: run.milliseconds)
     for run in runs:
         yield [str(run.seeds), f"{run.milliseconds:.2f}", f"{ratio(run, best):.2f}"]
@@ -77,7 +84,7 @@ def convolutions(size: Size) -> Iterator[list[str]]:
         loops.several("eight nn.Module, loop (b)", plain),
         loops.several("eight runs of bnrun", single),
     ]
-    race([mine, *others], max(3, size.repeats // 3), seconds=0.5)
+    size.race([mine, *others], seconds=0.5)
     yield from _rows(8, mine, others)
 
 
@@ -85,7 +92,7 @@ def estimators(size: Size) -> Iterator[list[str]]:
     """Steps of other estimators: time over sigmoid_st's and over what the evaluations explain."""
     data = mnist_sized(size.examples)
     found = costs.by_estimator(data, seeds=8, units=200)
-    race([run for run, _ in found], size.repeats)
+    size.race([run for run, _ in found])
     first = found[0][0]
     for (run, count), name in zip(found, costs.NAMES, strict=True):
         times = ratio(run, first)
@@ -95,7 +102,7 @@ def estimators(size: Size) -> Iterator[list[str]]:
 def draws(size: Size) -> Iterator[list[str]]:
     """The gradient instrument."""
     at_once, in_turn = costs.draws(mnist_sized(1_000))
-    race([at_once, in_turn], max(3, size.repeats // 3))
+    size.race([at_once, in_turn])
     for run in (at_once, in_turn):
         yield [run.name, f"{run.milliseconds:.1f}", f"{ratio(run, at_once):.1f}"]
 
@@ -103,7 +110,7 @@ def draws(size: Size) -> Iterator[list[str]]:
 def denormals(size: Size) -> Iterator[list[str]]:
     """A step of a net that is saturated against one that is not."""
     usual, large = costs.denormals()
-    race([usual, large], size.repeats)
+    size.race([usual, large])
     for run in (usual, large):
         yield [run.name, f"{run.milliseconds:.2f}", f"{ratio(run, usual):.2f}"]
 
@@ -162,8 +169,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats, less data")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
+    parser.add_argument("--busy", action="store_true", help="one core, one thread, processor time")
     words = parser.parse_args()
-    size = Size(words.quick)
+    size = Size(words.quick, words.busy)
+    if size.busy:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        torch.set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores,", end=" ")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name in words.only or PARTS:

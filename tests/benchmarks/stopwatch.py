@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
 
+Clock = Callable[[], float]
+
 
 @dataclass
 class Contender:
@@ -21,19 +23,19 @@ class Contender:
     times: list[float] = field(default_factory=list)
     steps: int = 1
 
-    def warm_up(self, seconds: float) -> None:
+    def warm_up(self, seconds: float, clock: Clock) -> None:
         """Compile, fault in memory, and choose the steps that take about `seconds`."""
         self.advance(2)
-        start = perf_counter()
+        start = clock()
         self.advance(3)
-        self.steps = max(1, round(3 * seconds / (perf_counter() - start)))
+        self.steps = max(1, round(3 * seconds / (clock() - start)))
         self.advance(self.steps)
 
-    def measure(self) -> None:
+    def measure(self, clock: Clock) -> None:
         """One more time, in milliseconds per step and seed."""
-        start = perf_counter()
+        start = clock()
         self.advance(self.steps)
-        self.times.append(1e3 * (perf_counter() - start) / (self.steps * self.seeds))
+        self.times.append(1e3 * (clock() - start) / (self.steps * self.seeds))
 
     @property
     def milliseconds(self) -> float:
@@ -41,13 +43,18 @@ class Contender:
         return median(self.times)
 
 
-def race(contenders: Sequence[Contender], repeats: int, seconds: float = 0.2) -> None:
+def race(
+    contenders: Sequence[Contender],
+    repeats: int,
+    seconds: float = 0.2,
+    clock: Clock = perf_counter,
+) -> None:
     """Time all in turn, `repeats` times, each for about `seconds`."""
     for contender in contenders:
-        contender.warm_up(seconds)
+        contender.warm_up(seconds, clock)
     for _ in range(repeats):
         for contender in contenders:
-            contender.measure()
+            contender.measure(clock)
 
 
 def ratio(first: Contender, second: Contender) -> float:
