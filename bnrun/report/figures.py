@@ -1,6 +1,7 @@
 """Drawing panels: as SVG for the page, in whose colours its text appears, and as files."""
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,6 +73,11 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
         axes.set_yscale("log")
     if panel.log_x:
         axes.set_xscale("log")
+        # Few values were tried, and they are what a reader wants to see; at most 8 have room.
+        tried = sorted({float(x) for line in panel.lines for x in line.x})
+        tried = tried[:: math.ceil(len(tried) / 8)]
+        axes.set_xticks(tried, [f"{x:g}" for x in tried])
+        axes.set_xticks([], minor=True)
     axes.grid(visible=True, alpha=0.18, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
