@@ -10,6 +10,8 @@ import argparse
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from time import perf_counter, process_time
 
 import costs
@@ -48,14 +50,14 @@ class Size:
 def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[list[str]]:
     """One row per number of seeds and rival."""
     data = mnist_sized(size.examples)
-    with worker_processes(widths, size.examples) as pair:
+    workers = nullcontext() if size.busy else worker_processes(widths, size.examples)
+    with workers as pair:
         for count in seeds:
             mine = ours.contender("bnrun", ours.training(data, count, ours.mlp(widths)))
-            pair.times = []
             others = [
                 loops.data_loader(loops.plain_mlp(widths), data.train),
                 loops.in_memory(loops.plain_mlp(widths), data.train),
-                *([] if size.busy else [pair]),
+                *([] if pair is None else [replace(pair, times=[])]),
                 *_jax(widths, data, count),
                 products(widths, count),
             ]
