@@ -55,8 +55,10 @@ def main() -> None:
     try:
         run()
     except Stopped as stop:
-        print("bnrun: interrupted", file=sys.stderr)
-        sys.exit(stop.status)
+        print("bnrun: interrupted", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        # All files are closed; the interpreter would take another second to unload its libraries.
+        os._exit(stop.status)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if wants_trace:
             raise
