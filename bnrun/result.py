@@ -31,7 +31,7 @@ class Result(TypedDict):
     data      file or array -> sha256
     """
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic reads it there
 
     seeds: Annotated[list[int], Field(min_length=1)]
     scores: dict[str, dict[str, dict[str, list[Score]]]]

@@ -108,7 +108,7 @@ def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> 
 
     All [*S, R, B, U]. The value is untouched to the bit, whatever the logits are.
     """
-    return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-untyped-call]
+    return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-untyped-call]  # torch's own
 
 
 class _Injected(torch.autograd.Function):
@@ -128,7 +128,7 @@ def inject(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
 
     The value of the loss is untouched, and so is what it already backpropagates.
     """
-    return _Injected.apply(loss, logits, gradient.detach())  # type: ignore[no-untyped-call]
+    return _Injected.apply(loss, logits, gradient.detach())  # type: ignore[no-untyped-call]  # torch's own
 
 
 def nest(
