@@ -1,6 +1,6 @@
 """`bnrun`, and `python -m bnrun`."""
 
-from bnrun.signals import leave_at_once
+from bnrun.jobs.signals import leave_at_once
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnrun.errors import UserError, sentence
+from bnrun.jobs.signals import Stopped
 from bnrun.paths import CONFIGS
 from bnrun.run_id import run_id, study
-from bnrun.signals import Stopped
 
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
@@ -29,7 +29,7 @@ warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore s
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def run(config: DictConfig) -> None:
     """One job, in the folder that Hydra has made for it."""
-    from bnrun.job import run_job
+    from bnrun.jobs.job import run_job
 
     node = HydraConfig.get()
     if "cpus_per_task" in node.launcher:

@@ -11,7 +11,7 @@ from bnrun.api import composed
 from bnrun.data.base import Data, Split
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.exact import Exact
-from bnrun.instrument import Instrument, Reference
+from bnrun.measurement.instrument import Instrument, Reference
 from bnrun.memory import keep_freed_memory
 from bnrun.models.base import Chain
 from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron

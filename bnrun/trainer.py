@@ -15,11 +15,16 @@ from bnrun.data.base import Data
 from bnrun.data.batches import Batches
 from bnrun.estimators.base import Downstream, Estimator, Progress, nest
 from bnrun.evaluation import evaluate_splits
-from bnrun.instrument import Instrument
+from bnrun.measurement.instrument import Instrument
+from bnrun.measurement.observation import (
+    Watched,
+    observe_units,
+    parameter_gradient_norms,
+    replica_norm,
+)
 from bnrun.models.base import Chain
 from bnrun.noise import Noise
-from bnrun.observation import Watched, observe_units, parameter_gradient_norms, replica_norm
-from bnrun.records import Record
+from bnrun.recording.records import Record
 from bnrun.settings import TrainerSettings
 from bnrun.tasks.classification import Classification
 

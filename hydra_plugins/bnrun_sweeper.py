@@ -14,7 +14,7 @@ class ResumingSweeper(BasicSweeper):
 
         Raises UserError if a job is refused or fails.
         """
-        from bnrun.sweep import Sweep
+        from bnrun.jobs.sweep import Sweep
 
         assert self.config is not None
         assert self.launcher is not None
@@ -29,7 +29,7 @@ class ResumingSweeper(BasicSweeper):
         sweep = Sweep(self.config, self.launcher, self.max_batch_size)
         returns = sweep.run(jobs, configs)
         if configs[0].sweep.fresh_seeds is not None:
-            from bnrun.fresh import with_fresh_seeds
+            from bnrun.jobs.fresh import with_fresh_seeds
 
             fresh = with_fresh_seeds(jobs, configs, sweep.say)
             if fresh:

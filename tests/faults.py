@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from runs import assert_equal_runs, bnrun
 
 from bnrun import cli
-from bnrun.outcome import flat
+from bnrun.jobs.outcome import flat
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["estimator=reinforce_nvil", "optimizer=adam", "trainer.steps=60"]
@@ -172,7 +172,7 @@ def read_only(folder: Path, times: int) -> str:
 
 def crashed(folder: Path) -> Path:
     """A run that stopped like a killed one after step 40, with checkpoints of steps 36 and 39."""
-    from bnrun.keeper import Keeper
+    from bnrun.jobs.keeper import Keeper
 
     genuine = Keeper.after_step
 
@@ -276,7 +276,7 @@ def long_run(folder: Path, steps: int) -> str:
     words += ["trainer.evaluate_examples=50", "estimator=st"]
     memory = []
 
-    from bnrun.keeper import Keeper
+    from bnrun.jobs.keeper import Keeper
 
     genuine = Keeper.after_step
 

@@ -10,7 +10,7 @@ from same import same
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bnrun import cli
-from bnrun.job import run_job
+from bnrun.jobs.job import run_job
 from bnrun.paths import CONFIGS
 from bnrun.run_id import run_id
 

@@ -12,8 +12,8 @@ PACKAGE = Path(bnrun.__file__).parent
 # What each part may import of the project; the composition root may import everything.
 ALLOWED = {
     "fields": set(),
-    "records": set(),
     "files": set(),
+    "intervals": set(),
     "philox": set(),
     "noise": {"philox"},
     "neurons": {"fields", "noise"},
@@ -22,18 +22,19 @@ ALLOWED = {
     "models": {"models", "layers", "fields", "noise"},
     "tasks": {"tasks", "fields"},
     "data": {"data", "fields", "noise", "files"},
-    "gradients": set(),
-    "conformance": {"conformance", "estimators", "neurons", "noise", "errors", "files", "paths"},
-    "result": {"files"},
-    "metrics": {"files"},
-    "intervals": set(),
+    "measurement/gradients": set(),
+    "measurement": {"measurement", "data", "estimators", "models", "tasks", "neurons", "noise"},
+    "conformance": {
+        *("conformance", "estimators", "measurement", "neurons", "noise"),
+        *("api", "errors", "fields", "files", "paths"),
+    },
+    "recording": {"recording", "intervals", "files"},
     # verify is the subcommand that runs something.
-    "report": {"report", "result", "metrics", "intervals", "files", "run_id", "verify"},
-    "receipt": set(),
-    "checkpoint": {"files"},
-    "claim": set(),
-    "signals": set(),
-    "recorder": {"records", "metrics", "intervals", "tiles", "tfrecord", "files"},
+    "report": {"report", "recording", "intervals", "files", "run_id", "jobs"},
+    "jobs/receipt": set(),
+    "jobs/checkpoint": {"files"},
+    "jobs/claim": set(),
+    "jobs/signals": set(),
 }
 
 

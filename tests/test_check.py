@@ -7,8 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from bnrun import check
-from bnrun.conformance import report, timing
+from bnrun.conformance import check, report, timing
 from bnrun.conformance.problems import problems
 
 MINE = dedent(
@@ -271,7 +270,7 @@ def test_exception_on_import_comes_with_their_traceback_alone(run, mine, target)
 
 
 def test_command_exits_with_the_status(mine):
-    command = [sys.executable, "-m", "bnrun.check", "my_estimators.Half"]
+    command = [sys.executable, "-m", "bnrun.conformance.check", "my_estimators.Half"]
     done = subprocess.run(command, cwd=mine, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "NOT UNBIASED" in done.stdout

@@ -8,7 +8,12 @@ import torch
 from same import same
 from small import training
 
-from bnrun.checkpoint import (
+from bnrun.estimators.baselines import NVIL, MovingAverage
+from bnrun.estimators.reinforce import Reinforce
+from bnrun.estimators.relax import RELAX
+from bnrun.estimators.schedule import Schedule
+from bnrun.estimators.straight_through import ST
+from bnrun.jobs.checkpoint import (
     CHECKPOINT,
     PREVIOUS,
     DamagedError,
@@ -17,11 +22,6 @@ from bnrun.checkpoint import (
     read_state,
     write_checkpoint,
 )
-from bnrun.estimators.baselines import NVIL, MovingAverage
-from bnrun.estimators.reinforce import Reinforce
-from bnrun.estimators.relax import RELAX
-from bnrun.estimators.schedule import Schedule
-from bnrun.estimators.straight_through import ST
 from bnrun.models.mlp import MLP
 from bnrun.neurons import SBN
 

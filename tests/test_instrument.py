@@ -4,8 +4,8 @@ import pytest
 import torch
 from configured import built
 
+from bnrun.measurement.probe import Probe
 from bnrun.noise import Noise
-from bnrun.probe import Probe
 
 SMALL = [
     "dtype=float64",

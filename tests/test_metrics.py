@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnrun.metrics import METRICS, TIMES, MetricsFile, last_step, read_metrics, read_times
+from bnrun.recording.metrics import METRICS, TIMES, MetricsFile, last_step, read_metrics, read_times
 
 SEEDS = (3, 11)
 
@@ -117,7 +117,8 @@ def test_a_line_that_was_not_finished_is_not_read(tmp_path: Path, cut: int) -> N
 
 def test_a_killed_process_has_written_every_record(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from bnrun.metrics import MetricsFile\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from bnrun.recording.metrics import MetricsFile\n"
         "file = MetricsFile(Path(sys.argv[1]), [0, 1])\n"
         "for step in range(50): file.append(step, 0.0, 0.0, {'loss/train': [0.1, 0.2]})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -185,7 +186,7 @@ def test_a_tag_that_would_break_the_file_is_refused(tmp_path: Path, tag: str) ->
 
 def test_writing_and_reporting_need_neither_torch_nor_tensorboard() -> None:
     program = (
-        "import sys, bnrun.metrics, bnrun.result, bnrun.report\n"
+        "import sys, bnrun.recording.metrics, bnrun.recording.result, bnrun.report\n"
         "print({'torch', 'tensorboard', 'polars', 'scipy', 'sklearn'} & sys.modules.keys())\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from bnrun.outcome import hyperparameters, means_of, scores_of
+from bnrun.jobs.outcome import hyperparameters, means_of, scores_of
 
 CONFIG = {
     "choices": {"neuron": "sbn", "estimator": "sigmoid_st"},

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnrun import gradients
 from bnrun.conformance.target import configured
 from bnrun.conformance.verdicts import threshold
+from bnrun.measurement import gradients
 from bnrun.neurons import SBN
 from bnrun.noise import Noise
 

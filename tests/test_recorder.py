@@ -14,10 +14,10 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata
 from torch import Tensor
 
-from bnrun.metrics import METRICS, read_metrics
-from bnrun.recorder import LOWER, SPEED, UPPER, Recorder
-from bnrun.records import Record
-from bnrun.tiles import tile
+from bnrun.recording.metrics import METRICS, read_metrics
+from bnrun.recording.recorder import LOWER, SPEED, UPPER, Recorder
+from bnrun.recording.records import Record
+from bnrun.recording.tiles import tile
 
 SEEDS = (3, 11, 4)
 NAN = math.nan

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from bnrun.metrics import MetricsFile
+from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.result import RESULT, read_result, write_result
 from bnrun.report import main, scores_table
 from bnrun.report.comparison import compare
 from bnrun.report.runs import find_runs
 from bnrun.report.scores import decimals, interval_text
-from bnrun.result import RESULT, read_result, write_result
 
 ACCURACIES = {"thresholded": [0.96, 0.97, 0.98], "sampled": [0.91, 0.92, 0.96]}
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnrun.metrics import MetricsFile
+from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.result import write_result
 from bnrun.report import main
 from bnrun.report.contest import Contest, contests
 from bnrun.report.runs import find_runs
@@ -19,7 +20,6 @@ from bnrun.report.scores import ScoreName
 from bnrun.report.sensitivity import sensitivity
 from bnrun.report.table import tabulate
 from bnrun.report.verdict import judge, summary
-from bnrun.result import write_result
 
 
 @pytest.fixture(autouse=True)

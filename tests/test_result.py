@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bnrun.result import RESULT, read_result, write_result
+from bnrun.recording.result import RESULT, read_result, write_result
 
 GOOD: dict[str, Any] = {
     "seeds": [3, 7],

@@ -12,9 +12,9 @@ import pytest
 import torch
 from runs import assert_equal_runs, bnrun
 
-from bnrun.claim import claimed
 from bnrun.errors import DivergedError, UserError
-from bnrun.keeper import Keeper
+from bnrun.jobs.claim import claimed
+from bnrun.jobs.keeper import Keeper
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["estimator=reinforce_nvil", "optimizer=adam", "scheduler=step", "scheduler.step_size=1"]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bnrun import cli
-from bnrun.keeper import Keeper
+from bnrun.jobs.keeper import Keeper
 
 TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,7]", "name=s"]
 GRID = ["estimator=st,arm", "optimizer.lr=0.1,0.3"]

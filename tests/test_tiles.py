@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bnrun.tiles import tile
+from bnrun.recording.tiles import tile
 
 
 def test_each_picture_is_scaled_to_its_own_largest_value() -> None:

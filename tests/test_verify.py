@@ -10,12 +10,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bnrun.composition import build_training
-from bnrun.metrics import METRICS
+from bnrun.jobs.receipt import changes, receipt
 from bnrun.paths import CONFIGS
-from bnrun.receipt import changes, receipt
-from bnrun.recorder import Recorder
+from bnrun.recording.metrics import METRICS
+from bnrun.recording.recorder import Recorder
+from bnrun.recording.result import write_result
 from bnrun.report import main
-from bnrun.result import write_result
 from bnrun.settings import Settings
 
 WORDS = ["dataset=digits", "model.hidden=[8]", "seeds=[3,5]", "trainer.steps=6"]

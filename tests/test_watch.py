@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bnrun.claim import HOLDER
-from bnrun.metrics import MetricsFile
-from bnrun.result import RESULT
-from bnrun.watch import Watch, duration
+from bnrun.jobs.claim import HOLDER
+from bnrun.jobs.watch import Watch, duration
+from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.result import RESULT
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def test_the_time_left_follows_from_what_was_gained_since_the_start(
 ) -> None:
     jobs[0].begin(steps=50)  # of an earlier sweep, which must not count
     clock = iter([0.0])
-    monkeypatch.setattr("bnrun.watch.time.monotonic", lambda: next(clock, 60.0))
+    monkeypatch.setattr("bnrun.jobs.watch.time.monotonic", lambda: next(clock, 60.0))
     # The thread would look at the same clock.
-    monkeypatch.setattr("bnrun.watch.EVERY", 1e6)
+    monkeypatch.setattr("bnrun.jobs.watch.EVERY", 1e6)
     console = quiet()
     with Watch(jobs, console, in_turn=False) as watch:
         jobs[0].end()

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from bnrun import gradients
 from bnrun.conformance.problems import Problem, linear
 from bnrun.estimators.base import Downstream, nest
 from bnrun.estimators.exact import Exact
+from bnrun.measurement import gradients
 from bnrun.neurons import SBN, Neuron
 from bnrun.noise import Noise
 

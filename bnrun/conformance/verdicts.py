@@ -6,9 +6,9 @@ from statistics import NormalDist
 
 import torch
 
-from bnrun import gradients
 from bnrun.conformance.measurement import SIDES, Cost, Measurement, Side
 from bnrun.conformance.problems import Problem
+from bnrun.measurement import gradients
 
 STANDARD_ERRORS = 4.5
 """How far one coordinate may be off; with more coordinates the bound moves out."""

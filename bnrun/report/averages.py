@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnrun.metrics import read_metrics
+from bnrun.recording.metrics import read_metrics
 
 if TYPE_CHECKING:
     import polars as pl

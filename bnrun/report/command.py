@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["verify"]:
         # The one thing here that needs torch.
-        from bnrun.verify import main as verify
+        from bnrun.jobs.verify import main as verify
 
         return verify(words[1:])
     options = _parser().parse_args(words)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnrun.intervals import mean_interval
-from bnrun.metrics import read_metrics, read_times
+from bnrun.recording.metrics import read_metrics, read_times
 from bnrun.report.contest import Contest, Contestant, own_way
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from bnrun.metrics import METRICS, last_step
-from bnrun.result import RESULT, Result, read_result
+from bnrun.recording.metrics import METRICS, last_step
+from bnrun.recording.result import RESULT, Result, read_result
 
 _MARKS = (RESULT, METRICS, ".hydra")
 """Any of these makes a folder the folder of a run."""

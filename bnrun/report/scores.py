@@ -8,8 +8,8 @@ from typing import NamedTuple
 from rich.table import Table
 
 from bnrun.intervals import mean_interval
+from bnrun.recording.result import Result
 from bnrun.report.layout import Column, rich_table
-from bnrun.result import Result
 
 SPLITS = ("test", "validation")
 """The splits that a reader is shown; scores on training data are in the CSV alone."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bnrun.intervals import mean_interval
+from bnrun.recording.result import Result
 from bnrun.report.comparison import compare
 from bnrun.report.layout import Column, markdown_table, rich_table
 from bnrun.report.runs import Run
@@ -23,7 +24,6 @@ from bnrun.report.scores import (
     values_of,
     way_text,
 )
-from bnrun.result import Result
 
 
 @dataclass(frozen=True)

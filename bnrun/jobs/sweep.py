@@ -13,15 +13,15 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from bnrun.checkpoint import CHECKPOINT
-from bnrun.claim import HeldError, claimed
 from bnrun.composition import build_estimator
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
-from bnrun.log import LOG
-from bnrun.metrics import last_place
-from bnrun.result import RESULT, read_result
+from bnrun.jobs.checkpoint import CHECKPOINT
+from bnrun.jobs.claim import HeldError, claimed
+from bnrun.jobs.log import LOG
+from bnrun.jobs.watch import Watch
+from bnrun.recording.metrics import last_place
+from bnrun.recording.result import RESULT, read_result
 from bnrun.settings import Settings, SweepSettings
-from bnrun.watch import Watch
 
 Status = Literal["done", "unfinished", "missing", "refused"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bnrun.records import Record
+from bnrun.recording.records import Record
 
 
 def follow(records: Iterable[Record], total: int, title: str, console: Console) -> Iterator[Record]:

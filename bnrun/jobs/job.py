@@ -9,16 +9,16 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
-from bnrun.log import Log
-from bnrun.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
-from bnrun.receipt import receipt
-from bnrun.result import RESULT, Result, read_result, write_result
+from bnrun.jobs.log import Log
+from bnrun.jobs.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
+from bnrun.jobs.receipt import receipt
+from bnrun.recording.result import RESULT, Result, read_result, write_result
 from bnrun.run_id import NAMED, scientific
 from bnrun.settings import Settings
 
 if TYPE_CHECKING:
-    from bnrun.checkpoint import Header
-    from bnrun.resume import Point
+    from bnrun.jobs.checkpoint import Header
+    from bnrun.jobs.resume import Point
     from bnrun.trainer import Training
 
 
@@ -37,7 +37,7 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path, shown: bo
         if settings.device == "cuda":
             _require_cuda()
         if not _done_before(folder, settings, log):
-            from bnrun.claim import claimed
+            from bnrun.jobs.claim import claimed
 
             with claimed(folder):
                 # Another process may have done it until we had the claim.
@@ -82,10 +82,10 @@ def _run(
     config: DictConfig, container: dict[str, Any], settings: Settings, folder: Path, log: Log
 ) -> None:
     # Here, so that a mistake in the settings is said before torch is loaded.
-    from bnrun.checkpoint import Header
     from bnrun.composition import build_training
-    from bnrun.recorder import Recorder
-    from bnrun.resume import begin_anew
+    from bnrun.jobs.checkpoint import Header
+    from bnrun.jobs.resume import begin_anew
+    from bnrun.recording.recorder import Recorder
 
     training = build_training(config, settings)
     training.rehearse()
@@ -112,7 +112,7 @@ def _run(
 def _starting_point(
     training: "Training", header: "Header", settings: Settings, folder: Path, log: Log
 ) -> "Point | None":
-    from bnrun.resume import copy_history, own_point, point_of_shorter_run
+    from bnrun.jobs.resume import copy_history, own_point, point_of_shorter_run
 
     if settings.resume != "auto":
         return None
@@ -140,10 +140,10 @@ def _train(
     folder: Path,
     log: Log,
 ) -> None:
-    from bnrun.about import about, outcome
-    from bnrun.keeper import Keeper
-    from bnrun.progress import follow
-    from bnrun.signals import Postponed
+    from bnrun.jobs.about import about, outcome
+    from bnrun.jobs.keeper import Keeper
+    from bnrun.jobs.progress import follow
+    from bnrun.jobs.signals import Postponed
 
     title = "/".join(str(config["choices"][group]) for group in NAMED)
     with recorder, Postponed() as signals:

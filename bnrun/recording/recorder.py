@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.utils.tensorboard import summary as torch_summary
 
 from bnrun.intervals import mean_interval
-from bnrun.metrics import MetricsFile
-from bnrun.records import Record
-from bnrun.tfrecord import RecordFile
-from bnrun.tiles import tile
+from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.records import Record
+from bnrun.recording.tfrecord import RecordFile
+from bnrun.recording.tiles import tile
 
 LOWER, UPPER = "band/lower/", "band/upper/"
 """Prefixes of the tags of a band's edges: a group of their own in the Scalars tab."""

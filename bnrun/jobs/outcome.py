@@ -65,7 +65,7 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of the code that runs, with "+" where it has been changed since."""
-    home = Path(__file__).resolve().parent
+    home = Path(__file__).resolve().parents[1]
     try:
         told = [
             subprocess.run(

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnrun.checkpoint import CHECKPOINT, Header, read_state, write_checkpoint
-from bnrun.log import Log
-from bnrun.recorder import Recorder
-from bnrun.resume import history_length
+from bnrun.jobs.checkpoint import CHECKPOINT, Header, read_state, write_checkpoint
+from bnrun.jobs.log import Log
+from bnrun.jobs.resume import history_length
+from bnrun.jobs.signals import Postponed, Stopped
+from bnrun.recording.recorder import Recorder
 from bnrun.settings import CheckpointSettings
-from bnrun.signals import Postponed, Stopped
 
 if TYPE_CHECKING:
     from bnrun.trainer import Training

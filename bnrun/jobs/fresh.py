@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig
 
+from bnrun.jobs.sweep import Job, examined
+from bnrun.recording.result import RESULT, read_result
 from bnrun.report.contest import main_score, seed_scores, sign_of
 from bnrun.report.runs import Run
 from bnrun.report.scores import score_names
 from bnrun.report.tuning import TUNED, Trial, choose
-from bnrun.result import RESULT, read_result
-from bnrun.sweep import Job, examined
 
 
 def with_fresh_seeds(

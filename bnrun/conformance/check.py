@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _from_their_code_on(place: TracebackType | None) -> TracebackType | None:
     """The part of a traceback from the first frame in code that is not installed."""
     installed = (sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib"))
-    others = (str(Path(__file__).parent), "<frozen", *installed)
+    others = (str(Path(__file__).parents[1]), "<frozen", *installed)
     start = place
     while place is not None:
         if not place.tb_frame.f_code.co_filename.startswith(others):

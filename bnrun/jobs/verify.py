@@ -12,8 +12,8 @@ from rich.progress import Progress
 from rich.text import Text
 
 from bnrun.errors import MISTAKES, sentence
-from bnrun.metrics import read_metrics
-from bnrun.result import RESULT, Result, read_result
+from bnrun.recording.metrics import read_metrics
+from bnrun.recording.result import RESULT, Result, read_result
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def _told(check: Check, result: Result) -> str:
 
 def _changed(result: Result) -> str:
     """What is not as it was, of code, versions and hardware."""
-    from bnrun.outcome import commit, versions
-    from bnrun.receipt import receipt
+    from bnrun.jobs.outcome import commit, versions
+    from bnrun.jobs.receipt import receipt
 
     then, now = _receipt(result), receipt()
     pairs = [

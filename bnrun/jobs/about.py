@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnrun.outcome import commit, versions
-from bnrun.receipt import receipt
+from bnrun.jobs.outcome import commit, versions
+from bnrun.jobs.receipt import receipt
 from bnrun.report.scores import decimals, interval_text, way_text
 from bnrun.run_id import NAMED
 

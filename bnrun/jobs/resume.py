@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bnrun.checkpoint import (
+from bnrun.jobs.checkpoint import (
     CHECKPOINT,
     PREVIOUS,
     DamagedError,
@@ -15,8 +15,8 @@ from bnrun.checkpoint import (
     read_header,
     read_state,
 )
-from bnrun.metrics import METRICS, TIMES
-from bnrun.result import RESULT
+from bnrun.recording.metrics import METRICS, TIMES
+from bnrun.recording.result import RESULT
 from bnrun.run_id import LENGTH
 
 HISTORY = (METRICS, TIMES)

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from bnrun.claim import HOLDER
-from bnrun.metrics import last_place
-from bnrun.result import RESULT
+from bnrun.jobs.claim import HOLDER
+from bnrun.recording.metrics import last_place
+from bnrun.recording.result import RESULT
 
 EVERY = 1.0
 """Seconds between two looks at the folders."""

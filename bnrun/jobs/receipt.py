@@ -20,7 +20,7 @@ def receipt() -> dict[str, Any]:
     """
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "changes": changes(Path(__file__).resolve().parent),
+        "changes": changes(Path(__file__).resolve().parents[1]),
         "hardware": hardware(),
         "torch": _torch_build(),
     }

@@ -1,0 +1,1 @@
+"""What a net does and how good its gradient estimates are, from outside."""
