@@ -16,7 +16,7 @@ from bnrun.memory import keep_freed_memory
 from bnrun.models.base import Chain
 from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron
 from bnrun.settings import GradientSettings, Settings
-from bnrun.tasks.classification import Classification
+from bnrun.tasks.base import Task
 from bnrun.trainer import Training
 
 
@@ -35,15 +35,16 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     make_optimizer = instantiate(config.optimizer, _convert_="all")
     make_scheduler = instantiate(config.scheduler, _convert_="all")
     build_estimator(config.estimator)
-    data = instantiate(config.dataset, _convert_="all").load()
-    model = specification.build(data.shape, data.classes, settings.seed_list).to(device)
+    task: Task = instantiate(config.task, _convert_="all")
+    data = task.prepared(instantiate(config.dataset, _convert_="all").load())
+    model = specification.build(data.shape, task.outputs(data), settings.seed_list).to(device)
     if settings.trainer.compile:
         for part in (*model.stages, model.head):
             part.compile()
     optimizer = make_optimizer(model.parameters())
     return Training(
         model=model,
-        task=Classification(),
+        task=task,
         estimators=build_estimators(config, len(model.stages)),
         optimizer=optimizer,
         scheduler=make_scheduler(optimizer),
@@ -161,7 +162,9 @@ def place(data: Data, device: torch.device) -> Data:
     dtype = torch.get_default_dtype()
 
     def moved(split: Split) -> Split:
-        return Split(split.inputs.to(device, dtype), split.targets.to(device))
+        targets = split.targets.to(device)
+        floating = targets.is_floating_point()
+        return Split(split.inputs.to(device, dtype), targets.to(dtype) if floating else targets)
 
     return Data(
         name=data.name,

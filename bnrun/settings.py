@@ -97,6 +97,7 @@ class Settings(_Section):
     estimator: dict[str, Any]
     layers: dict[str, dict[str, Any]]
     dataset: dict[str, Any]
+    task: dict[str, Any]
     model: dict[str, Any]
     scheduler: dict[str, Any]
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,22 +12,23 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from bnrun.data.base import Data
+from bnrun.data.base import Data, Split
 from bnrun.data.batches import Batches
-from bnrun.estimators.base import Downstream, Estimator, Progress, nest
+from bnrun.estimators.base import Downstream, Estimator, Progress, Serving, nest
 from bnrun.evaluation import evaluate_splits
 from bnrun.measurement.instrument import Instrument
 from bnrun.measurement.observation import (
     Watched,
     observe_units,
     parameter_gradient_norms,
+    probe_batch,
     replica_norm,
 )
 from bnrun.models.base import Chain
 from bnrun.noise import Noise
 from bnrun.recording.records import Record
 from bnrun.settings import TrainerSettings
-from bnrun.tasks.classification import Classification
+from bnrun.tasks.base import Task
 
 MOVING = ("step", "lost", "diverged", "loss_sum", "loss_count")
 """Attributes of a training that its steps change, besides its parts."""
@@ -37,7 +39,7 @@ class Training:
     """Everything that moves while a net is trained, one replica per seed."""
 
     model: Chain
-    task: Classification
+    task: Task
     estimators: Sequence[Estimator]
     optimizer: Optimizer
     scheduler: LRScheduler | None
@@ -49,6 +51,8 @@ class Training:
     def __post_init__(self) -> None:
         self.batches = Batches(self.data.train, self.seeds, self.settings.batch_size)
         self.noise = Noise(self.seeds)
+        self.task_noise = Noise(self.seeds, "task")
+        self.task.begin(self.model, self.data, self.seeds)
         self.parameters = list(self.model.parameters())
         self.total = self.settings.steps or self.settings.epochs * self.batches.steps_per_epoch
         self.evaluate_every = max(
@@ -119,10 +123,11 @@ class Training:
             setattr(self, name, state[name])
         self.started = time.perf_counter() - state["seconds"]
 
-    def update(self, estimators: Sequence[Callable[..., Tensor]]) -> None:
+    def update(self, estimators: Sequence[Serving]) -> None:
         """One step of every replica."""
-        inputs, targets = self.batches.at(self.step)
-        objective = self.network(estimators, targets, self.noise)(inputs).mean(-1)
+        self.task.before_update(self.model, [e.firing_neuron for e in estimators], self.step)
+        batch = self.task.drawn(self.batches.at(self.step), self.task_noise)
+        objective = self.network(estimators, batch, self.noise)(batch.inputs).mean(-1)
         for parameter in self.parameters:
             parameter.grad = None
         # Replicas share no parameter, so that each one gets the gradient of its own objective.
@@ -131,21 +136,16 @@ class Training:
             clip_per_replica(self.parameters, self.settings.clip_norm)
         with held(self.parameters, self.lost):
             self.optimizer.step()
+            self.task.after_update(self.model)
         self._follow(objective.detach())
         self.step += 1
         if self.scheduler is not None and self.step % self._schedule_every == 0:
             self.scheduler.step()
 
-    def network(
-        self, estimators: Sequence[Callable[..., Tensor]], targets: Tensor, noise: Noise
-    ) -> Downstream:
+    def network(self, estimators: Sequence[Serving], batch: Split, noise: Noise) -> Downstream:
         """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""
-
-        def loss(activations: Tensor) -> Tensor:
-            return self.task.loss(self.model.head(activations), targets)
-
         stages = [self._followed(stage) for stage in self.model.stages]
-        return nest(stages, estimators, loss, noise)
+        return nest(stages, estimators, partial(self.task.loss, self.model, batch), noise)
 
     def current_estimators(self) -> list[Estimator]:
         """The estimators with the slopes, temperatures, ... of this step."""
@@ -173,7 +173,8 @@ class Training:
         """What the nets do and can do as they stand, in the parts of a record."""
         neurons = [estimator.evaluation_neuron for estimator in self.current_estimators()]
         noise = Noise(self.seeds, "observation", self.step)
-        units = observe_units(self.model, neurons, self.data.validation, noise)
+        probe = self.task.drawn(probe_batch(self.data.validation, self.seeds), noise)
+        units = observe_units(self.model, neurons, probe.inputs, noise)
         examples = None if self.step == self.total else self.settings.evaluate_examples
         scores = evaluate_splits(
             self.model, neurons, self.task, self.data, noise, self.settings.samples, examples
@@ -181,7 +182,12 @@ class Training:
         # A binary layer turns NaN into bits, so a diverged replica's scores would look sound.
         lost = (self.diverged >= 0).cpu()
         scores = {tag: values.masked_fill(lost, torch.nan) for tag, values in scores.items()}
-        return units | {"scalars": scores | units["scalars"]}
+        seen = self.task.observed(self.model, neurons, self.data.validation, noise)
+        return {
+            "scalars": scores | units["scalars"] | seen.scalars,
+            "histograms": units["histograms"] | seen.histograms,
+            "images": units["images"] | seen.images,
+        }
 
     def measured(self) -> Iterator[dict[str, Tensor]]:
         """What the gradient instrument finds, where there is one."""
@@ -200,10 +206,11 @@ class Training:
         Raises ValueError, for instance for more units than `exact` can enumerate.
         """
         with torch.no_grad():
-            inputs, targets = (part[:, :1] for part in self.batches.at(0))
             noise = Noise(self.seeds, "rehearsal")
+            batch = Split(*(part[:, :1] for part in self.batches.at(0)))
+            batch = self.task.drawn(batch, noise)
             frozen = [estimator.frozen() for estimator in self.estimators]
-            self.network(frozen, targets, noise)(inputs)
+            self.network(frozen, batch, noise)(batch.inputs)
         self.pulse = torch.zeros_like(self.pulse)
 
     def diverged_steps(self) -> dict[str, int]:
@@ -213,6 +220,7 @@ class Training:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "noise": self.noise}
+        parts |= {"task": self.task, "task_noise": self.task_noise}
         layers = {f"layer{k}": layer for k, layer in enumerate(self.estimators, start=1)}
         return parts | layers | ({"scheduler": self.scheduler} if self.scheduler else {})
 

@@ -211,7 +211,7 @@ def test_nested_side_evaluations_leave_the_weights_between_the_layers_alone(case
         behind = nest(
             [lambda activations: activations @ stage],
             [Reinforce(NEURON)],
-            lambda activations: wavy(activations, head),
+            lambda fired: wavy(fired[-1].activations, head),
             Noise([8]),
         )
         loss = outer(LOGITS.expand(30, 1, 2, -1), behind, Noise([0]))

@@ -1,5 +1,6 @@
 """The oracle: its gradient is the derivative of the enumerated loss, at any depth."""
 
+from collections.abc import Sequence
 from itertools import pairwise, product
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from enumeration import load
 from torch import Tensor
 
-from bnrun.estimators.base import nest
+from bnrun.estimators.base import Fired, nest
 from bnrun.estimators.exact import Exact, patterns
 from bnrun.neurons import DBN, SBN, Real
 from bnrun.noise import Noise
@@ -50,8 +51,8 @@ def nested_loss(weights: list[Tensor], neuron: SBN) -> Tensor:
     """The same by nesting, [R, B] with one replica."""
     stages = [lambda x, weight=weight: affine(x, weight) for weight in weights[:-1]]
 
-    def downstream(bits: Tensor) -> Tensor:
-        return loss(affine(bits, weights[-1]).squeeze(-1))
+    def downstream(fired: Sequence[Fired]) -> Tensor:
+        return loss(affine(fired[-1].activations, weights[-1]).squeeze(-1))
 
     estimators = [Exact(neuron=neuron)] * len(stages)
     return nest(stages, estimators, downstream, Noise([0]))(INPUTS.unsqueeze(0))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from configured import built
 
+from bnrun.data.base import Split
 from bnrun.measurement.probe import Probe
 from bnrun.noise import Noise
 
@@ -82,8 +83,9 @@ def test_the_reference_is_the_derivative_of_the_enumerated_loss(double):
             for sign in (1, -1):
                 with torch.no_grad():
                     bias[..., unit] += sign * step
-                    network = training.network(reference.estimators, targets, training.noise)
-                    losses.append(network(inputs.expand(2, *inputs.shape)).sum(-1))
+                    batch = Split(*(part.expand(2, *part.shape) for part in (inputs, targets)))
+                    network = training.network(reference.estimators, batch, training.noise)
+                    losses.append(network(batch.inputs).sum(-1))
                     bias[..., unit] -= sign * step
             expected = (losses[0] - losses[1]) / (2 * step)
             torch.testing.assert_close(found[:, unit], expected, rtol=1e-6, atol=1e-8)

@@ -75,6 +75,10 @@ class Recording:
         self.inner = inner
         self.drawn = []
 
+    @property
+    def firing_neuron(self):
+        return self.estimator.firing_neuron
+
     def __call__(self, logits, downstream, noise):
         outer = self
 

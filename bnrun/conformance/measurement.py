@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -114,6 +114,16 @@ def _missing(draws: dict[Side, Tensor], exact: dict[Side, Tensor], precision: fl
     return int(min(max(*needed, LEAST), MOST)) - made
 
 
+class _Serving(NamedTuple):
+    """Any function under test, as what serves a layer."""
+
+    function: EstimatorFunction
+    firing_neuron: Neuron
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        return self.function(logits, downstream, noise)
+
+
 @cache
 def exact_gradients(problem: Problem) -> dict[Side, Tensor]:
     """Loss and gradients by enumeration of every pattern of every layer, by side, [P]."""
@@ -152,7 +162,9 @@ def draw(
     logits = linear(problem.inputs, weights[0], biases[0])
     before = logits.shape[:-1]
     later = [stage(layer) for layer in range(1, problem.depth)]
-    loss = estimators[0](logits, nest(later, estimators[1:], head, noise), noise)
+    serving = [_Serving(estimator, SBN(signed=problem.signed)) for estimator in estimators[1:]]
+    downstream = nest(later, serving, lambda fired: head(fired[-1].activations), noise)
+    loss = estimators[0](logits, downstream if later else head, noise)
     check_loss(loss, logits)
     behind = torch.autograd.grad(loss.sum(), [logits, *parameters], materialize_grads=True)
     return {

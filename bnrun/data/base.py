@@ -8,9 +8,10 @@ from torch import Tensor
 
 
 class Split(NamedTuple):
-    """Examples in memory: inputs [N, *shape], targets [N] int64. Sources give float32 on the CPU.
+    """Examples in memory: inputs [N, *shape], targets [N, ...]. Sources give float32 on the CPU.
 
-    A batch for R replicas has a leading axis more: inputs [R, B, *shape], targets [R, B].
+    Targets of classes are [N] int64. A batch for R replicas has a leading axis more: inputs
+    [R, B, *shape], targets [R, B, ...].
     """
 
     inputs: Tensor
@@ -22,7 +23,8 @@ class Data:
     """A dataset with its fixed train/validation/test split.
 
     shape    of one input: (channels, height, width) of an image, or (features,)
-    classes  number of target values; targets are 0 .. classes - 1
+    classes  number of target values; targets are 0 .. classes - 1. 0 where no example has a
+             class: a source gives zeros for targets then, a task what it makes of the inputs
     hashes   file or array -> sha256 of its uncompressed bytes
     """
 
@@ -37,6 +39,6 @@ class Data:
     def __post_init__(self) -> None:
         for inputs, targets in (self.train, self.validation, self.test):
             assert inputs.is_floating_point(), inputs.dtype
-            assert targets.dtype == torch.int64, targets.dtype
+            assert targets.dtype == torch.int64 or not self.classes, targets.dtype
             assert len(targets) > 0, f"{self.name} has an empty split"
-            assert inputs.shape == (*targets.shape, *self.shape), (inputs.shape, targets.shape)
+            assert inputs.shape == (len(targets), *self.shape), (inputs.shape, targets.shape)

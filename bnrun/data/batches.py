@@ -46,7 +46,7 @@ class Batches:
         inputs, targets = self.split
         return Split(
             inputs.index_select(0, rows).view(*shape, *inputs.shape[1:]),
-            targets.index_select(0, rows).view(shape),
+            targets.index_select(0, rows).view(*shape, *targets.shape[1:]),
         )
 
     def _shuffled(self, epoch: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -72,6 +72,11 @@ class Estimator(ABC):
         return {}
 
     @property
+    def firing_neuron(self) -> Neuron:
+        """The neuron whose law the bits of the training follow."""
+        return self.neuron
+
+    @property
     def evaluation_neuron(self) -> Neuron:
         """The neuron that a net trained with this estimator is evaluated with."""
         return self.neuron
@@ -131,28 +136,47 @@ def inject(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     return _Injected.apply(loss, logits, gradient.detach())  # type: ignore[no-untyped-call]  # torch's own
 
 
+class Fired(NamedTuple):
+    """A binary layer as one pass has used it: logits and activations, [*S, R, B, U].
+
+    neuron  whose law the activations follow, given the logits
+    """
+
+    neuron: Neuron
+    logits: Tensor
+    activations: Tensor
+
+
+class Serving(Protocol):
+    """What serves a layer: an estimator, or something that looks at one at work."""
+
+    @property
+    def firing_neuron(self) -> Neuron: ...
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor: ...
+
+
 def nest(
     stages: Sequence[Callable[[Tensor], Tensor]],
-    estimators: Sequence[Callable[[Tensor, Downstream, Noise], Tensor]],
-    loss: Downstream,
+    estimators: Sequence[Serving],
+    loss: Callable[[Sequence[Fired]], Tensor],
     noise: Noise,
 ) -> Downstream:
     """The network as one function from its inputs to the loss per example.
 
     Layer k has the logits stages[k](x) and is served by estimators[k]; its downstream is the rest
-    of the chain, and the last downstream is `loss`. Everything is folded from the right, so an
+    of the chain, and the last downstream is `loss`, which is told every layer of its pass. So an
     estimator may call its downstream as often, and on as many leading axes, as it likes.
     """
-    downstream = loss
-    for stage, estimator in reversed(list(zip(stages, estimators, strict=True))):
-        downstream = _layer(stage, estimator, downstream, noise)
-    return downstream
 
+    def rest(inputs: Tensor, passed: tuple[Fired, ...]) -> Tensor:
+        stage, estimator = stages[len(passed)], estimators[len(passed)]
+        logits = stage(inputs)
 
-def _layer(
-    stage: Callable[[Tensor], Tensor],
-    estimator: Callable[[Tensor, Downstream, Noise], Tensor],
-    downstream: Downstream,
-    noise: Noise,
-) -> Downstream:
-    return lambda inputs: estimator(stage(inputs), downstream, noise)
+        def downstream(activations: Tensor) -> Tensor:
+            fired = (*passed, Fired(estimator.firing_neuron, logits, activations))
+            return loss(fired) if len(fired) == len(stages) else rest(activations, fired)
+
+        return estimator(logits, downstream, noise)
+
+    return lambda inputs: rest(inputs, ())

@@ -62,7 +62,7 @@ class SigmoidST(StraightThrough):
         return self._derivative(torch.sigmoid(slope * logits), slope)
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        neuron = self._sloped() if self.forward else self.neuron
+        neuron = self.firing_neuron
         if isinstance(neuron, SBN) and (self.slope == 1.0 or self.forward == self.backward):
             # Both passes ask for the same sigmoid.
             q = neuron.probability(logits.detach())
@@ -82,6 +82,10 @@ class SigmoidST(StraightThrough):
 
     def scalars(self) -> dict[str, float]:
         return {"slope": self.slope}
+
+    @property
+    def firing_neuron(self) -> Neuron:
+        return self._sloped() if self.forward else self.neuron
 
     @property
     def evaluation_neuron(self) -> Neuron:

@@ -167,6 +167,7 @@ def _train(
         {
             "seeds": settings.seed_list,
             "scores": scores,
+            "goal": training.task.goal,
             "diverged": training.diverged_steps(),
             "steps": training.step,
             "seconds": round(training.seconds, 3),

@@ -13,7 +13,7 @@ from bnrun.measurement import gradients
 from bnrun.measurement.probe import Probe
 from bnrun.models.base import Chain
 from bnrun.noise import Noise
-from bnrun.tasks.classification import Classification
+from bnrun.tasks.base import Task
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Instrument:
     def measure(
         self,
         in_use: Mapping[str, Sequence[Estimator]],
-        net: tuple[Chain, Classification, Split],
+        net: tuple[Chain, Task, Split],
         seeds: Sequence[int],
         step: int,
         batch_size: int,

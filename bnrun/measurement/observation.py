@@ -32,6 +32,10 @@ class Watched:
             self.logits.append(logits)
         return self.estimator(logits, downstream, noise)
 
+    @property
+    def firing_neuron(self) -> Neuron:
+        return self.estimator.firing_neuron
+
     def gradient_norm(self) -> Tensor:
         """Euclidean norm of the loss's gradient at the logits, one per replica, [R]."""
         norms = [
@@ -91,13 +95,16 @@ def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
     }
 
 
+def probe_batch(split: Split, seeds: Sequence[int]) -> Split:
+    """The first examples of `split`, for every replica, without a copy per replica."""
+    return Split(*(part[:PROBE].expand(len(seeds), *part[:PROBE].shape) for part in split))
+
+
 def observe_units(
-    model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+    model: Chain, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
 ) -> dict[str, dict[str, Tensor]]:
-    """Scalars, histograms and images of the layers on the first examples of `split`."""
+    """Scalars, histograms and images of the layers for inputs [R, B, ...]."""
     scalars, histograms = {}, {}
-    probe = split.inputs[:PROBE]
-    inputs = probe.expand(len(noise.seeds), *probe.shape)
     layers = zip(layer_logits(model, neurons, inputs, noise), neurons, strict=True)
     for number, (logits, neuron) in enumerate(layers, start=1):
         for name, values in unit_statistics(logits, neuron).items():

@@ -6,15 +6,17 @@ unit. It has an exact value at any depth, whereas the gradient at sampled logits
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from bnrun.data.base import Split
-from bnrun.estimators.base import Downstream, Estimator, nest
+from bnrun.estimators.base import Downstream, Estimator, Serving, nest
 from bnrun.models.base import Chain
+from bnrun.neurons import Neuron
 from bnrun.noise import Noise
-from bnrun.tasks.classification import Classification
+from bnrun.tasks.base import Task
 
 # Tensors of the activations' size that differentiation keeps alive, about.
 ALIVE = 8
@@ -41,7 +43,7 @@ class Probe:
     """
 
     model: Chain
-    task: Classification
+    task: Task
     split: Split
     seeds: Sequence[int]
     memory: int
@@ -78,17 +80,14 @@ class Probe:
     def _losses(
         self,
         stages: Sequence[Callable[[Tensor], Tensor]],
-        estimators: Sequence[Callable[..., Tensor]],
+        estimators: Sequence[Serving],
         noise: Noise,
     ) -> Tensor:
         """Loss per replica and example, with leading axes as the stages make them."""
-        inputs, targets = self.split
-
-        def loss(activations: Tensor) -> Tensor:
-            return self.task.loss(self.model.head(activations), targets)
-
-        network = nest(stages, estimators, loss, noise)
-        return network(inputs.expand(len(self.seeds), *inputs.shape))
+        batch = Split(*(part.expand(len(self.seeds), *part.shape) for part in self.split))
+        batch = self.task.drawn(batch, Noise(self.seeds, "probe"))
+        loss = partial(self.task.loss, self.model, batch)
+        return nest(stages, estimators, loss, noise)(batch.inputs)
 
 
 @dataclass
@@ -126,3 +125,7 @@ class _Counted:
             return downstream(activations)
 
         return self.estimator(logits, counted, noise)
+
+    @property
+    def firing_neuron(self) -> Neuron:
+        return self.estimator.firing_neuron

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from bnrun.estimators.base import Fired
+
 
 class Chain(nn.Module):
     """Stage k maps activations to the logits of binary layer k; the head maps to the outputs.
@@ -18,6 +20,11 @@ class Chain(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.head = head
         self.units = tuple(units)
+
+    def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
+        """What the net says about inputs [R, B, ...] at the end of one pass, [*S, R, B, ...]."""
+        said: Tensor = self.head(fired[-1].activations)
+        return said
 
     def filters(self) -> Tensor | None:
         """First-layer weights of the first replica as grey tiles, [N, H, W]; None if no image."""

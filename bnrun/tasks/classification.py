@@ -1,29 +1,61 @@
 """Classification: cross-entropy and accuracy."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnrun.data.base import Data, Split
 from bnrun.fields import validated
+from bnrun.models.base import Chain
+from bnrun.tasks.base import Goal, Pass, Task
 
 
 @validated
-class Classification:
+class Classification(Task):
     """One class per example. Outputs are unnormalised log-probabilities, [*S, R, B, classes]."""
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy in nats for targets [R, B], [*S, R, B]."""
-        expanded = targets.expand(outputs.shape[:-1])
-        losses = F.cross_entropy(outputs.flatten(0, -2), expanded.flatten(), reduction="none")
-        return losses.view(outputs.shape[:-1])
+    goal: ClassVar[Goal] = {"score": "accuracy", "way": None, "larger_is_better": True}
 
-    def scores(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Scores per example, each [*S, R, B]; their mean over examples is reported."""
-        return {
-            "accuracy": (outputs.argmax(-1) == targets).to(outputs.dtype),
-            "loss": self.loss(outputs, targets),
-        }
+    def prepared(self, data: Data) -> Data:
+        """The data as they are. Raises ValueError for data without classes."""
+        if data.classes < 2:
+            raise ValueError(
+                f"task=classification needs a target per example, and dataset={data.name} has "
+                f"none: choose task=vae, or a dataset with classes, like mnist"
+            )
+        return data
 
-    def average(self, outputs: Tensor) -> Tensor:
-        """Outputs that stand for the mean prediction of K samples, [K, ...] -> [...]."""
-        return torch.log_softmax(outputs, -1).logsumexp(0)
+    def outputs(self, data: Data) -> int:
+        return data.classes
+
+    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """Cross-entropy in nats."""
+        return cross_entropy(model.outputs(batch.inputs, fired), batch.targets)
+
+    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+        return class_scores(model.outputs(batch.inputs, fired), batch.targets)
+
+    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """Log-probability of every class."""
+        return torch.log_softmax(model.outputs(batch.inputs, fired), -1)
+
+    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
+        """Scores of the mean prediction, which a common factor does not change."""
+        return class_scores(evidence, batch.targets)
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """In nats, for outputs [*S, R, B, classes] and targets [R, B], [*S, R, B]."""
+    expanded = targets.expand(outputs.shape[:-1])
+    losses = F.cross_entropy(outputs.flatten(0, -2), expanded.flatten(), reduction="none")
+    return losses.view(outputs.shape[:-1])
+
+
+def class_scores(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Whether the likeliest class is right, and the cross-entropy."""
+    return {
+        "accuracy": (outputs.argmax(-1) == targets).to(outputs.dtype),
+        "loss": cross_entropy(outputs, targets),
+    }
