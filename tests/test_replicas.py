@@ -77,7 +77,7 @@ class Recording:
 
     @property
     def firing_neuron(self):
-        return self.estimator.firing_neuron
+        return self.inner.firing_neuron
 
     def __call__(self, logits, downstream, noise):
         outer = self
