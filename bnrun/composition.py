@@ -11,6 +11,7 @@ from bnrun.api import composed
 from bnrun.data.base import Data, Split
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.exact import Exact
+from bnrun.layers import multiply_in
 from bnrun.measurement.instrument import Instrument, Reference
 from bnrun.memory import keep_freed_memory
 from bnrun.models.base import Chain
@@ -38,6 +39,8 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     task: Task = instantiate(config.task, _convert_="all")
     data = task.prepared(instantiate(config.dataset, _convert_="all").load())
     model = specification.build(data.shape, task.outputs(data), settings.seed_list).to(device)
+    if settings.trainer.products:
+        multiply_in(model, getattr(torch, settings.trainer.products))
     if settings.trainer.compile:
         for part in (*model.stages, model.head):
             part.compile()

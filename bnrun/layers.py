@@ -1,5 +1,6 @@
 """Layers whose parameters have a leading replica axis R: all seeds in one batched product."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -44,7 +45,34 @@ def _initialised(shape: Sequence[int], seed: int, name: str, init: Init) -> Tens
     return fill(weight, generator=generator)
 
 
-class Linear(nn.Module):
+class Products(nn.Module):
+    """A layer of products: their precision may be lower than that of all the rest.
+
+    low  dtype of the factors and of the result before it is cast back, e.g. torch.bfloat16; None
+         for that of the inputs
+    """
+
+    low: torch.dtype | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.low is None:
+            return self.multiplied(x)
+        with torch.autocast(x.device.type, self.low):
+            return self.multiplied(x).to(x.dtype)
+
+    @abstractmethod
+    def multiplied(self, x: Tensor) -> Tensor:
+        """The layer's outputs."""
+
+
+def multiply_in(net: nn.Module, dtype: torch.dtype) -> None:
+    """Let all products of the net have factors of that dtype; weights and sums stay as they are."""
+    for layer in net.modules():
+        if isinstance(layer, Products):
+            layer.low = dtype
+
+
+class Linear(Products):
     """Affine map [*S, R, B, inputs] -> [*S, R, B, outputs], one batched product for all R."""
 
     def __init__(
@@ -58,7 +86,7 @@ class Linear(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(len(seeds), 1, outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def multiplied(self, x: Tensor) -> Tensor:
         if x.dim() == 3:
             return torch.baddbmm(self.bias, x, self.weight)
         replicas, inputs = x.shape[-3], x.shape[-1]
@@ -67,7 +95,7 @@ class Linear(nn.Module):
         return y.unflatten(1, (*x.shape[:-3], x.shape[-2])).movedim(0, -3)
 
 
-class Conv2d(nn.Module):
+class Conv2d(Products):
     """Convolution [*S, R, B, C, H, W] -> [*S, R, B, O, H, W], padded, replicas folded in groups."""
 
     def __init__(
@@ -85,7 +113,7 @@ class Conv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(seeds), outputs))
         self.padding = kernel // 2
 
-    def forward(self, x: Tensor) -> Tensor:
+    def multiplied(self, x: Tensor) -> Tensor:
         replicas, outputs = self.bias.shape
         grouped = x.movedim(-5, -4).flatten(-4, -3).flatten(0, -4)  # [S*B, R*C, H, W]
         y = F.conv2d(

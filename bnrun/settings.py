@@ -1,8 +1,8 @@
 """What a config may say outside its groups; checked before torch is imported."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from bnrun.fields import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -25,6 +25,7 @@ class TrainerSettings(_Section):
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"
     compile: bool = False
+    products: Literal["bfloat16"] | None = None
 
 
 class GradientSettings(_Section):
@@ -107,6 +108,15 @@ class Settings(_Section):
         if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
             raise ValueError("no seed may repeat: leave the second one out")
         return seeds
+
+    @model_validator(mode="after")
+    def _castable(self) -> Self:
+        if self.trainer.products and self.dtype != "float32":
+            raise ValueError(
+                f"trainer.products={self.trainer.products} goes with dtype=float32: set it, or "
+                f"trainer.products=null"
+            )
+        return self
 
     @property
     def seed_list(self) -> list[int]:

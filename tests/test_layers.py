@@ -5,7 +5,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnrun.layers import Conv2d, LayerNorm, Linear, MaxPool2d, initial_weight
+from bnrun.layers import (
+    Activation,
+    Conv2d,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    initial_weight,
+    multiply_in,
+)
 from bnrun.noise import stream
 
 SEEDS = [3, 7, 11]
@@ -103,3 +111,19 @@ def test_initial_scales_are_those_of_torch():
     )
     kaiming = initial_weight((400, 100), [0], "name", "kaiming_normal")
     assert kaiming.std().item() == pytest.approx((2 / 100) ** 0.5, rel=0.02)
+
+
+def test_products_in_bfloat16_round_the_factors_and_nothing_else() -> None:
+    torch.set_default_dtype(torch.float32)
+    net = nn.Sequential(Linear(40, 30, [0, 1], "one", "default"), Activation("tanh"))
+    x = torch.rand(2, 7, 40, generator=torch.Generator().manual_seed(0))
+    exact = net(x)
+    multiply_in(net, torch.bfloat16)
+    found = net(x)
+    assert found.dtype == torch.float32
+    rounded = torch.bmm(x.bfloat16().double(), net[0].weight.bfloat16().double())
+    # The sum itself comes back with eight bits: a relative error of at most 2^-8.
+    assert torch.allclose(found.double(), torch.tanh(rounded), atol=2**-8)
+    assert not torch.equal(found, exact)
+    found.sum().backward()
+    assert net[0].weight.grad.dtype == net[0].weight.dtype == torch.float32
