@@ -59,7 +59,7 @@ def training(
         model=net,
         task=Classification(),
         estimators=[estimator] * len(net.stages),
-        optimizer=optimizer(net.parameters(), lr=lr),  # type: ignore[call-arg]
+        optimizer=optimizer(net.parameters(), lr=lr),  # type: ignore[call-arg]  # every one has it
         scheduler=None,
         data=data,
         seeds=seeds,

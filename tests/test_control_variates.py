@@ -118,7 +118,7 @@ def test_z_given_the_bits_and_its_derivative_are_those_of_the_formula(coupled: b
     uniforms, fresh = noise.uniform(scaled), noise.uniform(scaled)
     p = torch.sigmoid(scaled.detach())
     bits = (uniforms < p).double()
-    drawn = logistic(scaled.detach(), bits, uniforms, Replay(fresh), coupled)
+    drawn = logistic(SBN(), scaled.detach(), bits, uniforms, Replay(fresh), coupled)
     if coupled:
         fresh = torch.where(bits > 0, 1 - uniforms / p, (1 - uniforms) / (1 - p))
     else:

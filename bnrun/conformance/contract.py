@@ -130,7 +130,7 @@ def check_state(build: Build, neuron: Neuron) -> None:
     for _ in range(3):
         _call(estimator, logits, noise, net)
     restored, noise_again = build(neuron), Noise(SEEDS)
-    restored.load_state_dict(_through_a_file(estimator.state_dict()))  # type: ignore[attr-defined]
+    restored.load_state_dict(_through_a_file(estimator.state_dict()))  # type: ignore[attr-defined]  # any function
     noise_again.load_state_dict(noise.state_dict())
     first = [_call(estimator, logits, noise, net) for _ in range(3)]
     second = [_call(restored, logits, noise_again, net) for _ in range(3)]

@@ -12,7 +12,7 @@ def latent(neuron: Neuron, logits: Tensor, uniform: Tensor) -> Tensor:
 
     logits, uniform and result [*S, R, B, U]; differentiable by the logits.
     """
-    return neuron.slope * logits - _logit(uniform)
+    return neuron.slope * logits - torch.logit(positive(uniform))
 
 
 def conditional_latent(neuron: Neuron, logits: Tensor, bits: Tensor, uniform: Tensor) -> Tensor:
@@ -25,9 +25,9 @@ def conditional_latent(neuron: Neuron, logits: Tensor, bits: Tensor, uniform: Te
     """
     sign = 2 * bits - 1
     opposite = logsigmoid(-sign * neuron.slope * logits)
-    return -sign * logsigmoid(opposite - _logit(uniform))
+    return -sign * logsigmoid(opposite - torch.logit(positive(uniform)))
 
 
-def _logit(uniform: Tensor) -> Tensor:
-    # At a uniform of exactly 0 the latent would be infinite even where the probability is 0.
-    return torch.logit(uniform.clamp(min=torch.finfo(uniform.dtype).tiny))
+def positive(uniform: Tensor) -> Tensor:
+    """The uniform, but for an exact 0, whose latent would be infinite even at probability 0."""
+    return uniform.clamp(min=torch.finfo(uniform.dtype).tiny)

@@ -60,7 +60,7 @@ class REBAR(ControlVariate):
         losses = downstream(neuron.encode(bits))
         if not torch.is_grad_enabled():
             return losses
-        drawn = logistic(slope * logits.detach(), bits, uniforms, noise, self.coupled)
+        drawn = logistic(neuron, logits.detach(), bits, uniforms, noise, self.coupled)
         soft = torch.sigmoid(drawn.points / self.temperature)
         values, derivative = differentiate(neuron, downstream, soft)
         slopes = derivative * soft * (1 - soft) / self.temperature

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from bnrun.estimators.logistic import conditional_latent, latent, positive
+from bnrun.neurons import Neuron
 from bnrun.noise import Noise
 
 
@@ -21,26 +22,22 @@ class Logistic(NamedTuple):
 
 
 def logistic(
-    scaled: Tensor, bits: Tensor, uniforms: Tensor, noise: Noise, coupled: bool
+    neuron: Neuron, logits: Tensor, bits: Tensor, uniforms: Tensor, noise: Noise, coupled: bool
 ) -> Logistic:
-    """z and z~ of the bits 1[u < sigmoid(a)].
+    """z and z~ of the bits 1[u < sigmoid(a)], a = slope * logit; all [*S, R, B, U].
 
-    scaled    a: the logits times the neuron's slope, [*S, R, B, U]
-    uniforms  u on [0, 1), [*S, R, B, U]
+    uniforms  u on [0, 1)
     coupled   keep the noise, so that z~ = z; else draw z~ with fresh noise
     """
-    tiny = torch.finfo(uniforms.dtype).tiny  # in place of a uniform of exactly 0
-    uniforms = uniforms.clamp(min=tiny)
-    drawn = scaled - torch.logit(uniforms)
+    drawn = latent(neuron, logits, uniforms)
+    scaled = neuron.slope * logits
     sign = 2 * bits - 1
     if coupled:
         # What stays in place while p moves is u / p of a one, (1 - u) / (1 - p) of a zero.
-        room = torch.where(bits > 0, 1 - uniforms, uniforms)
+        room = torch.where(bits > 0, 1 - uniforms, positive(uniforms))
         return Logistic(drawn.unsqueeze(0), 1 - torch.sigmoid(-sign * scaled) / room)
-    fresh = noise.uniform(scaled).clamp(min=tiny)
-    depth = torch.logit(fresh) + F.softplus(sign * scaled)
-    given = sign * F.softplus(depth)
-    derivative = torch.sigmoid(depth) * torch.sigmoid(sign * scaled)
+    given = conditional_latent(neuron, logits, bits, noise.uniform(logits))
+    derivative = -torch.expm1(-given.abs()) * torch.sigmoid(sign * scaled)
     return Logistic(torch.stack([drawn, given]), derivative)
 
 

@@ -146,5 +146,5 @@ def _changed(result: Result) -> str:
 
 
 def _receipt(result: Result) -> dict[str, Any]:
-    receipt: dict[str, Any] = dict(result).get("receipt") or {}  # type: ignore[assignment]
+    receipt: dict[str, Any] = dict(result).get("receipt") or {}  # type: ignore[assignment]  # an extra key
     return receipt

@@ -69,10 +69,10 @@ class Task(ABC):
         """The batch with what is drawn afresh at each step, e.g. a binarization of the images."""
         return batch
 
-    def before_update(self, model: Chain, neurons: Sequence[Neuron], step: int) -> None:  # noqa: B027
+    def before_update(self, model: Chain, neurons: Sequence[Neuron], step: int) -> None:  # noqa: B027  # optional
         """What the task itself learns before the net's update number `step`, counted from 0."""
 
-    def after_update(self, model: Chain) -> None:  # noqa: B027
+    def after_update(self, model: Chain) -> None:  # noqa: B027  # optional
         """What holds for the weights at all times, e.g. a largest norm."""
 
     @abstractmethod
