@@ -53,7 +53,7 @@ class Postponed:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.status is not None:
