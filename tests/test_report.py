@@ -313,6 +313,7 @@ def test_a_task_with_other_scores_is_compared_by_them() -> None:
     place = finish("study/a")
     result: dict[str, Any] = {**read_result(place / RESULT)}
     result["scores"] = {"test": {"elbo": {"sampled": [-90.0, -91.0, -92.0]}}}
+    result["goal"] = {"score": "elbo", "way": None, "larger_is_better": True}
     write_result(place, result)
     main(["study"])
     assert "| -91.0 ± 2.5 |" in Path("study/report.md").read_text()

@@ -4,88 +4,25 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from studies import far, finish, held, record
 
-from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import write_result
 from bnrun.report import main
-from bnrun.report.contest import Contest, contests
-from bnrun.report.runs import find_runs
+from bnrun.report.contest import Contest
 from bnrun.report.scores import ScoreName
 from bnrun.report.sensitivity import sensitivity
-from bnrun.report.table import tabulate
 from bnrun.report.verdict import judge, summary
+from bnrun.report.yardstick import Wanted
 
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-
-
-def finish(
-    folder: str,
-    test: Sequence[float],
-    estimator: str = "st",
-    neuron: str = "sbn",
-    lr: float = 0.1,
-    validation: Sequence[float] | None = None,
-    seeds: Sequence[int] | None = None,
-    score: str = "accuracy",
-    diverged: dict[int, int] | None = None,
-    **settings: Any,
-) -> Path:
-    place = Path("study", folder)
-    place.mkdir(parents=True)
-    seeds = list(seeds or range(len(test)))
-    ways = ("thresholded", "sampled")
-    write_result(
-        place,
-        {
-            "seeds": seeds,
-            "scores": {
-                "test": {score: {way: list(test) for way in ways}},
-                "validation": {score: {way: list(validation or test) for way in ways}},
-            },
-            "diverged": diverged or {},
-            "steps": 20,
-            "seconds": 2.0,
-            "config": {
-                "name": "study",
-                "seeds": len(seeds),
-                "neuron": {"_target_": neuron},
-                "estimator": {"_target_": estimator, **settings},
-                "optimizer": {"lr": lr},
-                "choices": {"neuron": neuron, "estimator": estimator, "optimizer": "sgd"},
-            },
-            "versions": {"torch": "2.13.0"},
-            "commit": "abc",
-            "data": {},
-        },
-    )
-    return place
-
-
-def record(place: Path, tags: dict[str, list[list[float]]], seeds: int) -> None:
-    """History of a run: tag -> one row of seeds per point."""
-    file = MetricsFile(place, list(range(seeds)))
-    for point in range(max(map(len, tags.values()))):
-        values = {tag: rows[point] for tag, rows in tags.items() if point < len(rows)}
-        file.append(10 * point, point, 0.5 * point, values)
-    file.close()
-
-
-def held(wanted: ScoreName | None = None) -> list[Contest]:
-    return contests(tabulate(find_runs([Path("study")]).runs), wanted)
-
-
-def far(offset: float, number: int = 10) -> list[float]:
-    return [round(0.5 + offset + 0.001 * (seed % 3), 6) for seed in range(number)]
 
 
 def test_a_contest_is_held_where_everything_but_the_estimator_is_equal() -> None:
@@ -150,16 +87,6 @@ def test_a_learning_rate_at_which_a_seed_diverged_is_not_chosen() -> None:
     }
 
 
-def test_a_lower_loss_is_better() -> None:
-    finish("a", far(0.3), "st", score="nll")
-    finish("b", far(0.1), "reinmax", score="nll")
-    (contest,) = held()
-    (pair,) = contest.pairs
-    assert [c.label for c in contest.contestants] == ["reinmax", "st"]
-    assert pair.told.mean == pytest.approx(0.2)
-    assert pair.told.improvement == 1.0
-
-
 def test_seeds_of_several_runs_join_and_shared_ones_are_paired() -> None:
     finish("a", [0.1, 0.2], "st", seeds=[0, 1])
     finish("b", [0.3, 0.4], "st", seeds=[1, 2])
@@ -209,7 +136,7 @@ def test_a_dbn_is_compared_thresholded_and_an_sbn_sampled() -> None:
     (contest,) = held()
     means = {c.label: round(c.mean, 2) for c in contest.contestants}
     assert means == {"sbn": 0.8, "dbn": 0.5}
-    (asked,) = held(ScoreName("test", "accuracy", "thresholded"))
+    (asked,) = held(Wanted(ScoreName("test", "accuracy", "thresholded"), None))
     assert {round(c.mean, 2) for c in asked.contestants} == {0.5}
 
 
@@ -363,7 +290,7 @@ def test_competing_learning_rates_are_one_line_without_those_that_diverged() -> 
         finish(f"st{rate}", far(rate / 10), "st", lr=rate)
     finish("lost", [math.nan] * 10, "st", lr=10.0)
     (contest,) = held()
-    assert contest.differ == "optimizer.lr"
+    assert contest.field.differ == ("optimizer.lr",)
     assert rates("st", contest) == ([0.1, 1.0], [0.5109, 0.6009])
 
 

@@ -14,6 +14,7 @@ GOOD: dict[str, Any] = {
         "validation": {"accuracy": {"sampled": [0.25, 0.5]}, "loss": {"sampled": [1.0, 2.0]}},
         "test": {"accuracy": {"sampled": [0.125, 0.75]}, "loss": {"sampled": [1.5, 2.5]}},
     },
+    "goal": {"score": "accuracy", "way": None, "larger_is_better": True},
     "diverged": {"7": 350},
     "steps": 400,
     "seconds": 12.5,
@@ -47,6 +48,12 @@ def test_scores_that_are_not_finite_are_null_in_the_file_and_nan_when_read(
 def test_keys_of_later_versions_are_kept(tmp_path: Path) -> None:
     path = write_result(tmp_path, GOOD | {"hardware": {"cores": 2}})
     assert dict(read_result(path))["hardware"] == {"cores": 2}
+
+
+def test_a_result_without_a_goal_is_that_of_a_classifier(tmp_path: Path) -> None:
+    assert read_result(write_result(tmp_path, without("goal"))) == read_result(
+        write_result(tmp_path, GOOD)
+    )
 
 
 def without(key: str) -> dict[str, Any]:

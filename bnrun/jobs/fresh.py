@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig
 
-from bnrun.jobs.sweep import Job, examined
+from bnrun.errors import UserError
+from bnrun.jobs.plan import Job, examined
 from bnrun.recording.result import RESULT, read_result
-from bnrun.report.contest import main_score, seed_scores, sign_of
 from bnrun.report.runs import Run
-from bnrun.report.scores import score_names
 from bnrun.report.tuning import TUNED, Trial, choose
+from bnrun.report.yardstick import Yardstick, yardstick
 
 
 def with_fresh_seeds(
     overrides: Sequence[Sequence[str]],
-    configs: Sequence[DictConfig],
+    compose: Callable[[Sequence[str]], DictConfig],
     say: Callable[[str], None],
 ) -> list[list[str]]:
     """Overrides of the jobs to run after a search; none while a job is missing.
@@ -23,22 +23,23 @@ def with_fresh_seeds(
     Everything but optimizer, schedule and seeds makes a setting. All settings get the same seeds,
     those that follow the largest one of the search, so that none had a part in the choice.
     """
-    number = configs[0].sweep.fresh_seeds
-    jobs = [job for job in examined(overrides, configs) if job.status != "refused"]
+    jobs = [job for job in examined(overrides, compose) if job.status != "refused"]
+    if not jobs:
+        return []
+    number = jobs[0].config["sweep"]["fresh_seeds"]
     if any(job.status != "done" for job in jobs):
         say(f"afterwards: {number} fresh seeds for the best of each setting on validation")
         return []
-    trials = {job.folder: _trial(job) for job in jobs}
-    first = 1 + max(seed for trial in trials.values() for seed in trial.seeds)
+    judged = {job.folder: _judged(job) for job in jobs}
+    first = 1 + max(seed for trial, _ in judged.values() for seed in trial.seeds)
     seeds = f"seeds=[{','.join(map(str, range(first, first + number)))}]"
     settings: dict[str, list[Job]] = {}
     for job in jobs:
         settings.setdefault(_setting(job), []).append(job)
     found = []
     for name, group in _named(list(settings.values())):
-        tried = [trials[job.folder] for job in group]
-        score = main_score(score_names(run.result for run in tried[0].runs))[1]
-        best = choose(tried, sign_of(score))
+        tried = [judged[job.folder][0] for job in group]
+        best = choose(tried, judged[group[0].folder][1].sign)
         say(f"{name}: {_told(best, tried)}")
         if best.finite:
             words = group[tried.index(best)].overrides
@@ -46,11 +47,18 @@ def with_fresh_seeds(
     return found
 
 
-def _trial(job: Job) -> Trial:
+def _judged(job: Job) -> tuple[Trial, Yardstick]:
+    """A job as a trial, and what to judge it by. Raises UserError if validation says nothing."""
     run = Run(job.folder, read_result(job.folder / RESULT), frozenset())
-    score = main_score(score_names([run.result]))[1]
+    measure = yardstick(run.result)
+    values = {} if measure is None else measure.values([run], "validation")
+    if measure is None or not values:
+        raise UserError(
+            f"{job.folder.name}: it has no score on validation by which to choose: leave out "
+            f"sweep.fresh_seeds"
+        )
     choice = ", ".join(word for word in job.overrides if _tuned(word))
-    return Trial(choice, (run,), seed_scores([run], "validation", score))
+    return Trial(choice, (run,), values), measure
 
 
 def _setting(job: Job) -> str:

@@ -17,11 +17,29 @@ Score = Annotated[float, BeforeValidator(lambda value: math.nan if value is None
 """One seed's final value; NaN, null in the file, where it has none."""
 
 
+class Goal(TypedDict):
+    """What a run is judged by.
+
+    score             name of the score
+    way               of evaluating; None for the neuron's own
+    larger_is_better  whether more of it is better
+    """
+
+    score: str
+    way: str | None
+    larger_is_better: bool
+
+
+# Of results from before there were other tasks.
+_CLASSIFICATION: Goal = {"score": "accuracy", "way": None, "larger_is_better": True}
+
+
 class Result(TypedDict):
     """What a run came to; lists run over seeds.
 
     seeds     one per replica
     scores    split -> score -> way of evaluating -> one value per seed
+    goal      by which score to judge it; that of a classifier where the file has none
     diverged  seed -> step at which its loss was no longer finite
     steps     updates done
     seconds   wall time
@@ -35,6 +53,7 @@ class Result(TypedDict):
 
     seeds: Annotated[list[int], Field(min_length=1)]
     scores: dict[str, dict[str, dict[str, list[Score]]]]
+    goal: Goal
     diverged: dict[int, int]
     steps: int
     seconds: float
@@ -74,6 +93,8 @@ def read_result(path: Path) -> Result:
 
 
 def _checked(content: Any, path: Path) -> Result:
+    if isinstance(content, dict):
+        content = {"goal": _CLASSIFICATION, **content}
     try:
         result = _SCHEMA.validate_python(content)
     except ValidationError as error:

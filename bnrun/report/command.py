@@ -23,6 +23,7 @@ from bnrun.report.sensitivity import sensitivity
 from bnrun.report.table import RunTable, markdown, print_table, tabulate, write_csv
 from bnrun.report.tuning import RULE
 from bnrun.report.verdict import METHOD, Verdict, judge, pair_columns, summary
+from bnrun.report.yardstick import Wanted, yardstick
 
 _WIDE = 1000
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = find_runs(options.paths)
         if not found.runs:
             raise ValueError(_nothing_finished(found))
-        report = _compared(found, options.score)
+        report = _compared(found, options)
         output: Path = options.output or options.paths[0]
         output.mkdir(parents=True, exist_ok=True)
         _write(report, output, options)
@@ -79,8 +80,19 @@ def _parser() -> argparse.ArgumentParser:
         "--score",
         type=_score_name,
         metavar="SPLIT/SCORE/WAY",
-        help="what to compare by, e.g. test/accuracy/averaged (default: the first score on test, "
-        "thresholded for a DBN and sampled for others)",
+        help="what to compare by, e.g. test/accuracy/averaged (default: what the runs name as "
+        "their goal, on test; thresholded for a DBN and sampled for others)",
+    )
+    parser.add_argument(
+        "--better",
+        choices=("more", "less"),
+        help="whether more or less of that score is better, where the runs do not say it",
+    )
+    parser.add_argument(
+        "--by",
+        nargs="+",
+        metavar="SETTING",
+        help="what competes, e.g. neuron (default: estimator, with its settings that differ)",
     )
     parser.add_argument(
         "--figures", action="store_true", help="also write the figures as PNG and SVG"
@@ -98,13 +110,24 @@ def _score_name(word: str) -> ScoreName:
     return ScoreName(*parts)
 
 
-def _compared(found: Found, score: ScoreName | None) -> Report:
+def _compared(found: Found, options: argparse.Namespace) -> Report:
     table = tabulate(found.runs)
-    held = contests(table, score) if table.names else []
+    larger = options.better and options.better == "more"
+    wanted = options.score and Wanted(options.score, larger)
+    held = contests(table, wanted, options.by)
     method = [METHOD] if any(contest.pairs for contest in held) else []
     tuned = any(len(c.trials) > 1 for contest in held for c in contest.contestants)
     rules = [*method, *([RULE] if tuned else [])]
-    return Report(table, held, judge(held), [NOTE, *rules, *_unfinished(found)])
+    notes = [NOTE, *rules, *_not_compared(table, wanted), *_unfinished(found)]
+    return Report(table, held, judge(held), notes)
+
+
+def _not_compared(table: RunTable, wanted: Wanted | None) -> list[str]:
+    return [
+        f"not compared, as it has not the score: {run.folder}"
+        for run in table.runs
+        if yardstick(run.result, wanted) is None
+    ]
 
 
 def _write(report: Report, output: Path, options: argparse.Namespace) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bnrun.intervals import mean_interval
 from bnrun.recording.metrics import read_metrics, read_times
-from bnrun.report.contest import Contest, Contestant, own_way
+from bnrun.report.contest import Contest
+from bnrun.report.field import Contestant
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,9 +80,8 @@ def panels(contest: Contest) -> list[Panel]:
 
 
 def _score_panels(contest: Contest, histories: dict[str, History]) -> Iterator[Panel]:
-    split, score = contest.score.split(" ", 1)
     curves = {
-        c.label: histories[c.label].tags.get(f"{score}/{split}/{_way(contest, c)}")
+        c.label: histories[c.label].tags.get(contest.yardstick.tag_of(c.runs[0]))
         for c in contest.contestants
     }
     known = {label: curve for label, curve in curves.items() if curve is not None}
@@ -96,8 +96,8 @@ def _score_panels(contest: Contest, histories: dict[str, History]) -> Iterator[P
             x = place(label, steps)
             if x is not None:
                 lines.append(_line(label, x, values))
-        title = f"{contest.score} against {name}".replace(" in seconds", "")
-        yield Panel(title[0].upper() + title[1:], name, score, lines)
+        title = f"{contest.yardstick.text} against {name}".replace(" in seconds", "")
+        yield Panel(title[0].upper() + title[1:], name, contest.yardstick.score, lines)
 
 
 def _gradient_panels(contest: Contest, histories: dict[str, History]) -> Iterator[Panel]:
@@ -122,19 +122,18 @@ def _gradient_panels(contest: Contest, histories: dict[str, History]) -> Iterato
         log = statistic == "variance"
         shown = [line for line in found if not log or np.nanmax(line.mean, initial=0.0) > 0]
         yield Panel(f"Gradient {statistic}", "updates", statistic, shown, log=log)
-    title = f"{contest.score} against gradient cosine"
+    title, score = f"{contest.yardstick.text} against gradient cosine", contest.yardstick.score
     yield Panel(
-        title[0].upper() + title[1:], "cosine, mean over training", "score", scatter, points=True
+        title[0].upper() + title[1:], "cosine, mean over training", score, scatter, points=True
     )
 
 
 def _history(contest: Contest, contestant: Contestant) -> History:
     import polars as pl
 
-    split, score = contest.score.split(" ", 1)
     wanted = (
         (pl.col("tag") == "loss/train")
-        | (pl.col("tag") == f"{score}/{split}/{_way(contest, contestant)}")
+        | (pl.col("tag") == contest.yardstick.tag_of(contestant.runs[0]))
         | pl.col("tag").str.starts_with("gradients")
     )
     frames = []
@@ -167,12 +166,6 @@ def _clock(contestant: Contestant) -> Callable[[Array], Array]:
 
 def _evaluations(history: History, steps: Array) -> Array | None:
     return None if history.evaluations is None else steps * history.evaluations
-
-
-def _way(contest: Contest, contestant: Contestant) -> str:
-    ways = contestant.runs[0].result["scores"]
-    split, score = contest.score.split(" ", 1)
-    return contest.way or own_way(contestant.runs[0], list(ways.get(split, {}).get(score, {})))
 
 
 def _line(label: str, x: Array, values: Array) -> Line:

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnrun.intervals import mean_interval
+from bnrun.report.comparison import ABSENT
 from bnrun.report.contest import Contest
 from bnrun.report.curves import Panel
 from bnrun.report.figures import styles, svg
 from bnrun.report.layout import Column
 from bnrun.report.scores import ScoreName, decimals, interval_text, values_of, way_text
 from bnrun.report.table import RunTable
-from bnrun.report.verdict import Verdict, pair_columns, summary
+from bnrun.report.verdict import Verdict, pair_columns, score_text, summary
+from bnrun.report.yardstick import Yardstick
 
 _MARKS = {
     "win": "clear",
@@ -38,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number in a coloured table; share 0 is the least of its table, 1 the greatest."""
+    """A number in a coloured table; share 0 is the worst of its table, 1 the best."""
 
     text: str
     share: float | None
@@ -58,6 +60,7 @@ class Section:
 
     verdict: Verdict
     mark: str
+    score: str
     bars: list[Bar]
     figures: list[tuple[str, str]]
     matrix: Grid
@@ -83,16 +86,15 @@ def page(
     sections = [
         _section(verdict, panels, style) for verdict, panels in zip(verdicts, figures, strict=True)
     ]
-    heat = _heat(contests)
     names = dict.fromkeys(str(run.result["config"].get("name", "runs")) for run in table.runs)
     return environment.get_template("page.html.jinja").render(
         title=", ".join(names),
         summary=summary(verdicts) if verdicts else "Nothing to compare",
         sections=sections,
-        heat=heat,
+        heats=_heats(contests),
         style=style,
         pairs=_rows(pair_columns(contests)),
-        runs=_rows((table.words, [c for block in table.scores.values() for c in block])),
+        runs=_rows((table.words, [c for block in table.all_scores.values() for c in block])),
         cost=_rows((table.words, [table.seconds])),
         diverged=[
             (run.folder.name, seed, step)
@@ -117,6 +119,7 @@ def _section(
     return Section(
         verdict,
         _MARKS[verdict.kind],
+        score_text(verdict.contest.yardstick),
         _bars(verdict.contest, style),
         [(panel.title, svg(panel, style)) for panel in panels],
         _matrix(verdict.contest),
@@ -154,7 +157,7 @@ def _bars(contest: Contest, style: Mapping[str, tuple[str, str]]) -> list[Bar]:
 
 def _matrix(contest: Contest) -> Grid:
     """Contestants by ways of evaluating."""
-    split, score = contest.score.split(" ", 1)
+    split, score, _, larger = contest.yardstick
     ways = dict.fromkeys(
         way
         for c in contest.contestants
@@ -170,13 +173,18 @@ def _matrix(contest: Contest) -> Grid:
         )
         for c in contest.contestants
     ]
-    return _grid([way_text(way) for way in ways], rows)
+    return _grid([way_text(way) for way in ways], rows, larger)
 
 
-def _heat(contests: Sequence[Contest]) -> Grid | None:
-    """Contestants by settings; None for a single setting."""
-    if len(contests) < 2:
-        return None
+def _heats(contests: Sequence[Contest]) -> list[tuple[str, Grid]]:
+    """Contestants by settings, for each score by which there are several settings."""
+    judged: dict[Yardstick, list[Contest]] = {}
+    for contest in contests:
+        judged.setdefault(contest.yardstick, []).append(contest)
+    return [(score_text(y), _heat(held)) for y, held in judged.items() if len(held) > 1]
+
+
+def _heat(contests: Sequence[Contest]) -> Grid:
     labels = dict.fromkeys(c.label for contest in contests for c in contest.contestants)
     values = {
         (contest.setting, c.label): list(c.values.values())
@@ -187,10 +195,11 @@ def _heat(contests: Sequence[Contest]) -> Grid | None:
         (label, [values.get((contest.setting, label), []) for contest in contests])
         for label in labels
     ]
-    return _grid([contest.setting for contest in contests], rows)
+    larger = contests[0].yardstick.larger
+    return _grid([contest.setting for contest in contests], rows, larger)
 
 
-def _grid(columns: list[str], rows: list[tuple[str, list[list[float]]]]) -> Grid:
+def _grid(columns: list[str], rows: list[tuple[str, list[list[float]]]], larger: bool) -> Grid:
     digits = decimals(values for _, row in rows for values in row)
     means = [float(mean_interval(v).mean) if v else math.nan for _, row in rows for v in row]
     known = [mean for mean in means if math.isfinite(mean)]
@@ -199,7 +208,9 @@ def _grid(columns: list[str], rows: list[tuple[str, list[list[float]]]]) -> Grid
     def cell(values: list[float]) -> Cell:
         mean = float(mean_interval(values).mean) if values else math.nan
         share = (mean - least) / span if math.isfinite(mean) and span > 0 else None
-        return Cell(interval_text(values, digits) or "–", share)
+        if share is not None and not larger:
+            share = 1 - share
+        return Cell(interval_text(values, digits) or ABSENT, share)
 
     return Grid(columns, [(label, [cell(values) for values in row]) for label, row in rows])
 

@@ -38,11 +38,15 @@ def score_names(results: Iterable[Result]) -> list[ScoreName]:
     )
 
 
-def main_scores(names: Sequence[ScoreName]) -> list[ScoreName]:
-    """The scores to compare runs by: on SPLITS, and no loss where there is something else."""
-    shown = [name for split in SPLITS for name in names if name.split == split]
-    telling = [name for name in shown if name.score != "loss"]
-    return telling or shown
+def shown_scores(names: Sequence[ScoreName]) -> list[ScoreName]:
+    """Those on SPLITS, in their order; all where there are none."""
+    return [name for split in SPLITS for name in names if name.split == split] or list(names)
+
+
+def main_scores(results: Sequence[Result]) -> list[ScoreName]:
+    """Those of shown_scores that one of the results names as its goal, in all ways."""
+    goals = {result["goal"]["score"] for result in results}
+    return [name for name in shown_scores(score_names(results)) if name.score in goals]
 
 
 def decimals(rows: Iterable[Sequence[float]]) -> int:
@@ -79,7 +83,7 @@ def values_of(result: Result, name: ScoreName) -> list[float]:
 
 def scores_table(result: Result) -> Table:
     """One run's scores: a row per way of evaluating, a column per split and score."""
-    names = [name for split in SPLITS for name in score_names([result]) if name.split == split]
+    names = shown_scores(score_names([result]))
     ways = tuple(dict.fromkeys(name.way for name in names))
     columns = []
     for split, score in dict.fromkeys((name.split, name.score) for name in names):

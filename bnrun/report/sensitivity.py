@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from bnrun.intervals import mean_interval
-from bnrun.report.contest import Contest, sign_of
+from bnrun.report.contest import Contest
 from bnrun.report.curves import Line, Panel
 from bnrun.report.tuning import Trial, choose, shared_seeds
 
@@ -20,7 +20,7 @@ def sensitivity(contest: Contest) -> list[Panel]:
     where every seed diverged.
     """
     lines = [_line(label, trials, contest) for label, trials in _trials(contest).items()]
-    score = contest.score.split(" ", 1)[1]
+    score = contest.yardstick.score
     shown = [line for line in lines if len(line.x) > 1]
     if not shown:
         return []
@@ -30,7 +30,7 @@ def sensitivity(contest: Contest) -> list[Panel]:
 
 def _trials(contest: Contest) -> dict[str, list[Trial]]:
     """Label -> all that was tried; where learning rates compete, they are one line together."""
-    if contest.differ != _RATE:
+    if contest.field.differ != (_RATE,):
         return {c.label: list(c.trials) for c in contest.contestants}
     trials = [trial for c in contest.contestants for trial in c.trials]
     choices = trials[0].runs[0].result["config"].get("choices", {})
@@ -38,10 +38,10 @@ def _trials(contest: Contest) -> dict[str, list[Trial]]:
 
 
 def _line(label: str, trials: list[Trial], contest: Contest) -> Line:
-    sign = sign_of(contest.score.split(" ", 1)[1])
     seeds = shared_seeds(trials)
     rates = sorted({trial.lr for trial in trials if math.isfinite(trial.lr)})
-    best = [choose([trial for trial in trials if trial.lr == rate], sign) for rate in rates]
+    tried = [[trial for trial in trials if trial.lr == rate] for rate in rates]
+    best = [choose(same, contest.yardstick.sign) for same in tried]
     rows = [[t.validation.get(seed, math.nan) for seed in sorted(seeds)] for t in best]
     mean, half, number = mean_interval(np.array(rows).reshape(len(rates), len(seeds)))
     known = number > 0

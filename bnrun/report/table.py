@@ -21,6 +21,7 @@ from bnrun.report.scores import (
     interval_text,
     main_scores,
     score_names,
+    shown_scores,
     values_of,
     way_text,
 )
@@ -56,7 +57,14 @@ class RunTable:
     @cached_property
     def scores(self) -> dict[str, list[Column]]:
         """Split -> the scores to compare by, as means with intervals."""
-        names = main_scores(self.names)
+        return self._columns(main_scores([run.result for run in self.runs]))
+
+    @cached_property
+    def all_scores(self) -> dict[str, list[Column]]:
+        """Split -> every score, as means with intervals."""
+        return self._columns(shown_scores(self.names))
+
+    def _columns(self, names: Sequence[ScoreName]) -> dict[str, list[Column]]:
         values = {name: [values_of(run.result, name) for run in self.runs] for name in names}
         digits = {
             score: decimals(chain(*(values[name] for name in names if name.score == score)))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bnrun.report.contest import Contest, Contestant, Pair
+from bnrun.report.contest import Contest, Pair
+from bnrun.report.field import Contestant
 from bnrun.report.layout import Column
 from bnrun.report.scores import decimals, interval_text
 from bnrun.report.statistics import fewest_seeds, seeds_needed
+from bnrun.report.yardstick import Yardstick
 
 METHOD = (
     "Contestants are compared in pairs on shared seeds: mean difference with its 95 % percentile "
@@ -94,14 +96,19 @@ def _judged(contest: Contest, pairs: int) -> Verdict:
 
 
 def _numbers(contest: Contest, pair: Pair) -> str:
-    digits = _digits(contest)
+    digits, score = _digits(contest), score_text(contest.yardstick)
     means = [f"{c.mean:.{digits}f}" for c in (pair.better, pair.worse)]
     told = pair.told
     return (
-        f"{contest.score.capitalize()} {means[0]} against {means[1]} of {pair.worse.label}: "
+        f"{score[0].upper()}{score[1:]} {means[0]} against {means[1]} of {pair.worse.label}: "
         f"ahead by {difference_text(pair, digits)} over {_count(told.number, 'shared seed')}, "
         f"p = {p_text(told.adjusted)}."
     )
+
+
+def score_text(yardstick: Yardstick) -> str:
+    """E.g. test nll (less is better)."""
+    return yardstick.text + ("" if yardstick.larger else " (less is better)")
 
 
 def _losses(field: Sequence[Contestant]) -> str:
@@ -147,8 +154,11 @@ def final_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Colum
         Column("chosen on validation", tuple(c.tuned for _, c in rows)),
     ]
     cells = tuple(interval_text(list(c.values.values()), _digits(contest)) for contest, c in rows)
+    names = {contest.yardstick.text for contest, _ in rows}
+    if len(names) > 1:
+        words.insert(1, Column("score", tuple(contest.yardstick.text for contest, _ in rows)))
     numbers = [
-        Column(contests[0].score if contests else "score", cells),
+        Column(names.pop() if len(names) == 1 else "value", cells),
         Column("seeds", tuple(str(len(c.values)) for _, c in rows)),
         Column("diverged", tuple(str(c.diverged) for _, c in rows)),
         Column(

@@ -1,0 +1,194 @@
+"""The report judges every run by the goal that the run itself names."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studies import far, finish, held, record
+
+from bnrun.recording.result import write_result
+from bnrun.report import main
+from bnrun.report.scores import ScoreName
+from bnrun.report.verdict import judge
+from bnrun.report.yardstick import Wanted
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def change(place: Path, **values: Any) -> None:
+    write_result(place, {**json.loads((place / "result.json").read_text()), **values})
+
+
+def nll(folder: str, offset: float, estimator: str, **options: Any) -> Path:
+    """A run whose goal is a small score of the name nll."""
+    return finish(folder, far(offset), estimator, score="nll", larger=False, **options)
+
+
+def test_less_is_better_where_the_runs_say_so() -> None:
+    nll("a", 0.3, "st")
+    nll("b", 0.1, "reinmax")
+    (contest,) = held()
+    (pair,) = contest.pairs
+    assert [c.label for c in contest.contestants] == ["reinmax", "st"]
+    assert pair.told.mean == pytest.approx(0.2)
+    assert pair.told.improvement == 1.0
+    (verdict,) = judge([contest])
+    assert verdict.headline == "reinmax wins"
+    assert verdict.detail.startswith("Test nll (less is better) 0.6009")
+
+
+def test_more_is_better_where_the_runs_say_so_whatever_the_name_of_the_score() -> None:
+    finish("a", far(0.3), "st", score="loss")
+    finish("b", far(0.1), "reinmax", score="loss")
+    assert [c.label for c in held()[0].contestants] == ["st", "reinmax"]
+
+
+def test_the_learning_rate_is_chosen_by_the_least_where_less_is_better() -> None:
+    for estimator in ("st", "reinmax"):
+        nll(f"{estimator}1", 0.1, estimator, lr=0.1, validation=far(0.3))
+        nll(f"{estimator}2", 0.3, estimator, lr=1.0, validation=far(0.2))
+    assert {c.tuned for c in held()[0].contestants} == {"optimizer.lr=1.0"}
+
+
+def test_without_a_score_on_validation_nothing_is_chosen() -> None:
+    for estimator in ("st", "reinmax"):
+        for rate in (0.1, 1.0):
+            place = nll(f"{estimator}{rate}", rate, estimator, lr=rate)
+            change(place, scores={"test": {"nll": {"sampled": far(rate)}}})
+    contests = held()
+    assert [c.setting for c in contests] == ["optimizer.lr=0.1", "optimizer.lr=1.0"]
+    assert {c.tuned for contest in contests for c in contest.contestants} == {""}
+
+
+def test_a_goal_may_name_its_way_of_evaluating() -> None:
+    for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
+        place = nll(estimator, offset, estimator, way="averaged")
+        ways = {"sampled": far(0.9), "averaged": far(offset)}
+        change(place, scores={"test": {"nll": ways}, "validation": {"nll": ways}})
+    assert [round(c.mean, 1) for c in held()[0].contestants] == [0.5, 0.6]
+
+
+def test_where_a_way_of_evaluating_is_missing_the_first_there_is_counts() -> None:
+    for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
+        place = nll(estimator, offset, estimator)
+        change(place, scores={"test": {"nll": {"mean_field": far(offset)}}})
+    assert [c.label for c in held()[0].contestants] == ["st", "reinmax"]
+    assert main(["study"]) == 0
+
+
+def test_a_score_that_is_measured_on_another_split_counts_there() -> None:
+    for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
+        place = nll(estimator, offset, estimator)
+        change(place, scores={"samples": {"nll": {"sampled": far(offset)}}})
+    assert held()[0].yardstick.text == "samples nll"
+    assert main(["study"]) == 0
+    assert "samples nll sampled" in Path("study/report.md").read_text()
+
+
+def test_a_run_without_the_score_of_its_goal_is_named_and_not_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nll("a", 0.0, "st")
+    nll("b", 0.1, "reinmax")
+    change(nll("c", 0.2, "disarm"), scores={"test": {"elbo": {"sampled": far(0.0)}}})
+    assert main(["study"]) == 0
+    assert "not compared, as it has not the score: study/c" in capsys.readouterr().out
+    assert "reinmax" in Path("study/report-pairs.csv").read_text()
+    assert "disarm" not in Path("study/report-pairs.csv").read_text()
+
+
+def test_runs_of_several_tasks_are_judged_each_by_its_own() -> None:
+    for task, score, larger in (("vae", "nll", False), ("classification", "accuracy", True)):
+        for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
+            place = finish(f"{task}{estimator}", far(offset), estimator, score=score, larger=larger)
+            config = json.loads((place / "result.json").read_text())["config"]
+            config["choices"]["task"] = task
+            change(place, config=config)
+    best = {c.setting: (c.yardstick.text, c.contestants[0].label) for c in held()}
+    assert best == {
+        "task=classification": ("test accuracy", "reinmax"),
+        "task=vae": ("test nll", "st"),
+    }
+    assert main(["study", "--latex", "--figures"]) == 0
+    header, *rows = Path("study/report.tex").read_text().splitlines()[2:7]
+    assert header == r"setting & score & contestant & value & seeds & diverged & seconds \\"
+    assert "test accuracy" in rows[1]
+
+
+def test_tasks_do_not_compete() -> None:
+    for task, score in (("vae", "nll"), ("classification", "accuracy")):
+        place = finish(task, far(0.0), score=score)
+        config = json.loads((place / "result.json").read_text())["config"]
+        config["choices"]["task"] = task
+        change(place, config=config)
+    assert [len(contest.contestants) for contest in held()] == [1, 1]
+
+
+def test_every_output_has_a_score_of_which_less_is_better() -> None:
+    for estimator, offset in (("st", 0.3), ("reinmax", 0.1)):
+        for rate in (0.1, 1.0):
+            place = nll(f"{estimator}{rate}", offset, estimator, lr=rate)
+            curve = {"nll/test/sampled": [far(0.9), far(offset)], "loss/train": [far(0.9)]}
+            record(place, {**curve, "gradients/in_use/evaluations": [[2.0] * 10]}, 10)
+    assert main(["study", "--latex", "--figures"]) == 0
+    html = Path("study/report.html").read_text()
+    assert "<h1>reinmax wins</h1>" in html
+    for caption in (
+        "Validation nll against learning rate",
+        "Test nll against updates",
+        "Test nll against wall time",
+        "Test nll against downstream evaluations",
+    ):
+        assert f"<figcaption>{caption}</figcaption>" in html
+    assert "Test nll (less is better)" in html
+    assert "test nll sampled" in Path("study/report.md").read_text()
+    assert r"\textbf{0.60090" in Path("study/report.tex").read_text()
+    assert "reinmax,st" in Path("study/report-pairs.csv").read_text()
+
+
+def test_colour_is_strongest_for_the_best() -> None:
+    for neuron in ("sbn", "dbn"):
+        nll(f"{neuron}a", 0.3, "st", neuron=neuron)
+        nll(f"{neuron}b", 0.1, "reinmax", neuron=neuron)
+    main(["study"])
+    heat = Path("study/report.html").read_text().split("at a glance")[1].split("</table>")[0]
+    assert heat.index("reinmax") < heat.index("--share:70.0%") < heat.index(">st<")
+
+
+def test_a_score_whose_better_side_nobody_tells_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for estimator, offset in (("st", 0.3), ("reinmax", 0.1)):
+        place = finish(estimator, far(0.0), estimator)
+        change(place, scores={"test": {"fid": {"sampled": far(offset)}, "accuracy": {}}})
+    assert main(["study", "--score", "test/fid/sampled"]) == 1
+    assert "add --better=more or --better=less" in capsys.readouterr().err
+    assert main(["study", "--score", "test/fid/sampled", "--better", "less"]) == 0
+    assert "reinmax,st" in Path("study/report-pairs.csv").read_text()
+    assert main(["study", "--score", "test/fid/sampled", "--better", "more"]) == 0
+    assert "st,reinmax" in Path("study/report-pairs.csv").read_text()
+
+
+def test_less_of_a_loss_is_better_though_it_is_not_the_goal() -> None:
+    for estimator, offset in (("st", 0.3), ("reinmax", 0.1)):
+        place = finish(estimator, far(0.0), estimator)
+        change(place, scores={"test": {"loss": {"sampled": far(offset)}}})
+    (contest,) = held(Wanted(ScoreName("test", "loss", "sampled"), None))
+    assert contest.contestants[0].label == "reinmax"
+
+
+def test_another_setting_competes_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    for neuron, bonus in (("sbn", 0.1), ("dbn", 0.0)):
+        for estimator in ("st", "reinmax"):
+            finish(f"{neuron}{estimator}", far(bonus), estimator, neuron=neuron)
+    assert main(["study", "--by", "neuron"]) == 0
+    assert "estimator=st: sbn wins" in capsys.readouterr().out
+    assert main(["study", "--by", "neuron", "estimator"]) == 0
+    assert "sbn reinmax" in capsys.readouterr().out
+    assert main(["study", "--by", "colour"]) == 1
+    assert "--by colour: not a setting of these runs, use neuron" in capsys.readouterr().err
