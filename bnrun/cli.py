@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bnrun.budget import by_budget
 from bnrun.errors import UserError, sentence
 from bnrun.jobs.signals import Stopped
 from bnrun.paths import CONFIGS
@@ -20,6 +21,9 @@ from bnrun.run_id import run_id, study
 
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
+OmegaConf.register_new_resolver(
+    "by_budget", lambda *values, _root_: by_budget(values, _root_), replace=True
+)
 
 # Our launchers' values are checked by their plugins' types, and Hydra would have us say it; here,
 # so that the launchers' workers hear of it too.

@@ -52,6 +52,8 @@ def sentence(error: BaseException) -> str:
             text = f"{error.full_key}: has no value yet, give it one ({error.full_key}=...)"
         case InterpolationResolutionError() if error.__cause__ is not None:
             text = str(error.__cause__)
+        case InterpolationResolutionError():
+            text = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(error))
         case OSError() if error.filename:
             text = f"{error.filename!s}: {error.strerror}"
         case _:

@@ -18,6 +18,8 @@ IGNORED = (
     "recorder",
     "checkpoint",
     "sweep",
+    "budget",
+    "budgets",
     "hydra",
     "dataset.root",
     "dataset.folders",

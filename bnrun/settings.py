@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from bnrun.budget import place_of
 from bnrun.fields import NonNegativeInt, PositiveFloat, PositiveInt
 
 
@@ -88,6 +89,8 @@ class Settings(_Section):
     dtype: Literal["float32", "float64"]
     resume: Literal["never", "auto", "force"]
     output: Annotated[str, Field(min_length=1)]
+    budget: str | None
+    budgets: list[str]
     trainer: TrainerSettings
     gradients: GradientSettings
     recorder: RecorderSettings
@@ -108,6 +111,12 @@ class Settings(_Section):
         if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
             raise ValueError("no seed may repeat: leave the second one out")
         return seeds
+
+    @model_validator(mode="after")
+    def _affordable(self) -> Self:
+        if self.budget is not None:
+            place_of(self.budget, self.budgets)
+        return self
 
     @model_validator(mode="after")
     def _castable(self) -> Self:
