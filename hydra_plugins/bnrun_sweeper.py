@@ -1,6 +1,5 @@
 """Hydra finds its plugins here; this one is small, because every start of bnrun reads it."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -8,53 +7,32 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 
 class ResumingSweeper(BasicSweeper):
-    """Hydra's sweep over all combinations, of which only those are launched that are not done.
-
-    max_batch_size  jobs to launch at once; None for all
-    params          key -> values to add to those of the command line, in its words
-    grids           the same, one mapping for each of several sweeps to be done as one
-    """
-
-    def __init__(
-        self,
-        max_batch_size: int | None,
-        params: Mapping[str, Any] | None = None,
-        grids: Sequence[Mapping[str, Any]] = ({},),
-    ) -> None:
-        super().__init__(max_batch_size, dict(params or {}))
-        self.grids = grids
+    """Hydra's sweep over all combinations, of which only those are launched that are not done."""
 
     def sweep(self, arguments: list[str]) -> Any:
         """All batches of jobs, with any launcher; then the best with fresh seeds, if asked for.
 
         Raises UserError if a job is refused or fails.
         """
+        from bnrun.jobs.configs import Configs
         from bnrun.jobs.sweep import Sweep
 
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
-        jobs = self._jobs(OverridesParser.create(config_loader=loader), arguments)
-        configs = [loader.load_sweep_config(self.config, job) for job in jobs]
-        sweep = Sweep(self.config, self.launcher, self.max_batch_size)
-        returns = sweep.run(jobs, configs)
-        if configs[0].sweep.fresh_seeds is not None:
+        # A key that the command line names takes the place of the one in the config's params.
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
+            [*self._parse_config(), *arguments]
+        )
+        (jobs,) = self.split_arguments(overrides, None)
+        compose = Configs(loader, self.config)
+        sweep = Sweep(self.config, self.launcher, compose, self.max_batch_size)
+        returns = sweep.run(jobs)
+        if compose(jobs[0]).sweep.fresh_seeds is not None:
             from bnrun.jobs.fresh import with_fresh_seeds
 
-            fresh = with_fresh_seeds(jobs, configs, sweep.say)
+            fresh = with_fresh_seeds(jobs, compose, sweep.say)
             if fresh:
-                again = [loader.load_sweep_config(self.config, job) for job in fresh]
-                returns += sweep.run(fresh, again)
+                returns += sweep.run(fresh)
         return returns
-
-    def _jobs(self, parser: OverridesParser, arguments: list[str]) -> list[list[str]]:
-        """The overrides of every job, none of them twice."""
-        jobs: dict[tuple[str, ...], None] = {}
-        for grid in self.grids:
-            # A key of the command line takes the place of the grid's, and that one of the params'.
-            words = [f"{key}={value}" for key, value in grid.items()]
-            overrides = parser.parse_overrides([*self._parse_config(), *words, *arguments])
-            (combinations,) = self.split_arguments(overrides, None)
-            jobs |= dict.fromkeys(map(tuple, combinations))
-        return [list(job) for job in jobs]

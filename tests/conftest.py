@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 
@@ -16,3 +18,26 @@ def _restored_settings():
     yield
     torch.set_default_dtype(torch.float32)
     torch.set_flush_denormal(False)
+
+
+TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,7]", "name=s"]
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capfd):
+    """A function that does `bnrun -m`: its exit status, standard output and standard error."""
+
+    def swept(*words):
+        from bnrun import cli
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.setattr(sys, "argv", ["bnrun", "-m", *words, *TINY])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            status = leave.code
+        return status, *capfd.readouterr()
+
+    return swept

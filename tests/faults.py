@@ -5,7 +5,9 @@ docs/reliability.md. Linux only, for it forks; disks that fill or turn read-only
 """
 
 import contextlib
+import io
 import json
+import logging
 import os
 import random
 import resource
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -48,10 +51,11 @@ def forked(work: Callable[[], object], log: Path) -> int:
         status = 0
     except SystemExit as leave:
         status = leave.code if isinstance(leave.code, int) else 1
-    except BaseException as error:
-        print(type(error).__name__, error, flush=True)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
 
 
@@ -286,7 +290,8 @@ def long_run(folder: Path, steps: int) -> str:
             memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
     began = time.monotonic()
-    with mock.patch.object(Keeper, "after_step", after_step):
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with quiet, mock.patch.object(Keeper, "after_step", after_step):
         run = bnrun(folder / "long", *words)
     seconds = time.monotonic() - began
     growth = memory[-1] - memory[0]
@@ -302,6 +307,10 @@ def main() -> None:
     """Try each fault and print the table."""
     torch.set_num_threads(1)
     random.seed(0)
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        # Imports all that a run needs, so that the children which are forked have it already.
+        bnrun(Path(folder), *RUN, "trainer.steps=2")
     share = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
     wanted = sys.argv[2:]
 

@@ -1,33 +1,10 @@
 """A sweep does what is missing, refuses what cannot be, and tells what failed."""
 
 import json
-import sys
 
-import pytest
-
-from bnrun import cli
 from bnrun.jobs.keeper import Keeper
 
-TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,7]", "name=s"]
 GRID = ["estimator=st,arm", "optimizer.lr=0.1,0.3"]
-
-
-@pytest.fixture
-def sweep(tmp_path, monkeypatch, capfd):
-    """A function that does `bnrun -m`: its exit status, standard output and standard error."""
-
-    def swept(*words):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        monkeypatch.setattr(sys, "argv", ["bnrun", "-m", *TINY, *words])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            status = leave.code
-        return status, *capfd.readouterr()
-
-    return swept
 
 
 def results(folder):

@@ -39,6 +39,20 @@ def claimed(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def held(folder: Path) -> bool:
+    """Whether a process is at work in `folder` at this moment.
+
+    Raises OSError if the folder cannot be written.
+    """
+    if not folder.exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def _holder(folder: Path) -> str:
     try:
         return (folder / HOLDER).read_text() or "another process"

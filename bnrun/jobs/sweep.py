@@ -1,48 +1,25 @@
 """A sweep: which jobs are done, which cannot be, and what became of the others."""
 
-import json
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from bnrun.composition import build_estimator
-from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
-from bnrun.jobs.checkpoint import CHECKPOINT
-from bnrun.jobs.claim import HeldError, claimed
+from bnrun.errors import DivergedError, UserError, sentence
+from bnrun.jobs.claim import held
+from bnrun.jobs.launch import launch
 from bnrun.jobs.log import LOG
+from bnrun.jobs.plan import Job, examined
 from bnrun.jobs.watch import Watch
 from bnrun.recording.metrics import last_place
 from bnrun.recording.result import RESULT, read_result
-from bnrun.settings import Settings, SweepSettings
-
-Status = Literal["done", "unfinished", "missing", "refused"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One combination of a sweep, as it stands before the sweep begins."""
-
-    overrides: list[str]
-    config: dict[str, Any]
-    folder: Path
-    status: Status
-    reason: str = ""
-
-    @property
-    def length(self) -> tuple[str, float]:
-        """How long it is to go on: a unit and its number."""
-        trainer = self.config["trainer"]
-        if trainer["steps"] is not None:
-            return "step", float(trainer["steps"])
-        return "epoch", float(trainer["epochs"])
+from bnrun.settings import SweepSettings
 
 
 @dataclass
@@ -50,23 +27,23 @@ class Sweep:
     """Hands jobs to a launcher.
 
     config          of the sweep, with its hydra node
+    compose         from a job's overrides to its config
     max_batch_size  jobs to launch at once; None for all
     """
 
     config: DictConfig
     launcher: Launcher
+    compose: Callable[[Sequence[str]], DictConfig]
     max_batch_size: int | None = None
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
-    def run(
-        self, overrides: Sequence[Sequence[str]], configs: Sequence[DictConfig]
-    ) -> list[JobReturn]:
+    def run(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
         """Do what is missing, and tell what became of it.
 
         Raises UserError before anything starts if a job is refused, at the end if one has failed.
         """
-        jobs = examined(overrides, configs)
-        settings = SweepSettings.model_validate(OmegaConf.to_container(configs[0].sweep))
+        jobs = examined(overrides, self.compose)
+        settings = SweepSettings.model_validate(jobs[0].config["sweep"])
         if settings.dry_run:
             self._list(jobs)
             return []
@@ -78,8 +55,8 @@ class Sweep:
                 f"{len(refused)} of {len(jobs)} jobs cannot be run, so none was started: mend "
                 f"them, or leave them out with sweep.skip_invalid=true"
             )
-        force = configs[0].resume == "force"
-        pending = [job for job in jobs if job.status != "refused" and (force or not _done(job))]
+        force = jobs[0].config["resume"] == "force"
+        pending = [job for job in jobs if job.status != "refused" and (force or not job.done)]
         before = len(jobs) - len(refused) - len(pending)
         if before:
             self.say(f"{before} of {len(jobs)} jobs were done before")
@@ -95,16 +72,11 @@ class Sweep:
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        size = self.max_batch_size or (1 if fail_fast and self._in_turn() else len(jobs))
+        size = self.max_batch_size or (1 if self._in_turn() else len(jobs))
         returns: list[JobReturn] = []
         for first in range(0, len(jobs), size):
             batch = jobs[first : first + size]
-            try:
-                returns += self.launcher.launch([job.overrides for job in batch], first)
-            except Exception as error:
-                # A worker was killed: its launcher gives up, and the folders tell the rest.
-                self.say(f"the launcher gave up: {sentence(error)}")
-                returns += [JobReturn() for _ in batch]
+            returns += launch(self.launcher, batch, first, self.say)
             answers = zip(batch, returns[first:], strict=True)
             if fail_fast and any(_failure(*pair) is not None for pair in answers):
                 return returns, jobs[: first + len(batch)]
@@ -160,68 +132,9 @@ class Sweep:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def examined(overrides: Sequence[Sequence[str]], configs: Sequence[DictConfig]) -> list[Job]:
-    """Every job with its folder and its status; estimators are built, data are not read."""
-    checked: dict[str, str] = {}
-    jobs = []
-    for words, config in zip(overrides, configs, strict=True):
-        folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir).absolute()
-        container = _plain(config)
-        part = json.dumps([container["estimator"], container["layers"]])
-        reason = _settings_mistake(container)
-        if not reason and part not in checked:
-            checked[part] = _estimator_mistake(config)
-        reason = reason or checked[part]
-        status: Status = "refused" if reason else _status(folder)
-        jobs.append(Job(list(words), container, folder, status, reason))
-    return jobs
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    keys = [str(key) for key in config if key != "hydra"]
-    container = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
-
-
-def _settings_mistake(container: dict[str, Any]) -> str:
-    try:
-        Settings.model_validate(container)
-    except MISTAKES as error:
-        return sentence(error)
-    return ""
-
-
-def _estimator_mistake(config: DictConfig) -> str:
-    try:
-        for node in (config.estimator, *config.layers.values()):
-            build_estimator(node)
-    except MISTAKES as error:
-        return sentence(error)
-    return ""
-
-
-def _status(folder: Path) -> Status:
-    if _is_done(folder):
-        return "done"
-    return "unfinished" if (folder / CHECKPOINT).exists() else "missing"
-
-
-def _is_done(folder: Path) -> bool:
-    try:
-        read_result(folder / RESULT)
-    except ValueError:
-        return False
-    return True
-
-
-def _done(job: Job) -> bool:
-    return _is_done(job.folder)
-
-
 def _lost(job: Job) -> list[int]:
     """Seeds that diverged in a job that is done."""
-    return sorted(read_result(job.folder / RESULT)["diverged"]) if _done(job) else []
+    return sorted(read_result(job.folder / RESULT)["diverged"]) if job.done else []
 
 
 def _name(job: Job) -> str:
@@ -233,17 +146,15 @@ def _failure(job: Job, answer: JobReturn) -> str | None:
     error = answer._return_value
     if answer.status == JobStatus.FAILED and not isinstance(error, DivergedError):
         return sentence(error)
-    if _done(job):
+    if job.done:
         return None
     if not job.folder.exists():
         return "it was not begun"
     try:
-        with claimed(job.folder):
-            return "it ended without a result, as if killed"
-    except HeldError:
-        return "it is still at work"
+        at_work = held(job.folder)
     except OSError as error:
         return sentence(error)
+    return "it is still at work" if at_work else "it ended without a result, as if killed"
 
 
 def _estimate(jobs: list[Job]) -> str:

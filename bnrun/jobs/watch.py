@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from bnrun.files import mark
 from bnrun.jobs.claim import HOLDER
 from bnrun.recording.metrics import last_place
 from bnrun.recording.result import RESULT
@@ -41,14 +42,14 @@ class _Seen:
     state: State = "waiting"
 
     def __post_init__(self) -> None:
-        self._before = [_mark(self.job.folder / name) for name in (HOLDER, RESULT)]
+        self._before = [mark(self.job.folder / name) for name in (HOLDER, RESULT)]
         self.begun = self.share = self._measured()
 
     def look(self) -> None:
         if self.state in ("done", "failed"):
             return
         # In this order: a job that ends between the two has its result, and has not failed.
-        holder, result = (_mark(self.job.folder / name) for name in (HOLDER, RESULT))
+        holder, result = (mark(self.job.folder / name) for name in (HOLDER, RESULT))
         if holder not in (None, self._before[0]):
             self.state, self.share = "running", self._measured()
         elif result not in (None, self._before[1]):
@@ -197,12 +198,3 @@ class _Bars:
 
     def end(self) -> None:
         self._progress.stop()
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    """What tells one version of a file from another; None if there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino

@@ -1,0 +1,103 @@
+"""A sweep before it begins: its jobs, which are done, and which cannot be."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+
+from bnrun.composition import build_estimator
+from bnrun.errors import MISTAKES, sentence
+from bnrun.jobs.checkpoint import CHECKPOINT
+from bnrun.recording.result import RESULT, read_result
+from bnrun.settings import Settings
+
+Status = Literal["done", "unfinished", "missing", "refused"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination of a sweep, as it stands before the sweep begins."""
+
+    overrides: list[str]
+    config: dict[str, Any]
+    folder: Path
+    status: Status
+    reason: str = ""
+
+    @property
+    def length(self) -> tuple[str, float]:
+        """How long it is to go on: a unit and its number."""
+        trainer = self.config["trainer"]
+        if trainer["steps"] is not None:
+            return "step", float(trainer["steps"])
+        return "epoch", float(trainer["epochs"])
+
+    @property
+    def done(self) -> bool:
+        """Whether it has a result now."""
+        return _is_done(self.folder)
+
+
+def examined(
+    overrides: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]
+) -> list[Job]:
+    """Every job with its folder and its status; estimators are built, data are not read.
+
+    `compose` gives the whole config of a job, hydra node included, from its overrides. One config
+    at a time is held, for that of a job takes 100 times the memory of its values.
+    """
+    checked: dict[str, str] = {}
+    jobs = []
+    for words in overrides:
+        config = compose(words)
+        folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir).absolute()
+        container = _plain(config)
+        part = json.dumps([container["estimator"], container["layers"]])
+        reason = _settings_mistake(container)
+        if not reason and part not in checked:
+            checked[part] = _estimator_mistake(config)
+        reason = reason or checked[part]
+        status: Status = "refused" if reason else _status(folder)
+        jobs.append(Job(list(words), container, folder, status, reason))
+    return jobs
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    keys = [str(key) for key in config if key != "hydra"]
+    container = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _settings_mistake(container: dict[str, Any]) -> str:
+    try:
+        Settings.model_validate(container)
+    except MISTAKES as error:
+        return sentence(error)
+    return ""
+
+
+def _estimator_mistake(config: DictConfig) -> str:
+    try:
+        for node in (config.estimator, *config.layers.values()):
+            build_estimator(node)
+    except MISTAKES as error:
+        return sentence(error)
+    return ""
+
+
+def _status(folder: Path) -> Status:
+    if _is_done(folder):
+        return "done"
+    return "unfinished" if (folder / CHECKPOINT).exists() else "missing"
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        read_result(folder / RESULT)
+    except ValueError:
+        return False
+    return True
