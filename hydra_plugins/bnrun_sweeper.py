@@ -1,5 +1,6 @@
 """Hydra finds its plugins here; this one is small, because every start of bnrun reads it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -7,7 +8,21 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 
 class ResumingSweeper(BasicSweeper):
-    """Hydra's sweep over all combinations, of which only those are launched that are not done."""
+    """Hydra's sweep over all combinations, of which only those are launched that are not done.
+
+    max_batch_size  jobs to launch at once; None for all
+    params          key -> values to add to those of the command line, in its words
+    grids           the same, one mapping for each of several sweeps to be done as one
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: Mapping[str, Any] | None = None,
+        grids: Sequence[Mapping[str, Any]] = ({},),
+    ) -> None:
+        super().__init__(max_batch_size, dict(params or {}))
+        self.grids = grids
 
     def sweep(self, arguments: list[str]) -> Any:
         """All batches of jobs, with any launcher; then the best with fresh seeds, if asked for.
@@ -21,11 +36,7 @@ class ResumingSweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
-        # A key that the command line names takes the place of the one in the config's params.
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
-            [*self._parse_config(), *arguments]
-        )
-        (jobs,) = self.split_arguments(overrides, None)
+        jobs = self._jobs(OverridesParser.create(config_loader=loader), arguments)
         compose = Configs(loader, self.config)
         sweep = Sweep(self.config, self.launcher, compose, self.max_batch_size)
         returns = sweep.run(jobs)
@@ -36,3 +47,14 @@ class ResumingSweeper(BasicSweeper):
             if fresh:
                 returns += sweep.run(fresh)
         return returns
+
+    def _jobs(self, parser: OverridesParser, arguments: list[str]) -> list[list[str]]:
+        """The overrides of every job, none of them twice."""
+        jobs: dict[tuple[str, ...], None] = {}
+        for grid in self.grids:
+            # A key of the command line takes the place of the grid's, and that one of the params'.
+            words = [f"{key}={value}" for key, value in grid.items()]
+            overrides = parser.parse_overrides([*self._parse_config(), *words, *arguments])
+            (combinations,) = self.split_arguments(overrides, None)
+            jobs |= dict.fromkeys(map(tuple, combinations))
+        return [list(job) for job in jobs]
