@@ -21,6 +21,7 @@ class TrainerSettings(_Section):
     log_every: PositiveInt
     evaluate_every: PositiveFloat
     evaluate_examples: PositiveInt
+    evaluate_slopes: list[PositiveFloat] = []
     samples: PositiveInt
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None

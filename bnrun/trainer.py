@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from bnrun.measurement.observation import (
     replica_norm,
 )
 from bnrun.models.base import Chain
+from bnrun.neurons import Neuron
 from bnrun.noise import Noise
 from bnrun.recording.records import Record
 from bnrun.settings import TrainerSettings
@@ -176,9 +177,14 @@ class Training:
         probe = self.task.drawn(probe_batch(self.data.validation, self.seeds), noise)
         units = observe_units(self.model, neurons, probe.inputs, noise)
         examples = None if self.step == self.total else self.settings.evaluate_examples
-        scores = evaluate_splits(
-            self.model, neurons, self.task, self.data, noise, self.settings.samples, examples
-        )
+        scores = self._scores(neurons, noise, examples)
+        for slope in self.settings.evaluate_slopes:
+            sloped = [replace(neuron, slope=slope) for neuron in neurons]
+            again = Noise(self.seeds, "observation", self.step)
+            found = self._scores(sloped, again, examples)
+            for tag, values in found.items():
+                if not tag.endswith("/thresholded"):  # A threshold has no slope.
+                    scores[f"{tag}_slope_{slope:g}"] = values
         # A binary layer turns NaN into bits, so a diverged replica's scores would look sound.
         lost = (self.diverged >= 0).cpu()
         scores = {tag: values.masked_fill(lost, torch.nan) for tag, values in scores.items()}
@@ -188,6 +194,13 @@ class Training:
             "histograms": units["histograms"] | seen.histograms,
             "images": units["images"] | seen.images,
         }
+
+    def _scores(
+        self, neurons: Sequence[Neuron], noise: Noise, examples: int | None
+    ) -> dict[str, Tensor]:
+        return evaluate_splits(
+            self.model, neurons, self.task, self.data, noise, self.settings.samples, examples
+        )
 
     def measured(self) -> Iterator[dict[str, Tensor]]:
         """What the gradient instrument finds, where there is one."""
