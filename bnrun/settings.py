@@ -72,6 +72,7 @@ class SweepSettings(_Section):
     dry_run: bool
     skip_invalid: bool
     fresh_seeds: PositiveInt | None
+    groups: list[str] | None
 
 
 class _OptimizerSettings(BaseModel):

@@ -191,4 +191,4 @@ def test_another_setting_competes_when_asked(capsys: pytest.CaptureFixture[str])
     assert main(["study", "--by", "neuron", "estimator"]) == 0
     assert "sbn reinmax" in capsys.readouterr().out
     assert main(["study", "--by", "colour"]) == 1
-    assert "--by colour: not a setting of these runs, use neuron" in capsys.readouterr().err
+    assert "colour: not a setting of these runs, use neuron" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bnrun.errors import DivergedError, UserError, sentence
 from bnrun.jobs.claim import held
+from bnrun.jobs.groups import GroupRuns
 from bnrun.jobs.launch import launch
 from bnrun.jobs.log import LOG
 from bnrun.jobs.plan import Job, examined
@@ -60,7 +61,13 @@ class Sweep:
         before = len(jobs) - len(refused) - len(pending)
         if before:
             self.say(f"{before} of {len(jobs)} jobs were done before")
-        with Watch(pending, self.console, self._in_turn()):
+        groups = GroupRuns(
+            Path(self.config.hydra.sweep.dir),
+            [job.folder for job in jobs if job.status != "refused"],
+            settings.groups,
+            self.say,
+        )
+        with groups, Watch(pending, self.console, self._in_turn()):
             returns, begun = self._launch(pending, settings.fail_fast)
         self._tell(jobs, begun, returns, pending, refused)
         return returns

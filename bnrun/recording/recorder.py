@@ -148,12 +148,8 @@ class Recorder:
     def _summary(
         self, record: Record, tags: list[str], values: NDArray[np.float64], speed: dict[str, float]
     ) -> Summary:
-        mean, half, _ = mean_interval(values)
-        half = np.where(np.isnan(half), 0.0, half)
         summary = _scalars(speed)
-        for prefix, edge in (("", mean), (LOWER, mean - half), (UPPER, mean + half)):
-            shown = np.clip(edge, -_LARGEST, _LARGEST).tolist()
-            summary.MergeFrom(_scalars(dict(zip(tags, shown, strict=True)), prefix))
+        summary.MergeFrom(_banded(tags, values))
         if not self._charted.keys() >= record.scalars.keys():
             self._charted |= dict.fromkeys(tags)
             summary.MergeFrom(_summaries.custom_scalars(_layout(self._charted)))
@@ -165,6 +161,30 @@ class Recorder:
             grid = tile(pictures.detach().double().numpy())
             summary.MergeFrom(_summaries.image(tag, grid, dataformats="HW"))
         return summary
+
+
+def write_curves(
+    folder: Path, curves: Mapping[str, tuple[Sequence[int], NDArray[np.float64]]], text: str
+) -> None:
+    """Show curves as a TensorBoard run of their own, in place of what it was before.
+
+    curves  tag -> steps [T] and values [T, R], shown as a recorder shows them: mean and band
+    text    Markdown for the Text tab
+
+    Raises OSError if the folder cannot be written.
+    """
+    points: dict[int, dict[str, NDArray[np.float64]]] = {}
+    for tag, (steps, values) in curves.items():
+        for step, row in zip(steps, values, strict=True):
+            points.setdefault(step, {})[tag] = row
+    folder.mkdir(parents=True, exist_ok=True)
+    events = EventFile(folder, None)
+    head = _summaries.text("group/about", text)
+    head.MergeFrom(_summaries.custom_scalars(_layout(dict.fromkeys(curves))))
+    events.write(0, head)
+    for step, rows in sorted(points.items()):
+        events.write(step, _banded(list(rows), np.stack(list(rows.values()))))
+    events.close()
 
 
 class EventFile:
@@ -219,6 +239,17 @@ def _scalars(values: Mapping[str, float], prefix: str = "") -> Summary:
     for tag, value in values.items():
         if math.isfinite(value):
             summary.value.add(tag=prefix + tag, simple_value=value)
+    return summary
+
+
+def _banded(tags: Sequence[str], values: NDArray[np.float64]) -> Summary:
+    """Means over the seeds of values [T, R], and the edges of their bands."""
+    mean, half, _ = mean_interval(values)
+    half = np.where(np.isnan(half), 0.0, half)
+    summary = Summary()
+    for prefix, edge in (("", mean), (LOWER, mean - half), (UPPER, mean + half)):
+        shown = np.clip(edge, -_LARGEST, _LARGEST).tolist()
+        summary.MergeFrom(_scalars(dict(zip(tags, shown, strict=True)), prefix))
     return summary
 
 

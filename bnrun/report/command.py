@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output: Path = options.output or options.paths[0]
         output.mkdir(parents=True, exist_ok=True)
         _write(report, output, options)
+        if options.tensorboard:
+            _write_groups(output, options)
     except (ValueError, OSError) as error:
         print(f"bnrun-report: {_sentence(error)}", file=sys.stderr)
         return 1
@@ -96,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--figures", action="store_true", help="also write the figures as PNG and SVG"
+    )
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write the folder groups: for each that competes a TensorBoard run with its "
+        "mean over seeds and settings",
     )
     parser.add_argument("--latex", action="store_true", help="also write report.tex, a table")
     return parser
@@ -147,6 +155,17 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
         (output / "report.tex").write_text(latex(report.contests))
         written.append("report.tex")
     console.print(Text(f"written into {output}: {', '.join(written)}"), soft_wrap=True)
+
+
+def _write_groups(output: Path, options: argparse.Namespace) -> None:
+    # Needs TensorBoard, which the rest of a report does without.
+    from bnrun.jobs.groups import write_groups
+
+    folders = write_groups(output, options.paths, options.by)
+    if folders:
+        print(f"group runs: tensorboard --logdir {folders[0].parent}")
+    else:
+        print("no group runs: no setting has runs of all that competes, or each is a run already")
 
 
 def _figures(report: Report, figures: list[list[Panel]], output: Path) -> list[str]:

@@ -145,7 +145,7 @@ def _named(settings: Sequence[Column], by: Sequence[str]) -> list[Column]:
     titles = [column.title for column in settings]
     for name in by:
         if name not in titles:
-            raise ValueError(f"--by {name}: not a setting of these runs, use {', '.join(titles)}")
+            raise ValueError(f"{name}: not a setting of these runs, use {', '.join(titles)}")
     return [
         c
         for name in by

@@ -1,0 +1,209 @@
+"""Group runs: means over settings and seeds, for TensorBoard."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from studies import far, finish, record
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from bnrun.jobs.groups import GroupRuns, write_groups
+from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.recorder import LOWER, UPPER
+from bnrun.report import main
+from bnrun.report.groups import Group, grouped
+from bnrun.report.runs import find_runs
+from bnrun.report.table import tabulate
+
+STUDY = Path("study")
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def history(place: Path, values: list[list[float]], steps_per_epoch: int = 10) -> None:
+    """One point of loss/train per epoch, each a row over seeds."""
+    file = MetricsFile(place, list(range(len(values[0]))))
+    for epoch, row in enumerate(values):
+        file.append(epoch * steps_per_epoch, float(epoch), 0.5 * epoch, {"loss/train": row})
+    file.close()
+
+
+def groups(*by: str) -> dict[str, Group]:
+    found = grouped(tabulate(find_runs([STUDY]).runs), by or None)
+    return {group.name: group for group in found}
+
+
+def write_grid(**options: int) -> dict[tuple[str, str], np.ndarray]:
+    """Runs of two neurons and two estimators, three seeds, four points; their values [T, R]."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for neuron in ("dbn", "sbn"):
+        for estimator in ("st", "reinmax"):
+            values = rng.random((4, 3))
+            history(
+                finish(f"{neuron}-{estimator}", far(0.0, 3), estimator, neuron),
+                values.tolist(),
+                options.get(neuron, 10),
+            )
+            found[neuron, estimator] = values
+    return found
+
+
+def test_a_group_is_the_mean_over_settings_for_each_seed() -> None:
+    values = write_grid()
+    found = groups()
+    assert found.keys() == {"estimator=st", "estimator=reinmax"}
+    for estimator in ("st", "reinmax"):
+        steps, mean = found[f"estimator={estimator}"].curves["loss/train"]
+        assert steps == [0, 10, 20, 30]
+        expected = (values["dbn", estimator] + values["sbn", estimator]) / 2
+        np.testing.assert_allclose(mean, expected, rtol=1e-12)
+
+
+def test_groups_differ_in_what_is_asked_for() -> None:
+    values = write_grid()
+    found = groups("neuron")
+    assert found.keys() == {"neuron=dbn", "neuron=sbn"}
+    _, mean = found["neuron=dbn"].curves["loss/train"]
+    expected = (values["dbn", "st"] + values["dbn", "reinmax"]) / 2
+    np.testing.assert_allclose(mean, expected, rtol=1e-12)
+    with pytest.raises(ValueError, match="colour: not a setting of these runs"):
+        groups("colour")
+
+
+def test_all_groups_are_means_over_the_same_settings() -> None:
+    values = write_grid()
+    for estimator in ("st", "reinmax", "disarm"):
+        history(finish(f"new{estimator}", far(0.0, 3), estimator, "new"), [[1.0] * 3] * 4)
+    history(finish("disarm", far(0.0, 3), "disarm", "sbn"), [[1.0] * 3] * 4)
+    found = groups()
+    for estimator in ("st", "reinmax"):
+        _, mean = found[f"estimator={estimator}"].curves["loss/train"]
+        np.testing.assert_allclose(mean, (values["sbn", estimator] + 1) / 2, rtol=1e-12)
+    assert "Left out, as not all were run there: neuron=dbn" in found["estimator=st"].text
+
+
+def test_epochs_of_different_lengths_are_laid_over_each_other() -> None:
+    values = write_grid(dbn=10, sbn=70)
+    steps, mean = groups()["estimator=st"].curves["loss/train"]
+    assert steps == [0, 1000, 2000, 3000]
+    np.testing.assert_allclose(mean, (values["dbn", "st"] + values["sbn", "st"]) / 2, rtol=1e-12)
+
+
+def test_points_at_other_places_are_interpolated_within_the_range_of_all() -> None:
+    for neuron, steps in (("dbn", (0, 10, 20, 30)), ("sbn", (5, 25))):
+        for estimator in ("st", "reinmax"):
+            file = MetricsFile(
+                finish(f"{neuron}{estimator}", far(0.0, 2), estimator, neuron), [0, 1]
+            )
+            for step in steps:
+                file.append(step, step / 10, 0.0, {"loss/train": [float(step), 2.0 * step]})
+            file.close()
+    places, mean = groups()["estimator=st"].curves["loss/train"]
+    assert places == [5, 25]
+    np.testing.assert_allclose(mean, [[5.0, 10.0], [25.0, 50.0]], rtol=1e-12)
+
+
+def test_a_seed_that_diverged_in_one_setting_does_not_touch_the_others() -> None:
+    write_grid()
+    history(Path("study/dbn-st"), [[1.0, 1.0, 1.0], [1.0, float("nan"), 1.0]])
+    history(Path("study/sbn-st"), [[3.0, 3.0, 3.0], [3.0, 3.0, 5.0]])
+    _, mean = groups()["estimator=st"].curves["loss/train"]
+    np.testing.assert_array_equal(mean, [[2.0, 2.0, 2.0], [2.0, float("nan"), 3.0]])
+
+
+def test_only_seeds_of_all_settings_count() -> None:
+    for neuron, seeds in (("dbn", [0, 1, 2]), ("sbn", [1, 2, 3])):
+        for estimator in ("st", "reinmax"):
+            place = finish(f"{neuron}{estimator}", far(0.0, 3), estimator, neuron, seeds=seeds)
+            file = MetricsFile(place, seeds)
+            file.append(0, 0.0, 0.0, {"loss/train": [float(seed) for seed in seeds]})
+            file.close()
+    _, mean = groups()["estimator=st"].curves["loss/train"]
+    np.testing.assert_array_equal(mean, [[1.0, 2.0]])
+
+
+def test_runs_that_each_would_be_a_group_of_their_own_make_none() -> None:
+    for estimator in ("st", "reinmax"):
+        history(finish(estimator, far(0.0, 3), estimator), [[1.0] * 3])
+    assert groups() == {}
+    assert write_groups(STUDY, [STUDY]) == []
+    assert not (STUDY / "groups").exists()
+
+
+def test_tensorboard_shows_the_mean_with_its_band_over_seeds() -> None:
+    values = write_grid()
+    assert {path.name for path in write_groups(STUDY, [STUDY])} == {
+        "estimator=st",
+        "estimator=reinmax",
+    }
+    events = EventAccumulator("study/groups/estimator=st", size_guidance={"scalars": 0})
+    events.Reload()
+    seeds = (values["dbn", "st"][2] + values["sbn", "st"][2]) / 2
+    lower, upper = stats.t.interval(0.95, 2, loc=seeds.mean(), scale=stats.sem(seeds))
+    for prefix, expected in (("", seeds.mean()), (LOWER, lower), (UPPER, upper)):
+        shown = {event.step: event.value for event in events.Scalars(f"{prefix}loss/train")}
+        assert shown[20] == pytest.approx(expected, rel=1e-6)
+    assert "custom_scalars__config__" in events.Tags()["tensors"]
+    assert "group/about/text_summary" in events.Tags()["tensors"]
+
+
+def test_groups_written_anew_take_the_place_of_the_old_ones() -> None:
+    write_grid()
+    write_groups(STUDY, [STUDY])
+    history(Path("study/dbn-st"), [[9.0] * 3] * 2)
+    write_groups(STUDY, [STUDY])
+    (file,) = Path("study/groups/estimator=st").iterdir()
+    events = EventAccumulator(str(file.parent))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == [0, 10]
+    write_groups(STUDY, [STUDY], ["neuron"])
+    assert {path.name for path in Path("study/groups").iterdir()} == {"neuron=dbn", "neuron=sbn"}
+
+
+def test_group_runs_are_no_runs_of_the_study() -> None:
+    write_grid()
+    write_groups(STUDY, [STUDY])
+    assert len(find_runs([STUDY]).runs) == 4
+
+
+def test_they_are_written_while_a_sweep_goes_on() -> None:
+    names = [
+        f"{neuron}-{estimator}" for neuron in ("dbn", "sbn") for estimator in ("st", "reinmax")
+    ]
+    said: list[str] = []
+    with GroupRuns(STUDY, [STUDY / name for name in names], None, said.append):
+        write_grid()
+        end = time.monotonic() + 60
+        while not (STUDY / "groups" / "estimator=st").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert (STUDY / "groups" / "estimator=st").exists()
+    assert said == []
+
+
+def test_what_stops_group_runs_stops_no_sweep() -> None:
+    write_grid()
+    said: list[str] = []
+    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], said.append):
+        pass
+    assert said[0].startswith("no group runs: colour: not a setting of these runs, use neuron")
+    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], [], said.append):
+        pass
+    assert len(said) == 1
+    assert not (STUDY / "groups").exists()
+
+
+def test_a_report_writes_them_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    for neuron in ("dbn", "sbn"):
+        for estimator in ("st", "reinmax"):
+            place = finish(f"{neuron}{estimator}", far(0.0), estimator, neuron)
+            record(place, {"loss/train": [far(0.1), far(0.0)]}, 10)
+    assert main(["study", "--tensorboard"]) == 0
+    assert "group runs: tensorboard --logdir study/groups" in capsys.readouterr().out
+    assert main(["study", "--tensorboard", "--by", "neuron", "estimator"]) == 0
+    assert "no group runs" in capsys.readouterr().out
