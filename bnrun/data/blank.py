@@ -1,0 +1,21 @@
+"""Examples with nothing in them, for problems that need none."""
+
+import torch
+
+from bnrun.data.base import Data, Split
+from bnrun.fields import PositiveInt, validated
+
+
+@validated
+class Blank:
+    """Inputs [N, 1] and targets [N], all zero, the same in every split; no classes.
+
+    examples  N: updates in an epoch times the batch size
+    """
+
+    examples: PositiveInt = 1000
+
+    def load(self) -> Data:
+        """The splits, which share their memory."""
+        zeros = Split(torch.zeros(self.examples, 1), torch.zeros(self.examples))
+        return Data(name="blank", train=zeros, validation=zeros, test=zeros, shape=(1,), classes=0)

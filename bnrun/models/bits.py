@@ -1,0 +1,38 @@
+"""Bits that depend on nothing but their own logits."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bnrun.fields import PositiveInt, validated
+from bnrun.models.base import Chain
+
+
+@validated
+class Bits:
+    """One layer of binary units whose logits are the weights; the outputs are the activations.
+
+    units  U of them
+    logit  of every unit at the start
+    """
+
+    units: PositiveInt = 1
+    logit: float = 0.0
+
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
+        """The net, one replica per seed; it looks at its inputs for their number alone."""
+        logits = torch.full((len(seeds), 1, self.units), self.logit)
+        return Chain([_Free(logits, len(shape))], nn.Identity(), [self.units])
+
+
+class _Free(nn.Module):
+    """Inputs [*S, R, B, *shape] -> the same logits [*S, R, B, U] for all of them."""
+
+    def __init__(self, logits: Tensor, axes: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+        self.axes = axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits.expand(*x.shape[: x.dim() - self.axes], -1)

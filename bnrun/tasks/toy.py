@@ -1,0 +1,58 @@
+"""A problem whose gradient is known: bits are to be near a number between them."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.data.base import Data, Split
+from bnrun.fields import validated
+from bnrun.models.base import Chain
+from bnrun.tasks.base import Goal, Pass, Task
+
+
+@validated
+class Toy(Task):
+    """The mean of (b - t)^2 over the bits b of the last binary layer.
+
+    With t below 1/2 the best bit is always 0, by a little: the closer t is to 1/2, the smaller the
+    gradient, d E[loss] / d logit = p (1 - p) (1 - 2 t) / U, beside its noise. An estimator that
+    takes the loss for one of real numbers goes to p = t instead.
+
+    target  t
+
+    Source: Tucker et al., REBAR (2017), arXiv 1703.07370; 200 bits: Titsias, Shi, Double Control
+    Variates (2022), arXiv 2111.05300.
+    """
+
+    target: float = 0.499
+
+    goal: ClassVar[Goal] = {"score": "expected_loss", "way": None, "larger_is_better": False}
+
+    def outputs(self, data: Data) -> int:
+        return 1
+
+    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        return (fired[-1].activations - self.target).square().mean(-1)
+
+    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+        """Loss of the bits as they are, its mean over the bits of an SBN, and their mean p."""
+        neuron, logits, _ = fired[-1]
+        p = neuron.probability(logits)
+        on, off = (
+            (neuron.encode(bit) - self.target).square()
+            for bit in (torch.ones_like(p), torch.zeros_like(p))
+        )
+        return {
+            "loss": self.loss(model, batch, fired),
+            "expected_loss": (p * on + (1 - p) * off).mean(-1),
+            "probability": p.mean(-1),
+        }
+
+    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """Logarithm of the loss."""
+        return self.loss(model, batch, fired).log()
+
+    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
+        """Mean loss over the samples."""
+        return {"loss": evidence.exp() / samples}
