@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
@@ -169,14 +170,26 @@ def nest(
     estimator may call its downstream as often, and on as many leading axes, as it likes.
     """
 
-    def rest(inputs: Tensor, passed: tuple[Fired, ...]) -> Tensor:
-        stage, estimator = stages[len(passed)], estimators[len(passed)]
-        logits = stage(inputs)
+    # Not a closure that calls itself: such a cycle would keep each step's batch until the
+    # collector of garbage comes by, and the next batches out of the memory that is still in cache.
+    return partial(_pass, stages, estimators, loss, noise, ())
 
-        def downstream(activations: Tensor) -> Tensor:
-            fired = (*passed, Fired(estimator.firing_neuron, logits, activations))
-            return loss(fired) if len(fired) == len(stages) else rest(activations, fired)
 
-        return estimator(logits, downstream, noise)
+def _pass(
+    stages: Sequence[Callable[[Tensor], Tensor]],
+    estimators: Sequence[Serving],
+    loss: Callable[[Sequence[Fired]], Tensor],
+    noise: Noise,
+    passed: tuple[Fired, ...],
+    inputs: Tensor,
+) -> Tensor:
+    stage, estimator = stages[len(passed)], estimators[len(passed)]
+    logits = stage(inputs)
 
-    return lambda inputs: rest(inputs, ())
+    def downstream(activations: Tensor) -> Tensor:
+        fired = (*passed, Fired(estimator.firing_neuron, logits, activations))
+        if len(fired) == len(stages):
+            return loss(fired)
+        return _pass(stages, estimators, loss, noise, fired, activations)
+
+    return estimator(logits, downstream, noise)
