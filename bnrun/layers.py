@@ -27,7 +27,8 @@ def initial_weight(shape: Sequence[int], seeds: Sequence[int], name: str, init: 
 
     shape  (out, in) or (out, in, height, width)
     init   a scheme of torch.nn.init by name; "default" is uniform on +-1/sqrt(fan in), what
-           torch's layers do; "normal" and "trunc_normal" have the standard deviation .02
+           torch's layers do; "normal" has the standard deviation .02, "trunc_normal" too, before
+           what is beyond twice of it is drawn again
     """
     return torch.stack([_initialised(shape, seed, name, init) for seed in seeds])
 
@@ -38,9 +39,10 @@ def _initialised(shape: Sequence[int], seed: int, name: str, init: Init) -> Tens
     weight = torch.empty(*shape, dtype=torch.float64)
     if init == "default":
         return nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
-    if init in ("normal", "trunc_normal"):
-        fill = getattr(nn.init, init + "_")
-        return fill(weight, std=0.02, generator=generator)
+    if init == "normal":
+        return nn.init.normal_(weight, std=0.02, generator=generator)
+    if init == "trunc_normal":
+        return nn.init.trunc_normal_(weight, std=0.02, a=-0.04, b=0.04, generator=generator)
     fill = getattr(nn.init, init + "_")
     return fill(weight, generator=generator)
 
@@ -96,7 +98,10 @@ class Linear(Products):
 
 
 class Conv2d(Products):
-    """Convolution [*S, R, B, C, H, W] -> [*S, R, B, O, H, W], padded, replicas folded in groups."""
+    """Convolution [*S, R, B, C, H, W] -> [*S, R, B, O, H, W], replicas folded in groups.
+
+    padding  rows and columns of zeros on each side; None keeps the size of the image
+    """
 
     def __init__(
         self,
@@ -106,25 +111,67 @@ class Conv2d(Products):
         seeds: Sequence[int],
         name: str,
         init: Init,
+        padding: int | None = None,
     ) -> None:
         super().__init__()
         weight = initial_weight((outputs, channels, kernel, kernel), seeds, name, init)
         self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
         self.bias = nn.Parameter(torch.zeros(len(seeds), outputs))
-        self.padding = kernel // 2
+        self.padding = kernel // 2 if padding is None else padding
 
     def multiplied(self, x: Tensor) -> Tensor:
-        replicas, outputs = self.bias.shape
-        grouped = x.movedim(-5, -4).flatten(-4, -3).flatten(0, -4)  # [S*B, R*C, H, W]
         y = F.conv2d(
-            grouped,
+            _grouped(x),
             self.weight.flatten(0, 1),
             self.bias.flatten(),
             padding=self.padding,
-            groups=replicas,
+            groups=len(self.bias),
         )
-        leading = (*x.shape[:-5], x.shape[-4])
-        return y.unflatten(1, (replicas, outputs)).unflatten(0, leading).movedim(-4, -5)
+        return _ungrouped(y, x)
+
+
+class ConvTranspose2d(Products):
+    """Transposed convolution without padding, replicas folded in groups.
+
+    [*S, R, B, C, H, W] -> [*S, R, B, O, (H - 1) stride + kernel, (W - 1) stride + kernel]
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        seeds: Sequence[int],
+        name: str,
+        init: Init,
+    ) -> None:
+        super().__init__()
+        weight = initial_weight((channels, outputs, kernel, kernel), seeds, name, init)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+        self.bias = nn.Parameter(torch.zeros(len(seeds), outputs))
+        self.stride = stride
+
+    def multiplied(self, x: Tensor) -> Tensor:
+        y = F.conv_transpose2d(
+            _grouped(x),
+            self.weight.flatten(0, 1),
+            self.bias.flatten(),
+            stride=self.stride,
+            groups=len(self.bias),
+        )
+        return _ungrouped(y, x)
+
+
+def _grouped(x: Tensor) -> Tensor:
+    """Images [*S, R, B, C, H, W] as [S*B, R*C, H, W]: a replica is a group of channels."""
+    return x.movedim(-5, -4).flatten(-4, -3).flatten(0, -4)
+
+
+def _ungrouped(y: Tensor, x: Tensor) -> Tensor:
+    """What a layer has made of _grouped(x), [S*B, R*O, H, W], as [*S, R, B, O, H, W]."""
+    leading = (*x.shape[:-5], x.shape[-4])
+    return y.unflatten(1, (x.shape[-5], -1)).unflatten(0, leading).movedim(-4, -5)
 
 
 class Crop(nn.Module):
@@ -139,14 +186,18 @@ class Crop(nn.Module):
 
 
 class MaxPool2d(nn.Module):
-    """Maximum over windows of size x size, [*S, R, B, C, H, W] -> [*S, R, B, C, H/size, W/size]."""
+    """Maximum over windows of size x size, [*S, R, B, C, H, W] -> [*S, R, B, C, H/size, W/size].
 
-    def __init__(self, size: int) -> None:
+    whole  the last rows and columns have a window too where they do not fill one
+    """
+
+    def __init__(self, size: int, whole: bool = False) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.whole = size, whole
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x.flatten(0, -4), self.size).unflatten(0, x.shape[:-3])
+        pooled = F.max_pool2d(x.flatten(0, -4), self.size, ceil_mode=self.whole)
+        return pooled.unflatten(0, x.shape[:-3])
 
 
 class LayerNorm(nn.Module):
@@ -166,6 +217,38 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.shape) * self.scale + self.shift
+
+
+class Affine(nn.Module):
+    """A learned scale and shift per channel, and no normalising.
+
+    [*S, R, B, *shape] -> the same; `shape` is (U,) or (C, H, W), channels first.
+    """
+
+    def __init__(self, shape: Sequence[int], seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        broadcast = (len(seeds), 1, shape[0], *[1] * (len(shape) - 1))
+        self.scale = nn.Parameter(torch.ones(broadcast))
+        self.shift = nn.Parameter(torch.zeros(broadcast))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.shift
+
+
+class BatchNorm(Affine):
+    """Each channel to mean 0 and variance 1 over the examples of a replica, then a scale and shift.
+
+    [*S, R, B, *shape] -> the same. There are no running averages: a net is evaluated with the
+    statistics of the examples that it is given together. The loss of an example depends on the
+    others, so it belongs in front of binary layers and not behind them.
+    Source: Ioffe, Szegedy, Batch Normalization (2015), arXiv 1502.03167.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        over = (-len(self.shape) - 1, *range(1 - len(self.shape), 0))  # examples, height, width
+        variance, mean = torch.var_mean(x, over, correction=0, keepdim=True)
+        return super().forward((x - mean) * (variance + 1e-5).rsqrt())
 
 
 class Activation(nn.Module):

@@ -7,7 +7,10 @@ from torch import nn
 
 from bnrun.layers import (
     Activation,
+    Affine,
+    BatchNorm,
     Conv2d,
+    ConvTranspose2d,
     LayerNorm,
     Linear,
     MaxPool2d,
@@ -56,6 +59,31 @@ def test_convolution_equals_torch_replica_by_replica(leading, kernel):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
+def test_convolution_without_padding_equals_torch():
+    layer = Conv2d(2, 4, 3, SEEDS, "name", "default", padding=0)
+    x = normal(3, 6, 2, 7, 8)
+    for replica in range(3):
+        expected = F.conv2d(x[replica], layer.weight[replica])
+        torch.testing.assert_close(layer(x)[replica], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("leading", [(), (2, 5)])
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 1), (4, 2)])
+def test_transposed_convolution_equals_torch_replica_by_replica(leading, kernel, stride):
+    layer = ConvTranspose2d(2, 4, kernel, stride, SEEDS, "name", "default")
+    nn.init.normal_(layer.bias)
+    x = normal(*leading, 3, 6, 2, 3, 5)
+    y = layer(x)
+    assert y.shape[:-2] == (*leading, 3, 6, 4)
+    for replica in range(3):
+        images = x[..., replica, :, :, :, :].flatten(0, -4)
+        expected = F.conv_transpose2d(
+            images, layer.weight[replica], layer.bias[replica], stride=stride
+        )
+        found = y[..., replica, :, :, :, :].flatten(0, -4)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_convolution_takes_inputs_shared_by_all_replicas():
     layer = Conv2d(1, 4, 3, SEEDS, "name", "default")
     x = normal(6, 1, 8, 8)
@@ -75,6 +103,42 @@ def test_layer_norm_uses_each_example_alone():
     torch.testing.assert_close(layer(changed)[:, 1:], y[:, 1:], rtol=0, atol=0)
     expected = F.layer_norm(x[1], (4, 3, 3)) * layer.scale[1] + layer.shift[1]
     torch.testing.assert_close(y[1], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3, 2)])
+def test_batch_norm_uses_the_examples_of_each_replica(shape):
+    layer = BatchNorm(shape, SEEDS)
+    nn.init.normal_(layer.scale)
+    nn.init.normal_(layer.shift)
+    x = normal(2, 3, 6, *shape)
+    y = layer(x)
+    for sample in range(2):
+        for replica in range(3):
+            expected = F.batch_norm(
+                x[sample, replica],
+                None,
+                None,
+                layer.scale[replica].flatten(),
+                layer.shift[replica].flatten(),
+                training=True,
+            )
+            torch.testing.assert_close(y[sample, replica], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_affine_scales_and_shifts_and_does_not_normalise():
+    layer = Affine((4, 3, 2), SEEDS)
+    x = normal(3, 6, 4, 3, 2)
+    assert torch.equal(layer(x), x)
+    nn.init.normal_(layer.scale)
+    nn.init.normal_(layer.shift)
+    scale, shift = layer.scale[1, 0, 2], layer.shift[1, 0, 2]
+    torch.testing.assert_close(layer(x)[1, :, 2], x[1, :, 2] * scale + shift)
+
+
+def test_max_pool_may_keep_the_last_odd_row_and_column():
+    x = torch.arange(9.0).view(1, 1, 1, 3, 3)
+    assert MaxPool2d(2)(x).flatten().tolist() == [4]
+    assert MaxPool2d(2, whole=True)(x).flatten().tolist() == [4, 5, 7, 8]
 
 
 def test_max_pool_takes_the_largest_of_each_window():
@@ -109,6 +173,10 @@ def test_initial_scales_are_those_of_torch():
     assert initial_weight((400, 100), [0], "name", "normal").std().item() == pytest.approx(
         0.02, rel=0.02
     )
+    truncated = initial_weight((400, 100), [0], "name", "trunc_normal")
+    assert 0.0399 < truncated.abs().max() <= 0.04
+    # A standard normal cut off at two deviations has .880 of its deviation.
+    assert truncated.std().item() == pytest.approx(0.02 * 0.880, rel=0.02)
     kaiming = initial_weight((400, 100), [0], "name", "kaiming_normal")
     assert kaiming.std().item() == pytest.approx((2 / 100) ** 0.5, rel=0.02)
 

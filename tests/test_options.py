@@ -24,7 +24,7 @@ COMPANY = {
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
     "model=generator_cnn": [
         *("task=gan", "model.norm=affine", "optimizer=adam"),
-        "model.kernels=[2,3,2,2]",
+        "model.kernels=[2,3,3,2]",
         "model.strides=[1,2,1,1]",
     ],
 }

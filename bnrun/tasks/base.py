@@ -43,7 +43,8 @@ class Observed(NamedTuple):
 
 @validated
 class Task(ABC):
-    """One loss per example, and scores. A subclass writes four methods; the rest has a default.
+    """One loss per example, and scores. A subclass writes `outputs`, `loss`, and for its scores
+    either `scores`, `evidence` and `averaged` or `evaluate`; the rest has a default.
 
     A batch is a Split with inputs [R, B, ...] and targets [R, B, ...]. Everything may have
     leading sample axes S as well.
@@ -79,17 +80,17 @@ class Task(ABC):
     def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
         """The loss per example that training minimises, [*S, R, B]."""
 
-    @abstractmethod
     def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
         """Scores per example of one pass, each [*S, R, B]; their mean is reported."""
+        raise NotImplementedError
 
-    @abstractmethod
     def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
         """Logarithms that are averaged over samples of the bits, [K, R, B, ...]."""
+        raise NotImplementedError
 
-    @abstractmethod
     def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
         """Scores per example, each [R, B], from the log of a sum over `samples` samples."""
+        raise NotImplementedError
 
     def evaluate(
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int

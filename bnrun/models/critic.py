@@ -1,0 +1,82 @@
+"""Critics: from an image to one number, larger for what looks real."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from bnrun.fields import PositiveInt, UnitInterval, validated
+from bnrun.layers import Conv2d, Init, Linear, MaxPool2d
+
+
+@validated
+class Critic(ABC):
+    """A net with the pixels of images for inputs. No layer mixes examples.
+
+    leak  slope of the leaky ReLU below 0
+    init  initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    """
+
+    leak: UnitInterval = 0.2
+    init: Init = "trunc_normal"
+
+    @abstractmethod
+    def build(self, shape: Sequence[int], seeds: Sequence[int]) -> nn.Module:
+        """The net [*S, R, B, U] -> [*S, R, B, 1] for images of `shape` (C, H, W), U in all."""
+
+
+@validated
+class MLPCritic(Critic):
+    """Fully connected layers. hidden: units of each hidden layer."""
+
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256)
+
+    def build(self, shape: Sequence[int], seeds: Sequence[int]) -> nn.Module:
+        channels, height, width = shape
+        units = [channels * height * width, *self.hidden, 1]
+        return nn.Sequential(*_dense(units, self.leak, self.init, seeds))
+
+
+@validated
+class CNNCritic(Critic):
+    """Convolutions without padding, each pooled by its maximum to half the side; then dense layers.
+
+    channels  feature maps of each convolution
+    kernel    side of their windows
+    dense     units of the hidden dense layer
+    """
+
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
+    kernel: PositiveInt = 3
+    dense: PositiveInt = 128
+
+    def build(self, shape: Sequence[int], seeds: Sequence[int]) -> nn.Module:
+        """As Critic.build. Raises ValueError for images that the convolutions use up."""
+        maps, height, width = shape
+        layers: list[nn.Module] = [nn.Unflatten(-1, tuple(shape))]
+        for number, channels in enumerate(self.channels, start=1):
+            name = f"critic_convolution{number}"
+            layers.append(Conv2d(maps, channels, self.kernel, seeds, name, self.init, padding=0))
+            layers += [nn.LeakyReLU(self.leak), MaxPool2d(2, whole=True)]
+            # Half of what is left, the last odd row and column with a window of their own.
+            height, width = ((side - self.kernel + 2) // 2 for side in (height, width))
+            maps = channels
+        if min(height, width) < 1:
+            raise ValueError(
+                f"critic=cnn has {len(self.channels)} convolutions that leave nothing of images "
+                f"of {shape[1]} x {shape[2]} pixels: choose critic=mlp, or fewer channels"
+            )
+        layers.append(nn.Flatten(start_dim=-3))
+        units = [maps * height * width, self.dense, 1]
+        return nn.Sequential(*layers, *_dense(units, self.leak, self.init, seeds))
+
+
+def _dense(units: Sequence[int], leak: float, init: Init, seeds: Sequence[int]) -> list[nn.Module]:
+    """Dense layers of these units, a leaky ReLU between each two."""
+    layers: list[nn.Module] = []
+    for number, (before, after) in enumerate(pairwise(units), start=1):
+        layers += [Linear(before, after, seeds, f"critic{number}", init), nn.LeakyReLU(leak)]
+    return layers[:-1]
