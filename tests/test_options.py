@@ -20,6 +20,8 @@ COMPANY = {
     "neuron=sts": ["estimator=backprop"],
     "estimator=backprop": ["neuron=real"],
     "dataset=digits": [],
+    "dataset=blank": ["task=toy", "model=bits"],
+    "model=bits": ["task=toy", "dataset=blank"],
     # A bias in front of a batch norm does not move.
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
     "model=generator_cnn": [
@@ -30,9 +32,13 @@ COMPANY = {
 }
 SMALL = ["model.hidden=[4,3]", "seeds=[3,7]", "trainer.batch_size=5", "trainer.steps=2"]
 SMALL_CNN = ["model.channels=[2,2]", "model.dense=4", *SMALL[1:]]
-# The size of a model, where it is not that of an MLP.
-SIZES = {"model=cnn": SMALL_CNN, "model=bits": SMALL[1:], "dataset=blank": SMALL[1:]}
-SMALL_GENERATOR = ["model.channels=[3,2,2]", *SMALL[1:]]
+# Where the size is not that of an MLP.
+SIZES = {
+    "model=cnn": SMALL_CNN,
+    "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
+    "model=bits": SMALL[1:],
+    "dataset=blank": SMALL[1:],
+}
 
 
 def data(name, folder):
@@ -55,8 +61,8 @@ def data(name, folder):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_trains_two_steps(option, tmp_path):
     words = [option, *COMPANY.get(option, [])]
-    words += {"model=cnn": SMALL_CNN, "model=generator_cnn": SMALL_GENERATOR}.get(option, SMALL)
-    if option.startswith("dataset=") and option != "dataset=digits":
+    words += SIZES.get(option, SMALL)
+    if option.startswith("dataset=") and option not in ("dataset=digits", "dataset=blank"):
         words += data(option.removeprefix("dataset="), tmp_path)
     training = built(words)
     training.rehearse()
