@@ -72,6 +72,9 @@ def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
     entropy      mean entropy of a unit's bit given its input, in bits; 0 for a DBN
     saturated    share of (example, unit) pairs with probability below .01 or above .99
     dead         share of units whose probability is on one side of .5 for every example
+    bimodality   mean over units of Sarle's coefficient of the logits over the examples,
+                 (skewness^2 + 1) / kurtosis: 1/3 for a normal law, 5/9 for a uniform one, 1 for
+                 two values; 0 for a constant
     """
     probability = neuron.probability(logits)
     ones = (logits > 0).to(logits.dtype)
@@ -83,7 +86,18 @@ def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
         "entropy": entropy.mean((1, 2)) / torch.log(torch.tensor(2.0)).item(),
         "saturated": ((probability < 0.01) | (probability > 0.99)).float().mean((1, 2)),
         "dead": always.float().mean(1),
+        "bimodality": bimodality(logits).mean(1),
     }
+
+
+def bimodality(values: Tensor) -> Tensor:
+    """Sarle's coefficient over the second axis, [R, B, U] -> [R, U].
+
+    Source: Pfister et al., Good things peak in pairs: a note on the bimodality coefficient (2013).
+    """
+    centred = values - values.mean(1, keepdim=True)
+    second, third, fourth = (centred.pow(k).mean(1) for k in (2, 3, 4))
+    return ((third.square() / second + second.square()) / fourth).where(fourth > 0, 0)
 
 
 def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
