@@ -5,7 +5,6 @@ import torch
 
 from bnrun.measurement.observation import bimodality
 
-
 QUANTILES = torch.linspace(1e-6, 1 - 1e-6, 200_001, dtype=torch.float64)
 
 
