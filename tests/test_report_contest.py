@@ -13,9 +13,10 @@ from studies import far, finish, held, record
 from bnrun.recording.result import write_result
 from bnrun.report import main
 from bnrun.report.contest import Contest
+from bnrun.report.overall import clear_pairs, summary
 from bnrun.report.scores import ScoreName
 from bnrun.report.sensitivity import sensitivity
-from bnrun.report.verdict import judge, summary
+from bnrun.report.verdict import judge
 from bnrun.report.yardstick import Wanted
 
 
@@ -145,7 +146,7 @@ def test_a_dbn_is_compared_thresholded_and_an_sbn_sampled() -> None:
     [
         ({"a": far(0.2), "b": far(0.0), "c": far(0.1)}, "win", "a wins"),
         ({"a": far(0.2), "b": far(0.0), "c": [*far(0.2)[:5], *far(0.199)[5:]]}, "lead", "a leads"),
-        ({"a": far(0.0), "b": far(0.0)}, "noise", "no winner, the differences may be noise"),
+        ({"a": far(0.0), "b": far(0.0)}, "noise", "no clear winner, the differences may be noise"),
         ({"a": far(0.2, 5), "b": far(0.0, 5)}, "few", "a is ahead, but there are too few seeds"),
         ({"a": far(0.2)}, "alone", "a alone"),
     ],
@@ -172,7 +173,35 @@ def test_verdicts_of_several_settings_are_counted() -> None:
     for neuron, offset in (("dbn", 0.1), ("sbn", 0.0)):
         finish(f"{neuron}a", far(offset), "a", neuron)
         finish(f"{neuron}b", far(0.0), "b", neuron)
-    assert summary(judge(held())) == "a wins in 1 of 2 settings, no clear winner in 1"
+    assert summary(judge(held())) == "a comes first: ahead in 1 of 2 settings, behind in none"
+    assert clear_pairs(held()) == ["a beats b in 1 of 2 settings, by 0.1"]
+
+
+def test_who_comes_first_is_told_with_what_it_lost() -> None:
+    for neuron, a, b in (("x", 0.2, 0.0), ("y", 0.1, 0.0), ("z", 0.0, 0.4)):
+        finish(f"{neuron}a", far(a), "a", neuron)
+        finish(f"{neuron}b", far(b), "b", neuron)
+    assert summary(judge(held())) == "a comes first: ahead in 2 of 3 settings, behind in 1"
+    assert clear_pairs(held()) == [
+        "a beats b in 2 of 3 settings, by 0.1 to 0.2",
+        "b beats a in 1 of 3 settings, by 0.4",
+    ]
+
+
+def test_equal_records_have_no_single_winner() -> None:
+    for neuron, a, b in (("x", 0.2, 0.0), ("y", 0.0, 0.1)):
+        finish(f"{neuron}a", far(a), "a", neuron)
+        finish(f"{neuron}b", far(b), "b", neuron)
+    assert summary(judge(held())) == "No single winner over 2 settings: a and b come out alike"
+
+
+@pytest.mark.parametrize(("seeds", "told"), [(10, "No clear winner"), (5, "Too few seeds to tell")])
+def test_where_nothing_is_clear_it_is_said_why(seeds: int, told: str) -> None:
+    for neuron in ("x", "y"):
+        for estimator in ("a", "b"):
+            finish(f"{neuron}{estimator}", far(0.0, seeds), estimator, neuron)
+    assert summary(judge(held())) == f"{told} in any of 2 settings"
+    assert clear_pairs(held()) == []
 
 
 def write_study() -> None:
@@ -218,7 +247,7 @@ def test_the_page_needs_no_network_and_holds_every_figure(tmp_path: Path) -> Non
         assert "width" not in root.attrib
         assert "currentColor" in picture
     assert "prefers-color-scheme: dark" in html
-    assert "<h1>reinmax wins</h1>" in html
+    assert "<h1>reinmax wins by 0.10000</h1>" in html
 
 
 def test_estimates_without_variance_have_no_figure_of_it() -> None:

@@ -38,7 +38,7 @@ def test_less_is_better_where_the_runs_say_so() -> None:
     assert pair.told.mean == pytest.approx(0.2)
     assert pair.told.improvement == 1.0
     (verdict,) = judge([contest])
-    assert verdict.headline == "reinmax wins"
+    assert verdict.headline == "reinmax wins by 0.20000"
     assert verdict.detail.startswith("Test nll (less is better) 0.6009")
 
 
@@ -137,7 +137,7 @@ def test_every_output_has_a_score_of_which_less_is_better() -> None:
             record(place, {**curve, "gradients/in_use/evaluations": [[2.0] * 10]}, 10)
     assert main(["study", "--latex", "--figures"]) == 0
     html = Path("study/report.html").read_text()
-    assert "<h1>reinmax wins</h1>" in html
+    assert "<h1>reinmax wins by 0.20000</h1>" in html
     for caption in (
         "Validation nll against learning rate",
         "Test nll against updates",

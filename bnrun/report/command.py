@@ -16,16 +16,20 @@ from bnrun.report.curves import Panel, panels
 from bnrun.report.figures import save, styles
 from bnrun.report.latex import latex
 from bnrun.report.layout import markdown_table, rich_table, write_columns
+from bnrun.report.overall import clear_pairs, summary
 from bnrun.report.page import page
 from bnrun.report.runs import Found, find_runs
 from bnrun.report.scores import NOTE, ScoreName
 from bnrun.report.sensitivity import sensitivity
 from bnrun.report.table import RunTable, markdown, print_table, tabulate, write_csv
 from bnrun.report.tuning import RULE
-from bnrun.report.verdict import METHOD, Verdict, judge, pair_columns, summary
+from bnrun.report.verdict import METHOD, Verdict, judge, pair_columns
 from bnrun.report.yardstick import Wanted, yardstick
 
 _WIDE = 1000
+
+_DRAWN = 12
+"""Settings whose curves are on the page: a figure takes 50 ms and 60 kB."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ def _compared(found: Found, options: argparse.Namespace) -> Report:
     method = [METHOD] if any(contest.pairs for contest in held) else []
     tuned = any(len(c.trials) > 1 for contest in held for c in contest.contestants)
     rules = [*method, *([RULE] if tuned else [])]
+    if len(held) > _DRAWN:
+        rules.append(f"Curves of the first {_DRAWN} of {len(held)} settings; --figures writes all.")
     notes = [NOTE, *rules, *_not_compared(table, wanted), *_unfinished(found)]
     return Report(table, held, judge(held), notes)
 
@@ -145,8 +151,11 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
     (output / "report.md").write_text(_markdown(report))
     write_csv(report.table, output / "report.csv")
     write_columns(pair_columns(report.contests), output / "report-pairs.csv")
-    figures = [[*sensitivity(contest), *panels(contest)] for contest in report.contests]
-    html = page(report.table, report.verdicts, figures, report.notes)
+    drawn = report.contests if options.figures else report.contests[:_DRAWN]
+    figures = [[*sensitivity(contest), *panels(contest)] for contest in drawn]
+    left_out = len(report.contests) - _DRAWN
+    on_page = [*figures[:_DRAWN], *[None] * left_out]
+    html = page(report.table, report.verdicts, on_page, report.notes)
     (output / "report.html").write_text(html)
     written = ["report.md", "report.csv", "report-pairs.csv", "report.html"]
     if options.figures:
@@ -181,6 +190,9 @@ def _figures(report: Report, figures: list[list[Panel]], output: Path) -> list[s
 
 
 def _print(report: Report, console: Console) -> None:
+    if len(report.verdicts) > 1:
+        lines = [summary(report.verdicts), *clear_pairs(report.contests)]
+        console.print(Text("\n- ".join(lines), style="bold"), "")
     for verdict in report.verdicts:
         if verdict.kind == "alone":
             continue
@@ -198,6 +210,7 @@ def _markdown(report: Report) -> str:
     parts = ["# Runs compared"]
     if len(report.verdicts) > 1:
         parts.append(summary(report.verdicts))
+        parts += [f"- {line}" for line in clear_pairs(report.contests)]
     parts += [f"**{verdict.headline}.** {verdict.detail}" for verdict in report.verdicts]
     if any(contest.pairs for contest in report.contests):
         parts += ["## Pairs", markdown_table(*pair_columns(report.contests))]

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 from bnrun.report.field import Contestant, Field, fields
+from bnrun.report.scores import decimals
 from bnrun.report.statistics import Paired, compare_pairs
 from bnrun.report.table import RunTable
 from bnrun.report.yardstick import Wanted, Yardstick
@@ -40,6 +42,11 @@ class Contest:
     def contestants(self) -> list[Contestant]:
         """The best first."""
         return self.field.contestants
+
+    @cached_property
+    def digits(self) -> int:
+        """Decimals that its scores are shown with."""
+        return decimals(c.finite for c in self.contestants)
 
     def pair(self, better: Contestant, worse: Contestant) -> Pair:
         """The pair of these two."""

@@ -10,9 +10,10 @@ from bnrun.report.contest import Contest
 from bnrun.report.curves import Panel
 from bnrun.report.figures import styles, svg
 from bnrun.report.layout import Column
+from bnrun.report.overall import clear_pairs, summary
 from bnrun.report.scores import ScoreName, decimals, interval_text, values_of, way_text
 from bnrun.report.table import RunTable
-from bnrun.report.verdict import Verdict, pair_columns, score_text, summary
+from bnrun.report.verdict import Verdict, pair_columns, score_text
 from bnrun.report.yardstick import Yardstick
 
 _MARKS = {
@@ -62,17 +63,17 @@ class Section:
     mark: str
     score: str
     bars: list[Bar]
-    figures: list[tuple[str, str]]
+    figures: list[tuple[str, str]] | None
     matrix: Grid
 
 
 def page(
     table: RunTable,
     verdicts: Sequence[Verdict],
-    figures: Sequence[Sequence[Panel]],
+    figures: Sequence[Sequence[Panel] | None],
     notes: Sequence[str],
 ) -> str:
-    """The page; `figures` holds the panels of each verdict's contest."""
+    """The page; `figures` holds the panels of each verdict's contest, None to leave them out."""
     from jinja2 import Environment, PackageLoader
 
     style = styles(_labels(verdicts, figures))
@@ -90,6 +91,7 @@ def page(
     return environment.get_template("page.html.jinja").render(
         title=", ".join(names),
         summary=summary(verdicts) if verdicts else "Nothing to compare",
+        clear=clear_pairs(contests) if len(contests) > 1 else [],
         sections=sections,
         heats=_heats(contests),
         style=style,
@@ -107,21 +109,21 @@ def page(
     )
 
 
-def _labels(verdicts: Sequence[Verdict], figures: Sequence[Sequence[Panel]]) -> list[str]:
+def _labels(verdicts: Sequence[Verdict], figures: Sequence[Sequence[Panel] | None]) -> list[str]:
     names = [c.label for verdict in verdicts for c in verdict.contest.contestants]
-    lines = [line.label for panels in figures for panel in panels for line in panel.lines]
+    lines = [line.label for panels in figures for panel in panels or () for line in panel.lines]
     return list(dict.fromkeys([*sorted(set(names)), *lines]))
 
 
 def _section(
-    verdict: Verdict, panels: Sequence[Panel], style: Mapping[str, tuple[str, str]]
+    verdict: Verdict, panels: Sequence[Panel] | None, style: Mapping[str, tuple[str, str]]
 ) -> Section:
     return Section(
         verdict,
         _MARKS[verdict.kind],
         score_text(verdict.contest.yardstick),
         _bars(verdict.contest, style),
-        [(panel.title, svg(panel, style)) for panel in panels],
+        None if panels is None else [(panel.title, svg(panel, style)) for panel in panels],
         _matrix(verdict.contest),
     )
 

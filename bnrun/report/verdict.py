@@ -1,7 +1,6 @@
 """The outcome of a contest in words: who wins, by how much, whether that is noise."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +8,7 @@ from typing import Literal
 from bnrun.report.contest import Contest, Pair
 from bnrun.report.field import Contestant
 from bnrun.report.layout import Column
-from bnrun.report.scores import decimals, interval_text
+from bnrun.report.scores import interval_text
 from bnrun.report.statistics import fewest_seeds, seeds_needed
 from bnrun.report.yardstick import Yardstick
 
@@ -26,16 +25,22 @@ METHOD = (
 class Verdict:
     """What to say of one contest.
 
-    kind      win: one is ahead of all others; lead: it is ahead of some; noise: of none;
-              few: there are too few seeds to tell; alone: there is nothing to compare
-    headline  a few words
-    detail    one sentence with the numbers
+    kind    win: one is ahead of all others; lead: it is ahead of some; noise: of none;
+            few: there are too few seeds to tell; alone: there is nothing to compare
+    words   a few
+    detail  a sentence or two with the numbers
     """
 
     contest: Contest
     kind: Literal["win", "lead", "noise", "few", "alone"]
-    headline: str
+    words: str
     detail: str
+
+    @property
+    def headline(self) -> str:
+        """The words, after the setting where there are several."""
+        setting = self.contest.setting
+        return f"{setting}: {self.words}" if setting else self.words
 
 
 def judge(contests: Sequence[Contest]) -> list[Verdict]:
@@ -44,25 +49,11 @@ def judge(contests: Sequence[Contest]) -> list[Verdict]:
     return [_judged(contest, pairs) for contest in contests]
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
-    """All verdicts in one line."""
-    if len(verdicts) == 1:
-        return verdicts[0].headline
-    wins = Counter(v.contest.contestants[0].label for v in verdicts if v.kind == "win")
-    undecided = len(verdicts) - sum(wins.values())
-    settings = f"of {len(verdicts)} settings"
-    if not wins:
-        return f"No clear winner in any {settings}"
-    told = ", ".join(f"{label} wins in {number}" for label, number in wins.most_common())
-    return f"{told} {settings}" + (f", no clear winner in {undecided}" if undecided else "")
-
-
 def _judged(contest: Contest, pairs: int) -> Verdict:
     field = contest.contestants
     best = field[0]
-    where = f"{contest.setting}: " if contest.setting else ""
     if len(field) == 1:
-        return Verdict(contest, "alone", f"{where}{best.label} alone", "Nothing to compare with.")
+        return Verdict(contest, "alone", f"{best.label} alone", "Nothing to compare with.")
     rivals = [contest.pair(best, other) for other in field[1:]]
     equal = [pair.worse.label for pair in rivals if not pair.told.significant]
     nearest = rivals[0]
@@ -72,31 +63,34 @@ def _judged(contest: Contest, pairs: int) -> Verdict:
         return Verdict(
             contest,
             "few",
-            f"{where}{best.label} is ahead, but there are too few seeds to tell",
+            f"{best.label} is ahead, but there are too few seeds to tell",
             f"{numbers} With {nearest.told.number} shared seeds and {_count(pairs, 'pair')} no "
             f"difference, however large, can pass the test: take {fewest} seeds or more.",
         )
     if not equal:
+        by = f"{nearest.told.mean:.{contest.digits}f}"
         return Verdict(
-            contest, "win", f"{where}{best.label} wins", f"{numbers} This is more than noise."
+            contest, "win", f"{best.label} wins by {by}", f"{numbers} This is more than noise."
         )
     if len(equal) == len(rivals):
         return Verdict(
             contest,
             "noise",
-            f"{where}no winner, the differences may be noise",
+            "no clear winner, the differences may be noise",
             f"{numbers} {_needed(nearest, pairs)}",
         )
+    beaten = next(pair for pair in rivals if pair.told.significant)
     return Verdict(
         contest,
         "lead",
-        f"{where}{best.label} leads, {_listed(equal)} may be as good",
-        f"{numbers} {_needed(nearest, pairs)}",
+        f"{best.label} leads, {listed(equal)} may be as good",
+        f"{numbers} {_needed(nearest, pairs)} Clearly ahead of {beaten.worse.label}, by "
+        f"{difference_text(beaten, contest.digits)}.",
     )
 
 
 def _numbers(contest: Contest, pair: Pair) -> str:
-    digits, score = _digits(contest), score_text(contest.yardstick)
+    digits, score = contest.digits, score_text(contest.yardstick)
     means = [f"{c.mean:.{digits}f}" for c in (pair.better, pair.worse)]
     told = pair.told
     return (
@@ -125,10 +119,6 @@ def _needed(pair: Pair, pairs: int) -> str:
     return f"To see a difference of this size, take about {number} seeds."
 
 
-def _digits(contest: Contest) -> int:
-    return decimals(c.finite for c in contest.contestants)
-
-
 def difference_text(pair: Pair, digits: int) -> str:
     """E.g. 0.012 [0.008, 0.016]."""
     told = pair.told
@@ -153,7 +143,7 @@ def final_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Colum
         Column("contestant", tuple(c.label for _, c in rows)),
         Column("chosen on validation", tuple(c.tuned for _, c in rows)),
     ]
-    cells = tuple(interval_text(list(c.values.values()), _digits(contest)) for contest, c in rows)
+    cells = tuple(interval_text(list(c.values.values()), contest.digits) for contest, c in rows)
     names = {contest.yardstick.text for contest, _ in rows}
     if len(names) > 1:
         words.insert(1, Column("score", tuple(contest.yardstick.text for contest, _ in rows)))
@@ -177,7 +167,7 @@ def pair_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Column
         Column("worse", tuple(pair.worse.label for _, pair in rows)),
     ]
     numbers = [
-        Column("difference", tuple(difference_text(p, _digits(c)) for c, p in rows)),
+        Column("difference", tuple(difference_text(p, c.digits) for c, p in rows)),
         Column("p (Holm)", tuple(p_text(pair.told.adjusted) for _, pair in rows)),
         Column("P(better)", tuple(f"{pair.told.improvement:.2f}" for _, pair in rows)),
         Column("seeds", tuple(str(pair.told.number) for _, pair in rows)),
@@ -200,7 +190,8 @@ def _word(pair: Pair, pairs: int) -> str:
     return "too few seeds" if pair.told.number < fewest_seeds(pairs) else "may be noise"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """E.g. a, b and c; the number of more than three."""
     if len(names) > 3:
         return f"{len(names)} others"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
