@@ -1,6 +1,6 @@
-"""Neurons with their own gradient, of Bengio et al. (2013): noisy rectifier, and STS.
+"""Neurons with their own gradient, of Bengio et al. (2013): rectifiers, STS, a noisy sigmoid.
 
-Both change the forward pass rather than the backward pass; estimator=backprop trains them.
+They change the forward pass rather than the backward pass; estimator=backprop trains them.
 Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic Neurons
 for Conditional Computation (2013), arXiv 1308.3432.
 """
@@ -57,6 +57,62 @@ class NoisyRectifier(DifferentiableNeuron):
         mean = self.slope * logits
         density = torch.exp(-0.5 * (mean / self.std) ** 2) / math.sqrt(2 * math.pi)
         return mean * self.probability(logits) + self.std * density
+
+
+@validated
+class Rectifier(DifferentiableNeuron):
+    """max(0, slope * logit), in every way of evaluating; the noisy one's control.
+
+    probability  1 where the unit is on, else 0
+
+    Raises ValueError on construction for signed=True: the output has no upper end.
+    """
+
+    mode = "mean_field"
+
+    def __post_init__(self) -> None:
+        if self.signed:
+            raise ValueError(
+                "signed=True has no meaning for neuron rectifier, whose output runs from 0 up "
+                "without end: leave neuron.signed=false, or choose neuron=real"
+            )
+
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
+        return torch.relu(self.slope * logits)
+
+    def probability(self, logits: Tensor) -> Tensor:
+        return (logits.detach() > 0).to(logits.dtype)
+
+    def thresholded(self, logits: Tensor, noise: Noise) -> Tensor:
+        return self.activate(logits, noise)
+
+    def sampled(self, logits: Tensor, noise: Noise) -> Tensor:
+        return self.activate(logits, noise)
+
+    def mean_field(self, logits: Tensor, noise: Noise) -> Tensor:
+        return self.activate(logits, noise)
+
+
+@validated
+class NoisySigmoid(DifferentiableNeuron):
+    """sigmoid(slope * logit + std * z), z standard normal: a real value that noise keeps moving.
+
+    sampled      the neuron itself
+    thresholded  the bit 1[logit > 0]
+    mean_field   without the noise: sigmoid(slope * logit), which is `probability` as well
+
+    std   standard deviation of the noise, > 0
+    """
+
+    std: PositiveFloat = 1.0
+
+    mode = "sampled"
+
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
+        return self.encode(torch.sigmoid(self.slope * logits + self.std * noise.normal(logits)))
+
+    def sampled(self, logits: Tensor, noise: Noise) -> Tensor:
+        return self.activate(logits, noise)
 
 
 @validated

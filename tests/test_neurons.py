@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from scipy import integrate, stats
 
-from bnrun.bengio_neurons import STS, NoisyRectifier
+from bnrun.bengio_neurons import STS, NoisyRectifier, NoisySigmoid, Rectifier
 from bnrun.estimators.backprop import Backprop
 from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron, Real
 from bnrun.noise import Noise
@@ -20,6 +20,8 @@ NEURONS = {
     "sbn": SBN,
     "real": Real,
     "noisy_rectifier": NoisyRectifier,
+    "noisy_sigmoid": NoisySigmoid,
+    "rectifier": Rectifier,
     "sts": STS,
 }
 BINARY = [DBN, SBN]
@@ -141,7 +143,7 @@ def test_mean_field_is_the_mean_of_the_samples():
 # Neurons with their own gradient
 
 
-@pytest.mark.parametrize("neuron", [Real, NoisyRectifier, STS])
+@pytest.mark.parametrize("neuron", [Real, Rectifier, NoisyRectifier, NoisySigmoid, STS])
 def test_activation_is_the_way_of_evaluating_that_the_mode_names(neuron):
     found = getattr(neuron(), neuron.mode)(LOGITS, Noise([0]))
     assert torch.equal(found, neuron().activate(LOGITS, Noise([0])))
@@ -155,7 +157,7 @@ def test_gradients_are_finite_at_extreme_logits(neuron, uniform, dtype):
     assert derivative(neuron(), logits, GivenNoise(uniform)).isfinite().all()
 
 
-@pytest.mark.parametrize("neuron", [Real, NoisyRectifier, STS])
+@pytest.mark.parametrize("neuron", [Real, Rectifier, NoisyRectifier, NoisySigmoid, STS])
 def test_backprop_gives_the_gradient_of_the_forward_pass(neuron):
     estimator = Backprop(neuron=neuron())
     logits = LOGITS.clone().requires_grad_()
@@ -257,3 +259,23 @@ def test_sts_thresholded_fires_where_the_bit_is_more_probable_than_not():
     logits = torch.tensor([[[edge - 1e-6, edge + 1e-6, 0.0]]]).double()
     found = STS().thresholded(logits, SILENT).flatten().tolist()
     assert found == pytest.approx([0.0, 0.5, math.sqrt(0.5)], abs=1e-6)
+
+
+def test_rectifier_cuts_at_zero_in_every_way():
+    neuron = Rectifier(slope=2.0)
+    for way in (neuron.activate, neuron.thresholded, neuron.sampled, neuron.mean_field):
+        np.testing.assert_array_equal(way(LOGITS, SILENT), np.maximum(0, 2 * LOGITS.numpy()))
+    np.testing.assert_array_equal(neuron.probability(LOGITS), LOGITS.numpy() > 0)
+
+
+def test_noisy_sigmoid_adds_noise_before_the_sigmoid():
+    neuron, logits = NoisySigmoid(slope=2.0, std=0.5), LOGITS.expand(DRAWS, 1, 1, 6)
+    noise = stats.logistic.ppf(neuron.activate(logits, Noise([0])).numpy()) - 2 * LOGITS.numpy()
+    error = 0.5 / math.sqrt(DRAWS)
+    assert (np.abs(noise.mean((0, 1, 2))) < 4 * error).all()
+    assert (np.abs(noise.std((0, 1, 2)) - 0.5) < 4 * error / math.sqrt(2)).all()
+
+
+def test_rectifier_refuses_signed_outputs_with_what_to_do():
+    with pytest.raises(ValueError, match=r"neuron\.signed=false, or choose neuron=real"):
+        Rectifier(signed=True)

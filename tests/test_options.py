@@ -17,6 +17,8 @@ OPTIONS = [
 COMPANY = {
     "neuron=real": ["estimator=backprop"],
     "neuron=noisy_rectifier": ["estimator=backprop"],
+    "neuron=noisy_sigmoid": ["estimator=backprop"],
+    "neuron=rectifier": ["estimator=backprop"],
     "neuron=sts": ["estimator=backprop"],
     "estimator=backprop": ["neuron=real"],
     "dataset=digits": [],

@@ -97,7 +97,9 @@ def bimodality(values: Tensor) -> Tensor:
     """
     centred = values - values.mean(1, keepdim=True)
     second, third, fourth = (centred.pow(k).mean(1) for k in (2, 3, 4))
-    return ((third.square() / second + second.square()) / fourth).where(fourth > 0, 0)
+    # What rounding leaves of a constant is no spread.
+    spread = second > 1e-10 * values.square().mean(1)
+    return ((third.square() / second + second.square()) / fourth).where(spread, 0)
 
 
 def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
