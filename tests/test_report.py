@@ -348,3 +348,22 @@ def test_scores_table_has_a_row_per_way_and_a_column_per_split_and_score() -> No
     assert lines[3].split()[:4] == ["thresholded", "0.970", "±", "0.025"]
     assert lines[4].split()[:4] == ["sampled", "0.930", "±", "0.066"]
     assert "95 % interval over 3 seeds" in lines[5]
+
+
+def test_scores_table_is_turned_round_where_there_are_many_scores() -> None:
+    result = read_result(finish("run") / RESULT)
+    for split in ("test", "validation"):
+        accuracy = result["scores"][split]["accuracy"]
+        result["scores"][split] = {
+            "accuracy": accuracy,
+            "precision": {"sampled": accuracy["sampled"]},
+            "recall": accuracy,
+        }
+    console = Console(width=80, record=True)
+    console.print(scores_table(result))
+    lines = console.export_text().splitlines()
+    assert lines[0].split() == ["score", "thresholded", "sampled"]
+    assert lines[2].split()[:5] == ["test", "accuracy", "0.970", "±", "0.025"]
+    assert lines[3].split() == ["test", "precision", "0.930", "±", "0.066"]
+    assert len(lines[2:8]) == 6
+    assert lines[7].split()[:2] == ["validation", "recall"]

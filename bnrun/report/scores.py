@@ -82,7 +82,10 @@ def values_of(result: Result, name: ScoreName) -> list[float]:
 
 
 def scores_table(result: Result) -> Table:
-    """One run's scores: a row per way of evaluating, a column per split and score."""
+    """One run's scores: a row per way of evaluating, a column per split and score.
+
+    Turned round where there are more than four columns, which would not fit into a terminal.
+    """
     names = shown_scores(score_names([result]))
     ways = tuple(dict.fromkeys(name.way for name in names))
     columns = []
@@ -91,7 +94,13 @@ def scores_table(result: Result) -> Table:
         values = [values_of(result, ScoreName(split, score, way)) for way in ways]
         cells = tuple(interval_text(row, digits) for row in values)
         columns.append(Column(f"{split} {score}", cells))
-    table = rich_table([Column("evaluated", tuple(map(way_text, ways)))], columns)
+    evaluated = Column("evaluated", tuple(map(way_text, ways)))
+    if len(columns) > 4:
+        scores = Column("score", tuple(column.title for column in columns))
+        rows = zip(*(column.cells for column in columns), strict=True)
+        columns = [Column(way, row) for way, row in zip(evaluated.cells, rows, strict=True)]
+        evaluated = scores
+    table = rich_table([evaluated], columns)
     number = len(result["seeds"])
     table.caption = f"mean ± half the 95 % interval over {number} seeds" if number > 1 else None
     return table
