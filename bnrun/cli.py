@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from bnrun.budget import by_budget
 from bnrun.errors import UserError, sentence
@@ -28,6 +29,9 @@ OmegaConf.register_new_resolver(
 # Our launchers' values are checked by their plugins' types, and Hydra would have us say it; here,
 # so that the launchers' workers hear of it too.
 warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
+
+MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError, ValueError, YAMLError)
+"""What Hydra raises for a wrong config; what a run makes of its own, it has said already."""
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
@@ -63,7 +67,7 @@ def main() -> None:
         sys.stdout.flush()
         # All files are closed; the interpreter would take another second to unload its libraries.
         os._exit(stop.status)
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+    except MISTAKES as error:
         if wants_trace:
             raise
         _give_up(error)

@@ -99,8 +99,11 @@ def _siblings(key: str) -> str:
 
     parent = key.rpartition(".")[0]
     choices = [word for word in sys.argv[1:] if _is_choice(word)]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("config", overrides=choices)
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            config = compose("config", overrides=choices)
+    except (HydraException, OmegaConfBaseException):
+        return "see bnrun --cfg job"  # A choice from a folder of the user's own.
     node = OmegaConf.select(config, parent) if parent else config
     if not isinstance(node, DictConfig):
         return f"and no {parent} either: see bnrun --cfg job"

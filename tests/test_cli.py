@@ -176,6 +176,7 @@ MISTAKES = {
     "output=/proc/nowhere": "/proc/nowhere",
     "+foo=3": "foo: no such option",
     "trainer.epochs": "trainer.epochs: not of the form key=value",
+    "neuron=11": "Config group override must be a string or a list",
 }
 
 
@@ -187,6 +188,20 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(word, tmp_path):
     assert MISTAKES[word] in err
     assert len(err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("trainer: {epochs: (", "mine/experiment/odd.yaml"), ("trainer: 3", "trainer.steps")],
+)
+def test_a_mistake_in_a_file_of_ones_own_is_one_sentence(content, message, tmp_path):
+    path = tmp_path / "mine" / "experiment" / "odd.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"# @package _global_\n{content}\n")
+    status, _, err = bnrun(tmp_path, "--config-dir=mine", "experiment=odd", "trainer.steps=3")
+    assert status == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="there is a CUDA device")
