@@ -18,6 +18,7 @@ from bnrun.report.latex import latex
 from bnrun.report.layout import markdown_table, rich_table, write_columns
 from bnrun.report.overall import clear_pairs, summary
 from bnrun.report.page import page
+from bnrun.report.publication import collect_command, publish_command
 from bnrun.report.runs import Found, find_runs
 from bnrun.report.scores import NOTE, ScoreName
 from bnrun.report.sensitivity import sensitivity
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bnrun.jobs.verify import main as verify
 
         return verify(words[1:])
+    if words[:1] == ["collect"]:
+        return collect_command(words[1:])
+    if words[:1] == ["publish"]:
+        return publish_command(words[1:])
     options = _parser().parse_args(words)
     try:
         found = find_runs(options.paths)
@@ -74,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="bnrun-report",
         description="Compare runs: which estimator wins, by how much, and whether that is noise. "
         "Prints it and writes report.md, report.csv, report-pairs.csv and report.html. "
-        "`bnrun-report verify RUN` runs the first steps of a run again and compares the bits.",
+        "`bnrun-report verify RUN` runs the first steps of a run again and compares the bits; "
+        "`collect` and `publish` make a page of results from raw scores, see their --help.",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a run's folder or one above several"

@@ -1,0 +1,42 @@
+"""`bnrun-report collect` and `bnrun-report publish`: raw results, and the page made of them."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+def collect_command(words: Sequence[str]) -> int:
+    """Raw scores of runs into a CSV; exit status 1 if there are none."""
+    from bnrun.report.raw import collect
+
+    parser = argparse.ArgumentParser(
+        prog="bnrun-report collect",
+        description="Write every score of every seed of finished runs into one small CSV file.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.csv", help="e.g. docs/results/r2rt.csv")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders of runs")
+    options = parser.parse_args(words)
+    return _said("collect", lambda: f"{options.file}: {collect(options.file, options.paths)} rows")
+
+
+def publish_command(words: Sequence[str]) -> int:
+    """The page of a folder of raw results; exit status 1 if they do not fit together."""
+    from bnrun.report.results import publish
+
+    parser = argparse.ArgumentParser(
+        prog="bnrun-report publish",
+        description="Write <folder>.md from the <recipe>.csv and <recipe>.yaml in a folder.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="e.g. docs/results")
+    options = parser.parse_args(words)
+    return _said("publish", lambda: f"written: {publish(options.folder)}")
+
+
+def _said(name: str, work: Callable[[], str]) -> int:
+    try:
+        print(work())
+    except (ValueError, OSError) as error:
+        print(f"bnrun-report {name}: {error}", file=sys.stderr)
+        return 1
+    return 0

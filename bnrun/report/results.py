@@ -1,0 +1,185 @@
+"""docs/results.md: published numbers beside ours, from committed raw results and their notes.
+
+For each recipe the folder has <recipe>.csv, raw results per seed, and <recipe>.yaml, which says
+what to show of them: title, command, text, tables with published numbers, figures.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bnrun.files import replaced
+from bnrun.intervals import mean_interval
+from bnrun.report.curves import Line, Panel
+from bnrun.report.figures import save, styles
+from bnrun.report.layout import Column, markdown_table
+from bnrun.report.raw import read_raw
+from bnrun.report.scores import decimals, interval_text
+
+HEAD = """# Results
+
+The field's experiments, run by name and shown beside the published numbers. Ours are means over
+seeds ± half the 95 % t interval. Published numbers are marked (P) where they were read in the paper
+or its authors' code, (S) where they come from an independent re-run or notes. This page is made by
+`bnrun-report publish docs/results` from the raw results per seed in [results/](results/).
+"""
+
+Row = dict[str, str]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Published(_Part):
+    """A published number: in the row with these settings, beside this column."""
+
+    where: dict[str, str]
+    column: str
+    value: float
+    tag: Annotated[str, Field(pattern="^[PSM]$")]
+
+
+class TableSpec(_Part):
+    """A table: one row per combination of the settings `rows`, of the runs that `where` selects.
+
+    columns  score/way -> its title
+    """
+
+    title: str
+    split: str
+    where: dict[str, str] = {}
+    rows: list[str]
+    columns: dict[str, str]
+    published: list[Published] = []
+
+
+class FigureSpec(_Part):
+    """A figure: one line per combination of the settings `lines`, over columns score/way -> x."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
+    title: str
+    split: str
+    where: dict[str, str] = {}
+    lines: list[str]
+    points: dict[str, float]
+    xlabel: str
+    ylabel: str
+
+
+class Recipe(_Part):
+    """What the page says about one recipe; `text` is Markdown."""
+
+    title: str
+    command: str
+    budget: str
+    text: str
+    tables: list[TableSpec]
+    figures: list[FigureSpec] = []
+
+
+def publish(folder: Path) -> Path:
+    """Write <folder>.md and the figures in <folder>; raises ValueError for what does not fit."""
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise ValueError(f"{folder}: no <recipe>.yaml to make a page of")
+    sections = [_section(path) for path in files]
+    page = folder.with_suffix(".md")
+    with replaced(page) as file:
+        file.write("\n".join([HEAD, *sections]).encode())
+    return page
+
+
+def _section(path: Path) -> str:
+    recipe, rows = _recipe(path), read_raw(path.with_suffix(".csv"))
+    runs = {(row["seconds"], row["commit"], row["machine"]) for row in rows}
+    hours = sum(float(seconds) for seconds, _, _ in runs) / 3600
+    origin = (
+        f"`{recipe.command}`, budget {recipe.budget}; {len(runs)} runs, {hours:.1f} hours of wall "
+        f"time in all, {_listed(machine for _, _, machine in runs)} threads; commit "
+        f"{_listed(commit for _, commit, _ in runs)}."
+    )
+    parts = [f"## {recipe.title}", origin, recipe.text.strip()]
+    for table in recipe.tables:
+        parts += [f"**{table.title}**", _table(table, rows, path)]
+    for figure in recipe.figures:
+        _draw(figure, rows, path.parent / f"{path.stem}-{figure.name}")
+        parts.append(f"![{figure.title}]({path.parent.name}/{path.stem}-{figure.name}.svg)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _recipe(path: Path) -> Recipe:
+    try:
+        return Recipe.model_validate(OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path}: {place}: {first['msg']}") from error
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(sorted(set(words) - {""})) or "unknown"
+
+
+def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
+    groups = _groups(rows, table.split, table.where, table.rows)
+    if not groups:
+        raise ValueError(f"{path}: table {table.title!r} selects no row of the raw results")
+    words = [Column(n, tuple(key[i] for key in groups)) for i, n in enumerate(table.rows)]
+    seeds = Column("seeds", tuple(str(len(group)) for group in groups.values()))
+    numbers: list[Column] = []
+    for column, title in table.columns.items():
+        values = [_values(group, column, path) for group in groups.values()]
+        digits = decimals(values)
+        numbers.append(Column(title, tuple(interval_text(v, digits) for v in values)))
+        cells = tuple(
+            _published(table, column, dict(zip(table.rows, key, strict=True))) for key in groups
+        )
+        if any(cells):
+            numbers.append(Column("published", cells))
+    return markdown_table(words, [seeds, *numbers])
+
+
+def _groups(
+    rows: Sequence[Row], split: str, where: Mapping[str, str], by: Sequence[str]
+) -> dict[tuple[str, ...], list[Row]]:
+    """Rows of the split that have these settings, by the values of the settings `by`."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row["split"] == split and all(row.get(key) == value for key, value in where.items()):
+            found.setdefault(tuple(row[key] for key in by), []).append(row)
+    return found
+
+
+def _values(rows: Sequence[Row], column: str, path: Path) -> list[float]:
+    if column not in rows[0]:
+        raise ValueError(f"{path}: the raw results have no column {column}")
+    return [float(row[column] or "nan") for row in rows]
+
+
+def _published(table: TableSpec, column: str, key: Mapping[str, str]) -> str:
+    found = [
+        f"{number.value:g} ({number.tag})"
+        for number in table.published
+        if number.column == column and number.where.items() <= key.items()
+    ]
+    return "; ".join(found)
+
+
+def _draw(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
+    groups = _groups(rows, figure.split, figure.where, figure.lines)
+    x = np.array(list(figure.points.values()))
+    lines = []
+    for key, group in groups.items():
+        values = [_values(group, column, stem) for column in figure.points]
+        mean, half, _ = mean_interval(values)
+        label = ", ".join(f"{n} {v}" for n, v in zip(figure.lines, key, strict=True))
+        lines.append(Line(label, x, mean, mean - half, mean + half))
+    panel = Panel(figure.title, figure.xlabel, figure.ylabel, lines)
+    for path in save(panel, styles([line.label for line in lines]), stem):
+        if path.suffix == ".png":
+            path.unlink()  # The page shows the SVG.

@@ -1,0 +1,99 @@
+"""Raw results go into a CSV and come out as a page, with the published numbers in their rows."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from test_report import finish
+
+from bnrun.report.command import main
+from bnrun.report.raw import collect, read_raw
+from bnrun.report.results import publish
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+RECIPE = """
+title: A recipe
+command: bnrun -m experiment=recipe
+budget: full
+text: What came out.
+tables:
+  - title: Accuracy
+    split: test
+    rows: [estimator]
+    columns: {accuracy/sampled: sampled}
+    published:
+      - {where: {estimator: reinmax}, column: accuracy/sampled, value: .95, tag: P}
+figures:
+  - name: ways
+    title: The ways
+    split: test
+    lines: [estimator]
+    points: {accuracy/sampled: 1, accuracy/thresholded: 2}
+    xlabel: way
+    ylabel: accuracy
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Raw results of two estimators, and what to show of them."""
+    monkeypatch.chdir(tmp_path)
+    scores = {"sampled": [0.5, 0.6, 0.7], "thresholded": [0.8, None, 0.9]}
+    finish("study/a", estimator="st", test=scores, diverged={"1": 7})
+    finish("study/b", estimator="reinmax", test=scores)
+    assert main(["collect", "docs/results/recipe.csv", "study"]) == 0
+    folder = tmp_path / "docs" / "results"
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder
+
+
+def test_raw_results_hold_every_seed_and_split_with_its_setting(folder: Path) -> None:
+    rows = read_raw(folder / "recipe.csv")
+    assert len(rows) == 2 * 3 * 3
+    lost = [row for row in rows if row["estimator"] == "st" and row["seed"] == "1"]
+    assert [row["diverged"] for row in lost] == ["7"] * 3
+    assert {(row["accuracy/sampled"], row["accuracy/thresholded"]) for row in lost} == {("0.6", "")}
+
+
+def test_the_page_has_means_with_intervals_and_the_published_number_in_its_row(
+    folder: Path,
+) -> None:
+    page = publish(folder).read_text()
+    # Three values a tenth apart: half the interval is 4.303 * .1 / sqrt(3).
+    assert "| reinmax | 3 | 0.600 ± 0.248 | 0.95 (P) |" in page
+    assert "| st | 3 | 0.600 ± 0.248 |  |" in page
+    assert "![The ways](results/recipe-ways.svg)" in page
+    assert "reinmax" in (folder / "recipe-ways.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("tag: P", "tag: paper"),
+        ("accuracy/sampled: sampled", "accuracy/nothing: x"),
+        ("split: test", "split: nowhere"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_writes_no_page(
+    folder: Path, wrong: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(wrong, said, 1))
+    assert main(["publish", str(folder)]) == 1
+    assert str(recipe) in capsys.readouterr().err
+    assert not folder.with_suffix(".md").exists()
+
+
+def test_without_finished_runs_there_is_nothing_to_collect(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no run in"):
+        collect(tmp_path / "x.csv", [tmp_path])
+
+
+@pytest.mark.skipif(not (DOCS / "results").is_dir(), reason="no results are committed")
+def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
+    shutil.copytree(DOCS / "results", tmp_path / "results")
+    made = publish(tmp_path / "results")
+    assert made.read_text() == (DOCS / "results.md").read_text(), (
+        "run bnrun-report publish docs/results"
+    )
