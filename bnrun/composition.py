@@ -16,6 +16,7 @@ from bnrun.measurement.instrument import Instrument, Reference
 from bnrun.memory import keep_freed_memory
 from bnrun.models.base import Chain
 from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron
+from bnrun.rates import parameter_groups
 from bnrun.settings import GradientSettings, Settings
 from bnrun.tasks.base import Task
 from bnrun.trainer import Training
@@ -44,7 +45,7 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     if settings.trainer.compile:
         for part in (*model.stages, model.head):
             part.compile()
-    optimizer = make_optimizer(model.parameters())
+    optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
     return Training(
         model=model,
         task=task,

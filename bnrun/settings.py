@@ -99,6 +99,7 @@ class Settings(_Section):
     checkpoint: CheckpointSettings
     sweep: SweepSettings
     optimizer: _OptimizerSettings
+    rates: dict[str, PositiveFloat] | None
     neuron: dict[str, Any]
     estimator: dict[str, Any]
     layers: dict[str, dict[str, Any]]

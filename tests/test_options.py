@@ -24,6 +24,7 @@ COMPANY = {
     "dataset=digits": [],
     "dataset=blank": ["task=toy", "model=bits"],
     "model=bits": ["task=toy", "dataset=blank"],
+    "model=gated": ["task=gated"],
     # A bias in front of a batch norm does not move.
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
     "model=generator_cnn": [
@@ -39,6 +40,7 @@ SIZES = {
     "model=cnn": SMALL_CNN,
     "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
     "model=bits": SMALL[1:],
+    "model=gated": ["model.hidden=6", "model.gater=4", *SMALL[1:]],
     "dataset=blank": SMALL[1:],
 }
 

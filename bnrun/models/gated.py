@@ -1,0 +1,64 @@
+"""Conditional computation: a small net decides which units of a large one are computed."""
+
+from collections.abc import Sequence
+from math import log, prod
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from bnrun.estimators.base import Fired
+from bnrun.fields import PositiveInt, validated
+from bnrun.layers import Activation, Init, Linear
+from bnrun.models.base import Chain
+
+
+@validated
+class Gated:
+    """One hidden layer, each unit of which is multiplied by a gate; the gates are the binary layer.
+
+    hidden      units of the main path, and gates
+    gater       tanh units of the net that computes the gates' logits
+    activation  of the main path
+    open        share of the gates that fire at the start; their logits' biases give it
+    init        initial weights, by name (see bnrun.layers.initial_weight)
+
+    Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic
+    Neurons for Conditional Computation (2013), arXiv 1308.3432.
+    """
+
+    hidden: PositiveInt = 2000
+    gater: PositiveInt = 400
+    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    open: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    init: Init = "default"
+
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
+        """The net for inputs of `shape` and `outputs` values, one replica per seed.
+
+        Its parameters are those of the gater, whose names begin with "stages", of the main path,
+        "main", and of the "head".
+        """
+        flat, units = nn.Flatten(start_dim=-len(shape)), prod(shape)
+        logits = Linear(self.gater, self.hidden, seeds, "gates", self.init)
+        with torch.no_grad():
+            logits.bias.fill_(log(self.open / (1 - self.open)))
+        first = Linear(units, self.gater, seeds, "gater", self.init)
+        main = Linear(units, self.hidden, seeds, "main", self.init)
+        return _GatedChain(
+            nn.Sequential(flat, first, Activation("tanh"), logits),
+            nn.Sequential(flat, main, Activation(self.activation)),
+            Linear(self.hidden, outputs, seeds, "head", self.init),
+            self.hidden,
+        )
+
+
+class _GatedChain(Chain):
+    def __init__(self, gater: nn.Module, main: nn.Module, head: nn.Module, gates: int) -> None:
+        super().__init__([gater], head, [gates])
+        self.main = main
+
+    def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
+        said: Tensor = self.head(self.main(inputs) * fired[-1].activations)
+        return said

@@ -1,0 +1,71 @@
+"""Classification by a net that computes only some of its units."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bnrun.data.base import Split
+from bnrun.fields import PositiveFloat, validated
+from bnrun.layers import Linear
+from bnrun.models.base import Chain
+from bnrun.tasks.base import Pass
+from bnrun.tasks.classification import Classification
+
+_EDGE = 1e-6  # a share of exactly 0 or 1 has no finite divergence
+
+
+@validated
+class Gated(Classification):
+    """Cross-entropy and a cost of open gates, the units of the last binary layer.
+
+    rate      share of the gates of an example that are to be open
+    sparsity  weight of the cost, summed over the U gates; 0 for none
+    cost      "kl": U KL(rate || q), q an example's mean probability that a gate is open; it has a
+              gradient where the neuron's probability has one. "l1": the sum of its gates
+    max_norm  largest Euclidean norm of the weights that enter a unit; None for any
+
+    Source: Bengio, Leonard, Courville (2013), arXiv 1308.3432; norms: Hinton et al., Improving
+    Neural Networks by Preventing Co-Adaptation (2012), arXiv 1207.0580.
+    """
+
+    rate: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    sparsity: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    cost: Literal["kl", "l1"] = "kl"
+    max_norm: PositiveFloat | None = 2.1
+
+    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """Cross-entropy in nats, and the cost."""
+        loss = super().loss(model, batch, fired)
+        return loss + self.sparsity * self._cost(fired) if self.sparsity else loss
+
+    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+        """Those of a classification, and what the gates let through.
+
+        gate_rate  mean probability that a gate is open
+        computed   share of the hidden units that had to be computed: those with an open gate
+        """
+        neuron, logits, gates = fired[-1]
+        shares = {
+            "gate_rate": neuron.probability(logits).mean(-1),
+            "computed": (gates != 0).to(gates.dtype).mean(-1),
+        }
+        return super().scores(model, batch, fired) | shares
+
+    @torch.no_grad()
+    def after_update(self, model: Chain) -> None:
+        if self.max_norm is None:
+            return
+        for layer in model.modules():
+            if isinstance(layer, Linear):
+                norm = layer.weight.norm(dim=1, keepdim=True)
+                layer.weight.mul_((self.max_norm / norm).clamp(max=1.0))
+
+    def _cost(self, fired: Pass) -> Tensor:
+        neuron, logits, gates = fired[-1]
+        if self.cost == "l1":
+            return gates.abs().sum(-1)
+        rate, share = self.rate, neuron.probability(logits).mean(-1).clamp(_EDGE, 1 - _EDGE)
+        divergence = rate * (rate / share).log() + (1 - rate) * ((1 - rate) / (1 - share)).log()
+        return logits.shape[-1] * divergence
