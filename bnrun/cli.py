@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -25,6 +26,10 @@ OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), repl
 OmegaConf.register_new_resolver(
     "by_budget", lambda *values, _root_: by_budget(values, _root_), replace=True
 )
+
+# Hydra copies this store for every look at the configs, a hundred times for --help, most of a
+# second in all. It copies again what it loads from the store, so that one store will do.
+ConfigStore.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
 
 # Our launchers' values are checked by their plugins' types, and Hydra would have us say it; here,
 # so that the launchers' workers hear of it too.

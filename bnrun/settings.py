@@ -9,7 +9,7 @@ from bnrun.fields import NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class TrainerSettings(_Section):
@@ -23,6 +23,8 @@ class TrainerSettings(_Section):
     evaluate_examples: PositiveInt
     evaluate_slopes: list[PositiveFloat] = []
     samples: PositiveInt
+    final_examples: PositiveInt | None = None
+    final_samples: PositiveInt | None = None
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"

@@ -1,5 +1,6 @@
 """Hydra finds its plugins here; this one is small, because every start of bnrun reads it."""
 
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ class ResumingSweeper(BasicSweeper):
         from bnrun.jobs.configs import Configs
         from bnrun.jobs.sweep import Sweep
 
+        gc.enable()
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None

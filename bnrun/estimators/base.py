@@ -169,7 +169,6 @@ def nest(
     of the chain, and the last downstream is `loss`, which is told every layer of its pass. So an
     estimator may call its downstream as often, and on as many leading axes, as it likes.
     """
-
     # Not a closure that calls itself: such a cycle would keep each step's batch until the
     # collector of garbage comes by, and the next batches out of the memory that is still in cache.
     return partial(_pass, stages, estimators, loss, noise, ())

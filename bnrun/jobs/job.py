@@ -1,12 +1,12 @@
 """One run from its config to its result: the training meets the recorder and the screen."""
 
+import gc
 import shutil
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.jobs.log import Log
@@ -87,6 +87,7 @@ def _run(
     from bnrun.jobs.resume import begin_anew
     from bnrun.recording.recorder import Recorder
 
+    gc.enable()
     training = build_training(config, settings)
     training.rehearse()
     header = Header(config=flat(scientific(config)), data=training.data.hashes)
@@ -181,6 +182,8 @@ def _train(
 
 
 def _show(folder: Path, result: Result) -> None:
+    from rich.console import Console
+
     from bnrun.report import scores_table
 
     console = Console()

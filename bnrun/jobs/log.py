@@ -4,9 +4,12 @@ import os
 import socket
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LOG = "run.log"
 
@@ -15,8 +18,16 @@ class Log:
     """Messages of one run; each line of run.log tells when, where and by which process."""
 
     def __init__(self, folder: Path, shown: bool = True) -> None:
-        self.console = Console(stderr=True, quiet=not shown)
         self._path = folder / LOG
+        self._shown = shown
+
+    @cached_property
+    def console(self) -> "Console":
+        """The screen; quiet for a run that is not shown."""
+        # Here, so that a mistake in the settings is said before rich is loaded.
+        from rich.console import Console
+
+        return Console(stderr=True, quiet=not self._shown)
 
     def say(self, text: str) -> None:
         """Show `text` and keep it."""

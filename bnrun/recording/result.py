@@ -49,7 +49,8 @@ class Result(TypedDict):
     data      file or array -> sha256
     """
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic reads it there
+    # Deferred, so that a mistake in the settings needn't wait for a validator of results.
+    __pydantic_config__ = ConfigDict(extra="allow", defer_build=True)  # type: ignore[misc]  # pydantic reads it there
 
     seeds: Annotated[list[int], Field(min_length=1)]
     scores: dict[str, dict[str, dict[str, list[Score]]]]

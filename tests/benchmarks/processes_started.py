@@ -1,6 +1,7 @@
 """Whole processes: start-up, peak memory, and a whole `bnrun` against its training steps."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,29 +15,38 @@ from ours import contender, training
 from workload import mnist_sized
 
 BNRUN = [sys.executable, "-m", "bnrun"]
+COMPLETED = "bnrun estimator="
+# The least that anything with Hydra can take, on the same machine.
+START = {"python -c 'import hydra'": [sys.executable, "-c", "import hydra"]}
 ANSWERS = {
     "bnrun --help": ["--help"],
-    "a config error": ["trainer.epochs=-1"],
-    "an unknown option": ["trainer.epoch=1"],
+    f"shell completion of {COMPLETED}": ["-sc", "query=bash"],
+    "bnrun trainer.epochs=-1": ["trainer.epochs=-1"],
+    "bnrun estimator=nope": ["estimator=nope"],
+    "bnrun nosuch=1": ["nosuch=1"],
 }
 
 
 def seconds(command: list[str], folder: str) -> tuple[float, float]:
     """Wall and processor seconds of a process."""
+    asked = {"COMP_LINE": COMPLETED, "COMP_POINT": str(len(COMPLETED))}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
-    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    subprocess.run(command, cwd=folder, env=os.environ | asked, capture_output=True, check=False)
     wall, after = perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def start_up(repeats: int) -> dict[str, tuple[float, float]]:
     """Median wall and processor seconds of what answers without a training."""
-    found = {}
+    commands = START | {name: [*BNRUN, *words] for name, words in ANSWERS.items()}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
-        for name, words in ANSWERS.items():
-            times = [seconds([*BNRUN, *words], folder) for _ in range(repeats)]
-            found[name] = (median(t[0] for t in times), median(t[1] for t in times))
-    return found
+        for _ in range(repeats):
+            for name, command in commands.items():
+                times[name].append(seconds(command, folder))
+    return {
+        name: (median(t[0] for t in ts), median(t[1] for t in ts)) for name, ts in times.items()
+    }
 
 
 def peak_memory(seeds: int) -> tuple[float, float]:
@@ -59,7 +69,7 @@ def print_peaks(seeds: int) -> None:
     # Linux then begins its record of the largest size anew.
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
-    contender("", training(data, seeds)).advance(10)
+    contender("", training(data, seeds)).advance(100)
     print(json.dumps([before, _status("VmHWM")]))
 
 

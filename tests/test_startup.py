@@ -1,0 +1,56 @@
+"""What answers at once: help, shell completion, a mistake in a config. Nothing is timed here."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from hydra.core.config_store import ConfigStore
+
+import bnrun.cli  # noqa: F401  # which makes Hydra share its store
+
+ANSWERS = {
+    "help": ["--help"],
+    "config": ["--cfg", "job"],
+    "completion": ["-sc", "query=bash"],
+    "a value out of range": ["trainer.epochs=-1"],
+    "a choice that there is not": ["estimator=nope"],
+    "a group that there is not": ["nosuch=1"],
+    "an option that there is not": ["trainer.epoch=1"],
+}
+# None of them is needed to say what is wrong with a config; torch alone takes 1.7 s to import.
+SLOW = {"torch", "numpy", "scipy", "sklearn", "polars", "tensorboard", "matplotlib", "jinja2"}
+
+
+def answer(folder, words):
+    line = "bnrun estimator=disa"
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "bnrun", *words],
+        cwd=folder,
+        env=os.environ | {"COMP_LINE": line, "COMP_POINT": str(len(line))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_an_answer_waits_for_no_slow_import(question, tmp_path):
+    told = answer(tmp_path, ANSWERS[question]).stderr
+    modules = re.findall(r"^import time: .*\| +(\S+)$", told, re.M)
+    imported = {name.split(".")[0] for name in modules}
+    assert {"bnrun", "hydra"} <= imported
+    assert not imported & SLOW
+
+
+def test_completion_knows_the_choices(tmp_path):
+    assert answer(tmp_path, ANSWERS["completion"]).stdout.split() == ["estimator=disarm"]
+
+
+def test_what_is_loaded_from_the_shared_store_is_a_copy():
+    store = ConfigStore.instance()
+    assert copy.deepcopy(store) is store
+    store.load("hydra/config.yaml").node.verbose = True
+    assert not store.load("hydra/config.yaml").node.verbose
