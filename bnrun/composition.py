@@ -45,7 +45,8 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     if settings.trainer.compile:
         for part in (*model.stages, model.head):
             part.compile()
-    optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
+    factors = model.rates() | (settings.rates or {})
+    optimizer = make_optimizer(parameter_groups(model, factors, settings.optimizer.lr))
     return Training(
         model=model,
         task=task,

@@ -21,10 +21,19 @@ class Chain(nn.Module):
         self.head = head
         self.units = tuple(units)
 
+    @property
+    def widest(self) -> int:
+        """Units of the largest layer that is made for each sample of the bits."""
+        return max(self.units)
+
     def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
         """What the net says about inputs [R, B, ...] at the end of one pass, [*S, R, B, ...]."""
         said: Tensor = self.head(fired[-1].activations)
         return said
+
+    def rates(self) -> dict[str, float]:
+        """Beginnings of parameters' names -> factors of the learning rate; 1 for all others."""
+        return {}
 
     def filters(self) -> Tensor | None:
         """First-layer weights of the first replica as grey tiles, [N, H, W]; None if no image."""
