@@ -45,8 +45,8 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     if settings.trainer.compile:
         for part in (*model.stages, model.head):
             part.compile()
-    factors = model.rates() | (settings.rates or {})
-    optimizer = make_optimizer(parameter_groups(model, factors, settings.optimizer.lr))
+    groups = parameter_groups(model, settings.rates or {}, settings.optimizer.lr)
+    optimizer = make_optimizer(groups)
     return Training(
         model=model,
         task=task,

@@ -176,12 +176,11 @@ class Training:
         noise = Noise(self.seeds, "observation", self.step)
         probe = self.task.drawn(probe_batch(self.data.validation, self.seeds), noise)
         units = observe_units(self.model, neurons, probe.inputs, noise)
-        examples = None if self.step == self.total else self.settings.evaluate_examples
-        scores = self._scores(neurons, noise, examples)
+        scores = self._scores(neurons, noise)
         for slope in self.settings.evaluate_slopes:
             sloped = [replace(neuron, slope=slope) for neuron in neurons]
             again = Noise(self.seeds, "observation", self.step)
-            found = self._scores(sloped, again, examples)
+            found = self._scores(sloped, again)
             for tag, values in found.items():
                 if not tag.endswith("/thresholded"):  # A threshold has no slope.
                     scores[f"{tag}_slope_{slope:g}"] = values
@@ -195,12 +194,12 @@ class Training:
             "images": units["images"] | seen.images,
         }
 
-    def _scores(
-        self, neurons: Sequence[Neuron], noise: Noise, examples: int | None
-    ) -> dict[str, Tensor]:
-        return evaluate_splits(
-            self.model, neurons, self.task, self.data, noise, self.settings.samples, examples
-        )
+    def _scores(self, neurons: Sequence[Neuron], noise: Noise) -> dict[str, Tensor]:
+        settings = self.settings
+        last = self.step == self.total
+        samples = (last and settings.final_samples) or settings.samples
+        examples = settings.final_examples if last else settings.evaluate_examples
+        return evaluate_splits(self.model, neurons, self.task, self.data, noise, samples, examples)
 
     def measured(self) -> Iterator[dict[str, Tensor]]:
         """What the gradient instrument finds, where there is one."""

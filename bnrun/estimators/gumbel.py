@@ -104,11 +104,15 @@ class STGumbel(Relaxation):
     forward_temperature: PositiveFloat = 1.0
 
     @property
-    def evaluation_neuron(self) -> Neuron:
+    def firing_neuron(self) -> Neuron:
         return replace(self.neuron, slope=self.neuron.slope / self.forward_temperature)
 
+    @property
+    def evaluation_neuron(self) -> Neuron:
+        return self.firing_neuron
+
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        neuron, uniform = self.evaluation_neuron, noise.uniform(logits)
+        neuron, uniform = self.firing_neuron, noise.uniform(logits)
         bits = (uniform < neuron.probability(logits.detach())).to(logits.dtype)
         latents = self.forward_temperature * latent(neuron, logits.detach(), uniform)
         return downstream(with_derivative(neuron.encode(bits), logits, self.slopes(latents)))

@@ -31,10 +31,6 @@ class Chain(nn.Module):
         said: Tensor = self.head(fired[-1].activations)
         return said
 
-    def rates(self) -> dict[str, float]:
-        """Beginnings of parameters' names -> factors of the learning rate; 1 for all others."""
-        return {}
-
     def filters(self) -> Tensor | None:
         """First-layer weights of the first replica as grey tiles, [N, H, W]; None if no image."""
         return None

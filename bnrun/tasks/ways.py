@@ -20,6 +20,8 @@ Scores = dict[str, dict[str, Tensor]]
 
 # Activations of one chunk of examples, all replicas and samples: 64 MB in float32.
 CHUNK = 2**24
+# Samples at a time; their evidence is added up.
+TOGETHER = 128
 
 
 class Activation(Protocol):
@@ -59,7 +61,7 @@ def in_every_way(
 
 def _chunks(model: Chain, split: Split, replicas: int, samples: int) -> Iterator[Split]:
     """Inputs [R, n, ...] without a copy per replica, and targets [1, n, ...]."""
-    size = max(1, CHUNK // (replicas * samples * max(model.units)))
+    size = max(1, CHUNK // (replicas * min(samples, TOGETHER) * model.widest))
     for inputs, targets in zip(split.inputs.split(size), split.targets.split(size), strict=True):
         yield Split(inputs.expand(replicas, *inputs.shape), targets.unsqueeze(0))
 
@@ -77,10 +79,16 @@ def _scores(
     fired = forward(model, neurons, [n.thresholded for n in neurons], first, noise)
     yield "thresholded", task.scores(model, batch, fired)
     sampled = [neuron.sampled for neuron in neurons]
-    fired = forward(model, neurons, sampled, first.expand(samples, *first.shape), noise)
-    once = [Fired(neuron, logits[0], activations[0]) for neuron, logits, activations in fired]
-    yield "sampled", task.scores(model, batch, once)
-    evidence = task.evidence(model, batch, fired).logsumexp(0)
+    sizes = [min(TOGETHER, samples - start) for start in range(0, samples, TOGETHER)]
+    evidence = None
+    for size in sizes:
+        fired = forward(model, neurons, sampled, first.expand(size, *first.shape), noise)
+        more = task.evidence(model, batch, fired).logsumexp(0)
+        if evidence is None:
+            once = [Fired(neuron, logits[0], bits[0]) for neuron, logits, bits in fired]
+            yield "sampled", task.scores(model, batch, once)
+        evidence = more if evidence is None else torch.logaddexp(evidence, more)
+    assert evidence is not None
     yield "averaged", task.averaged(evidence, samples, batch)
     fired = forward(model, neurons, [n.mean_field for n in neurons], first, noise)
     yield "mean_field", task.scores(model, batch, fired)

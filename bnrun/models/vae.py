@@ -1,0 +1,112 @@
+"""Variational autoencoders: layers of bits between a net that infers them and one that draws."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from bnrun.estimators.base import Fired
+from bnrun.fields import PositiveFloat, PositiveInt, validated
+from bnrun.layers import Init, Linear
+from bnrun.models.base import Chain
+
+
+class Autoencoder(Chain):
+    """A chain whose stages infer bits, q(b_1 | x) q(b_2 | b_1) ...; what it draws is the reverse.
+
+    p(x, b) = p(b_L) ... p(b_1 | b_2) p(x | b_1), all of independent bits given the layer above.
+
+    downward    nets from the activations of a layer to the logits of the one below: first the
+                pixels, last those of layer L - 1
+    prior       logits of layer L in p, [R, 1, U_L]
+    learned     whether the prior is a parameter
+    pixels      of an image
+    """
+
+    prior: Tensor
+
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        downward: Sequence[nn.Module],
+        units: Sequence[int],
+        prior: Tensor,
+        learned: bool,
+        pixels: int,
+    ) -> None:
+        head, *between = downward
+        super().__init__(stages, head, units)
+        self.between = nn.ModuleList(between)
+        if learned:
+            self.prior = nn.Parameter(prior)
+        else:
+            self.register_buffer("prior", prior)
+        self.pixels = pixels
+
+    @property
+    def widest(self) -> int:
+        return max(*self.units, self.pixels)
+
+    def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
+        """Logits of the pixels given the first layer, [*S, R, B, pixels]."""
+        said: Tensor = self.head(fired[0].activations)
+        return said
+
+    def generative_logits(self, fired: Sequence[Fired]) -> list[Tensor]:
+        """Logits of every layer in p, given the activations above it; each [..., R, B or 1, U]."""
+        pairs = zip(self.between, fired[1:], strict=True)
+        return [*(net(layer.activations) for net, layer in pairs), self.prior]
+
+
+@validated
+class VAE:
+    """Nets of the same shape up and down, 784-200-784 where there is one layer and nothing hidden.
+
+    latent          units of each binary layer, from the image upwards
+    hidden          units of the leaky ReLU layers in front of each binary layer, in this order;
+                    downwards in the reverse one. Empty for linear maps
+    negative_slope  of leaky ReLU below 0
+    prior           "learned" logits of the last layer, which start at 0, or "fixed" ones of 0
+    init            initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+
+    Source: Kingma, Welling, Auto-Encoding Variational Bayes (2013), arXiv 1312.6114; with bits:
+    Mnih, Gregor (2014), arXiv 1402.0030.
+    """
+
+    latent: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (200,)
+    hidden: tuple[PositiveInt, ...] = ()
+    negative_slope: PositiveFloat = 0.3
+    prior: Literal["learned", "fixed"] = "learned"
+    init: Init = "default"
+
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
+        """The net for images of `shape`, one replica per seed.
+
+        Raises ValueError unless there is one output for each pixel.
+        """
+        pixels = prod(shape)
+        if outputs != pixels:
+            raise ValueError(
+                f"model=vae has one output for each of {pixels} pixels, and the task asks for "
+                f"{outputs}: choose task=vae, or model=mlp"
+            )
+        layers = list(enumerate(pairwise((pixels, *self.latent)), start=1))
+        up = [self._net((a, *self.hidden, b), seeds, f"encoder{k}_") for k, (a, b) in layers]
+        down = [
+            self._net((b, *reversed(self.hidden), a), seeds, f"decoder{k}_") for k, (a, b) in layers
+        ]
+        up[0].insert(0, nn.Flatten(start_dim=-len(shape)))
+        prior = torch.zeros(len(seeds), 1, self.latent[-1])
+        learned = self.prior == "learned"
+        return Autoencoder(up, down, self.latent, prior, learned, pixels)
+
+    def _net(self, units: Sequence[int], seeds: Sequence[int], name: str) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(pairwise(units), start=1):
+            layers.append(Linear(before, after, seeds, f"{name}{number}", self.init))
+            layers.append(nn.LeakyReLU(self.negative_slope))
+        return nn.Sequential(*layers[:-1])

@@ -1,0 +1,106 @@
+"""Structured prediction: the lower half of an image from its upper half, several good guesses."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bnrun.data.base import Data, Split
+from bnrun.fields import validated
+from bnrun.models.base import Chain
+from bnrun.neurons import Neuron
+from bnrun.noise import Noise
+from bnrun.tasks.base import Goal, Observed, Pass, Task
+from bnrun.tasks.bits import Binarization, binarized, log_likelihood
+from bnrun.tasks.ways import forward
+
+
+@validated
+class StructuredPrediction(Task):
+    """The lower half y of an image from the upper half x. Outputs are y's logits, [*S, R, B, U].
+
+    loss  -log p(y | x, h), summed over the pixels, in nats, at sampled hidden bits h
+    nll   the same as a score; "averaged" is -log mean_k p(y | x, h_k) over the samples, which falls
+          to -log p(y | x) the more there are
+
+    binarization  of the images, see bnrun.tasks.bits
+    shown         examples in TensorBoard's picture, and guesses of each with the truth among them
+
+    Source: Raiko et al., Techniques for Learning Binary Stochastic Feedforward Neural Networks
+    (2014), arXiv 1406.2989; as in Jang, Gu, Poole (2016), arXiv 1611.01144.
+    """
+
+    goal: ClassVar[Goal] = {"score": "nll", "way": "averaged", "larger_is_better": False}
+
+    binarization: Binarization = "threshold"
+    shown: Annotated[int, Field(ge=2)] = 6
+
+    def prepared(self, data: Data) -> Data:
+        """Upper halves for inputs, the pixels of lower ones [N, U] for targets; no classes.
+
+        An odd row in the middle is predicted. Raises ValueError for data that are no images.
+        """
+        if len(data.shape) != 3 or data.shape[1] < 2:
+            raise ValueError(
+                f"task=structured_prediction cuts images in halves, and dataset={data.name} has "
+                f"inputs of shape {data.shape}: choose images, like dataset=mnist"
+            )
+        channels, height, width = data.shape
+        half = height // 2
+
+        def cut(split: Split) -> Split:
+            upper, lower = split.inputs[:, :, :half], split.inputs[:, :, half:]
+            return Split(upper.contiguous(), lower.flatten(1))
+
+        return replace(
+            data,
+            train=cut(data.train),
+            validation=cut(data.validation),
+            test=cut(data.test),
+            shape=(channels, half, width),
+            classes=0,
+        )
+
+    def outputs(self, data: Data) -> int:
+        """Pixels of the lower half."""
+        return data.train.targets.shape[1]
+
+    def drawn(self, batch: Split, noise: Noise) -> Split:
+        targets = batch.targets.expand(*batch.inputs.shape[:2], -1)
+        return Split(*(binarized(half, self.binarization, noise) for half in (batch[0], targets)))
+
+    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        return -self.evidence(model, batch, fired)
+
+    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+        return {"nll": self.loss(model, batch, fired)}
+
+    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """log p(y | x, h)."""
+        return log_likelihood(batch.targets, model.outputs(batch.inputs, fired))
+
+    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
+        return {"nll": math.log(samples) - evidence}
+
+    @torch.no_grad()
+    def observed(
+        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+    ) -> Observed:
+        """The first examples of the first replica, a row each: as it is, then guesses of it."""
+        upper, lower = (part[: self.shown] for part in split)
+        batch = self.drawn(
+            Split(upper.expand(len(noise.seeds), *upper.shape), lower.unsqueeze(0)), noise
+        )
+        first = model.stages[0](batch.inputs).expand(self.shown - 1, -1, -1, -1)
+        fired = forward(model, neurons, [n.sampled for n in neurons], first, noise)
+        guesses = torch.sigmoid(model.outputs(batch.inputs, fired))[:, 0]
+        below = torch.cat([batch.targets[:1], guesses]).unflatten(
+            -1, (upper.shape[1], -1, upper.shape[3])
+        )
+        above = batch.inputs[0].expand(self.shown, *upper.shape)
+        whole = torch.cat([above, below], -2).mean(-3)  # [guess, example, H, W]
+        return Observed({}, {}, {"guesses": 2 * whole.transpose(0, 1).flatten(0, 1).cpu() - 1})

@@ -1,0 +1,149 @@
+"""Variational autoencoders with latent bits: the evidence lower bound, and tighter ones."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bnrun.data.base import Data, Split
+from bnrun.estimators.base import Fired
+from bnrun.fields import PositiveInt, validated
+from bnrun.models.base import Chain
+from bnrun.models.vae import Autoencoder
+from bnrun.neurons import SBN, Neuron
+from bnrun.noise import Noise
+from bnrun.tasks.base import Goal, Observed, Pass, Task
+from bnrun.tasks.bits import Binarization, binarized, log_likelihood
+from bnrun.tasks.ways import Scores, forward
+
+
+@validated
+class Vae(Task):
+    """Images x of bits, explained by latent bits b. Outputs are x's logits given b, [*S, R, B, U].
+
+    loss        log q(b | x) - log p(x, b), whose mean is the negative ELBO, in nats
+    nll         bounds on -log p(x) from above: "sampled" is the negative ELBO, "averaged" the bound
+                of K samples, -log mean_k p(x, b_k) / q(b_k | x), which falls to -log p(x) with K
+    distortion  -log p(x | b), in every way of evaluating
+    rate        log q(b | x) - log p(b), whose mean is the Kullback-Leibler divergence; sampled
+
+    log q follows the neuron's law, with its slope. Its derivative by the logits themselves has mean
+    zero, E_q[d log q / d logits] = 0, and is left out: with it every unbiased estimator would only
+    be noisier, and `exact` the same. What reaches the logits is the estimator's alone, and its mean
+    is the exact gradient of the ELBO where the estimator is unbiased. For the soft bits of
+    gumbel_sigmoid the mean is not zero, so it trains without a part of its own objective.
+
+    binarization  of the images, see bnrun.tasks.bits
+    shown         images in each of TensorBoard's pictures
+
+    Source: Kingma, Welling (2013), arXiv 1312.6114; bound of K samples: Burda, Grosse,
+    Salakhutdinov, Importance Weighted Autoencoders (2015), arXiv 1509.00519; without the score of
+    log q: Roeder, Wu, Duvenaud, Sticking the Landing (2017), arXiv 1703.09194.
+    """
+
+    goal: ClassVar[Goal] = {"score": "nll", "way": "averaged", "larger_is_better": False}
+
+    binarization: Binarization = "dynamic"
+    shown: PositiveInt = 36
+
+    def outputs(self, data: Data) -> int:
+        """Pixels of an image."""
+        return math.prod(data.shape)
+
+    def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:
+        """Raises ValueError for a model that draws nothing, and for pixels beyond [0, 1]."""
+        if not isinstance(model, Autoencoder):
+            raise ValueError("task=vae needs a net that draws images as well: choose model=vae")
+        if data.train.inputs.min() < 0 or data.train.inputs.max() > 1:
+            raise ValueError(
+                f"task=vae takes pixels for probabilities of bits, and dataset={data.name} has "
+                f"values beyond [0, 1]: scale them, or choose images, like dataset=mnist"
+            )
+
+    def drawn(self, batch: Split, noise: Noise) -> Split:
+        return Split(binarized(batch.inputs, self.binarization, noise), batch.targets)
+
+    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        return -self.evidence(model, batch, fired)
+
+    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+        distortion, rate = self._parts(model, batch, fired)
+        return {"nll": distortion + rate, "distortion": distortion, "rate": rate}
+
+    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """log p(x, b) - log q(b | x)."""
+        distortion, rate = self._parts(model, batch, fired)
+        return -distortion - rate
+
+    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
+        return {"nll": math.log(samples) - evidence}
+
+    def evaluate(
+        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
+    ) -> Scores:
+        scores = super().evaluate(model, neurons, split, noise, samples)
+        # log q is that of sampled bits: bits chosen otherwise give no bound.
+        sampled = ("sampled", "averaged")
+        kept = {name: [way for way in scores[name] if way in sampled] for name in ("nll", "rate")}
+        return scores | {
+            name: {way: scores[name][way] for way in ways} for name, ways in kept.items()
+        }
+
+    @torch.no_grad()
+    def observed(
+        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+    ) -> Observed:
+        """Images of the first replica: some of the data, the same from their bits, and new ones."""
+        assert isinstance(model, Autoencoder)
+        inputs, targets = (part[: self.shown] for part in split)
+        batch = self.drawn(
+            Split(inputs.expand(len(noise.seeds), *inputs.shape), targets.unsqueeze(0)), noise
+        )
+        sampled = [neuron.sampled for neuron in neurons]
+        fired = forward(model, neurons, sampled, model.stages[0](batch.inputs), noise)
+        pictures = {
+            "data": batch.inputs.flatten(2),
+            "reconstructions": torch.sigmoid(model.outputs(batch.inputs, fired)),
+            "samples": torch.sigmoid(draw(model, neurons, self.shown, noise)),
+        }
+        shape = inputs.shape[1:] if inputs.dim() == 4 else (1, 1, inputs.shape[-1])
+        shown = {
+            name: 2 * pixels[0].unflatten(-1, shape).mean(1).cpu() - 1
+            for name, pixels in pictures.items()
+        }
+        return Observed({}, {}, shown)
+
+    def _parts(self, model: Chain, batch: Split, fired: Pass) -> tuple[Tensor, Tensor]:
+        """Distortion and rate, both [*S, R, B]."""
+        assert isinstance(model, Autoencoder)
+        distortion = -log_likelihood(batch.inputs.flatten(2), model.outputs(batch.inputs, fired))
+        rate = torch.zeros_like(distortion)
+        for layer, logits in zip(fired, model.generative_logits(fired), strict=True):
+            bits, inferred = bits_of(layer), layer.neuron.slope * layer.logits.detach()
+            rate = rate + log_likelihood(bits, inferred) - log_likelihood(bits, logits)
+        return distortion, rate
+
+
+def bits_of(layer: Fired) -> Tensor:
+    """Activations as bits, also those of a signed neuron, [*S, R, B, U].
+
+    Raises ValueError for a neuron that is not stochastic, which has no log-probability.
+    """
+    if not isinstance(layer.neuron, SBN):
+        raise ValueError(
+            f"task=vae needs the probability of latent bits, and neuron "
+            f"{type(layer.neuron).__name__} draws none: choose neuron=sbn"
+        )
+    return (layer.activations + 1) / 2 if layer.neuron.signed else layer.activations
+
+
+def draw(model: Autoencoder, neurons: Sequence[Neuron], count: int, noise: Noise) -> Tensor:
+    """Logits of the pixels of images from the prior, [R, count, pixels]."""
+    logits = model.prior.expand(-1, count, -1)
+    # A generative layer fires at its own logits; the slope belongs to the inferring ones.
+    for neuron, net in zip(reversed(neurons), [*reversed(model.between), model.head], strict=True):
+        bits = (noise.uniform(logits) < torch.sigmoid(logits)).to(logits)
+        logits = net(neuron.encode(bits))
+    return logits
