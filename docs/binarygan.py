@@ -63,7 +63,8 @@ def last(run: Path, tag: str) -> NDArray[np.float32]:
     """The last picture with this tag, [H, W]."""
     events = EventAccumulator(str(run), size_guidance={"images": 0})
     events.Reload()
-    return plt.imread(io.BytesIO(events.Images(tag)[-1].encoded_image_string))
+    picture = plt.imread(io.BytesIO(events.Images(tag)[-1].encoded_image_string))
+    return picture.reshape(*picture.shape[:2], -1)[..., 0]
 
 
 def histogram(run: Path) -> NDArray[np.float32]:
