@@ -183,7 +183,7 @@ def test_they_are_written_while_a_sweep_goes_on() -> None:
         while not (STUDY / "groups" / "estimator=st").exists() and time.monotonic() < end:
             time.sleep(0.1)
         assert (STUDY / "groups" / "estimator=st").exists()
-    assert said == []
+    assert said == ["group runs: tensorboard --logdir study/groups"]
 
 
 def test_what_stops_group_runs_stops_no_sweep() -> None:

@@ -9,6 +9,7 @@ from studies import far, finish, held, record
 
 from bnrun.recording.result import write_result
 from bnrun.report import main
+from bnrun.report.curves import panels
 from bnrun.report.scores import ScoreName
 from bnrun.report.verdict import judge
 from bnrun.report.yardstick import Wanted
@@ -192,3 +193,15 @@ def test_another_setting_competes_when_asked(capsys: pytest.CaptureFixture[str])
     assert "sbn reinmax" in capsys.readouterr().out
     assert main(["study", "--by", "colour"]) == 1
     assert "colour: not a setting of these runs, use neuron" in capsys.readouterr().err
+
+
+def test_downstream_evaluations_are_those_that_the_run_tells() -> None:
+    for estimator, offset, cost in (("st", 0.3, 1.0), ("disarm", 0.1, 2.0)):
+        place = finish(estimator, far(offset), estimator)
+        change(place, evaluations=cost)
+        record(place, {"accuracy/test/sampled": [far(0.0), far(offset)]}, 10)
+    panel = next(p for p in panels(held()[0]) if p.xlabel == "downstream evaluations")
+    assert {line.label: line.x.tolist() for line in panel.lines} == {
+        "st": [0.0, 10.0],
+        "disarm": [0.0, 20.0],
+    }

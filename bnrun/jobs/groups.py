@@ -57,7 +57,7 @@ class GroupRuns:
     study  the folder of the study
     runs   folders of the jobs, done or not
     by     as in write_groups; [] for no group runs
-    say    for what goes wrong, which stops no job
+    say    for where they are, and for what goes wrong, which stops no job
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class GroupRuns:
     ) -> None:
         self._study, self._runs, self._by, self._say = study, runs, by, say
         self._written: list[Path] = []
+        self._groups: list[Path] = []
         self._pause = 1.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -87,6 +88,8 @@ class GroupRuns:
         if kind is None:
             self._thread.join()
             self._renew(self._say)
+            if self._groups:
+                self._say(f"group runs: tensorboard --logdir {self._study / GROUPS}")
 
     def _follow(self) -> None:
         while not self._stop.wait(self._pause):
@@ -99,7 +102,7 @@ class GroupRuns:
             return
         start = time.monotonic()
         try:
-            write_groups(self._study, done, self._by)
+            self._groups = write_groups(self._study, done, self._by)
             self._written = done
         except (ValueError, OSError) as reason:
             say(f"no group runs: {reason}")

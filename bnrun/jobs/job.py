@@ -151,7 +151,9 @@ def _train(
         keeper = Keeper(folder, training, recorder, settings.checkpoint, signals, header, log)
         if point is None:
             recorder.text("run/about", about(config, settings.seed_list))
-            recorder.text("config", f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(config))}\n```")
+            recorder.text(
+                "run/config", f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(config))}\n```"
+            )
         else:
             keeper.scalars |= point.state["scalars"]
         records = training.run(keeper.after_step)
@@ -169,6 +171,7 @@ def _train(
             "seeds": settings.seed_list,
             "scores": scores,
             "goal": training.task.goal,
+            "evaluations": _evaluations(training),
             "diverged": training.diverged_steps(),
             "steps": training.step,
             "seconds": round(training.seconds, 3),
@@ -179,6 +182,16 @@ def _train(
             "data": training.data.hashes,
         },
     )
+
+
+def _evaluations(training: "Training") -> int:
+    """Passes of the loss through the last layers that an update takes for each example."""
+    from bnrun.data.base import Split
+    from bnrun.measurement.probe import Probe
+
+    example = Split(*(part[:1] for part in training.data.train))
+    probe = Probe(training.model, training.task, example, training.seeds, memory=0)
+    return probe.cost(training.current_estimators()).evaluations
 
 
 def _show(folder: Path, result: Result) -> None:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -37,16 +37,17 @@ _CLASSIFICATION: Goal = {"score": "accuracy", "way": None, "larger_is_better": T
 class Result(TypedDict):
     """What a run came to; lists run over seeds.
 
-    seeds     one per replica
-    scores    split -> score -> way of evaluating -> one value per seed
-    goal      by which score to judge it; that of a classifier where the file has none
-    diverged  seed -> step at which its loss was no longer finite
-    steps     updates done
-    seconds   wall time
-    config    resolved; its "choices" tell the choice of every config group
-    versions  package -> version
-    commit    of bnrun's code, where it is known
-    data      file or array -> sha256
+    seeds        one per replica
+    scores       split -> score -> way of evaluating -> one value per seed
+    goal         by which score to judge it; that of a classifier where the file has none
+    evaluations  of the loss for each example of an update; older results have none
+    diverged     seed -> step at which its loss was no longer finite
+    steps        updates done
+    seconds      wall time
+    config       resolved; its "choices" tell the choice of every config group
+    versions     package -> version
+    commit       of bnrun's code, where it is known
+    data         file or array -> sha256
     """
 
     # Deferred, so that a mistake in the settings needn't wait for a validator of results.
@@ -55,6 +56,7 @@ class Result(TypedDict):
     seeds: Annotated[list[int], Field(min_length=1)]
     scores: dict[str, dict[str, dict[str, list[Score]]]]
     goal: Goal
+    evaluations: NotRequired[float]
     diverged: dict[int, int]
     steps: int
     seconds: float

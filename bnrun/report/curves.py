@@ -57,7 +57,7 @@ class History:
     """Tag -> steps [T] and values [T, R] of a contestant, over the seeds of all its runs.
 
     seconds      wall time at each step, of its first run
-    evaluations  downstream evaluations per update, None where they were not measured
+    evaluations  downstream evaluations per update, None where they are not known
     """
 
     tags: dict[str, tuple[Array, Array]]
@@ -147,7 +147,9 @@ def _history(contest: Contest, contestant: Contestant) -> History:
     frame = pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
     tags = dict(_tables(frame))
     cost = tags.get(f"gradients/{IN_USE}/evaluations")
-    evaluations = None if cost is None else float(np.nanmean(cost[1]))
+    evaluations = contestant.runs[0].result.get("evaluations")
+    if cost is not None:
+        evaluations = float(np.nanmean(cost[1]))
     return History(tags, _clock(contestant), evaluations)
 
 
