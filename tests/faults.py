@@ -329,8 +329,9 @@ def bad_words(folder: Path, times: int, from_file: bool = False) -> str:
 
     file.parent.mkdir(parents=True)
     generate()
-    assert not wrong, "\n\n".join(wrong)
-    return f"{len(tried)} different ones: " + ", ".join(f"{n} {what}" for what, n in seen.items())
+    told = f"{len(tried)} different ones: " + ", ".join(f"{n} {what}" for what, n in seen.items())
+    assert not wrong, "\n\n".join([f"{told}, of these {len(wrong)} wrong", *wrong])
+    return told
 
 
 def long_run(folder: Path, steps: int) -> str:
