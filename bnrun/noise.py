@@ -48,8 +48,8 @@ class Noise:
         # Whether no stream can have half a word left over from float32 numbers drawn before.
         self._whole_words = True
         self._purpose = purpose or ("noise",)
-        # Of the streams on another device: their keys there, and how many blocks were drawn.
-        self._keys: Tensor | None = None
+        # Of the streams on another device: their keys, [R, 2], and the next block, both there.
+        self._there: tuple[Tensor, Tensor] | None = None
         self._position = 0
 
     def uniform(self, like: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Noise:
         states = [generator.bit_generator.state for generator in self._streams]
         return {
             "seeds": list(self.seeds),
-            "position": self._position,
+            "position": self._position if self._there is None else int(self._there[1]),
             "streams": [
                 {
                     "state": [int(word) for word in state["state"]["state"]],
@@ -99,6 +99,8 @@ class Noise:
                 "uinteger": saved["uinteger"],
             }
         self._position = state["position"]
+        if self._there is not None:
+            self._there[1].fill_(self._position)
         self._whole_words = not any(saved["has_uint32"] for saved in state["streams"])
 
     def _fill(self, like: Tensor, draw: Any) -> Tensor:
@@ -113,13 +115,22 @@ class Noise:
     def _drawn_there(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:
         """One program for all replicas, without a copy between devices."""
         *samples, replicas, examples, units = self._checked(like)
-        if self._keys is None or self._keys.device != like.device:
-            keys = [stream(s, *self._purpose, "philox").integers(2**32, size=2) for s in self.seeds]
-            self._keys = torch.from_numpy(np.stack(keys)).to(like.device)
+        keys, position = self._streams_on(like.device)
         count = like.numel() // replicas
-        drawn = draw(self._keys, self._position, count, like.dtype)
-        self._position += blocks_of(count * uniforms_each, like.dtype)
+        drawn = draw(keys, position, count, like.dtype)
+        # In place, so that a captured step draws on with every replay.
+        position += blocks_of(count * uniforms_each, like.dtype)
         return drawn.view(replicas, *samples, examples, units).movedim(0, -3)
+
+    def _streams_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        if self._there is None:
+            drawn = [stream(s, *self._purpose, "philox") for s in self.seeds]
+            words = np.stack([generator.integers(2**32, size=2) for generator in drawn])
+            self._there = torch.from_numpy(words), torch.tensor(self._position)
+        keys, position = self._there
+        if keys.device != device:
+            self._there = keys.to(device), position.to(device)
+        return self._there
 
     def _checked(self, like: Tensor) -> torch.Size:
         replicas = like.shape[-3]

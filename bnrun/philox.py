@@ -6,6 +6,7 @@ Source: Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3 
 """
 
 import math
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -36,13 +37,13 @@ def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Ten
     return c0, c1, c2, c3
 
 
-def words(keys: Tensor, position: int, count: int) -> Tensor:
-    """`count` words of every stream from block `position` on, [R, count] as int64.
+def words(keys: Tensor, position: Tensor, count: int) -> Tensor:
+    """`count` words of every stream from a block on, [R, count] as int64.
 
-    keys   [R, 2], words of the key of each stream
+    keys      [R, 2], words of the key of each stream, int64
+    position  number of the first block, an int64 on the same device
     """
-    blocks = -(-count // 4)
-    index = torch.arange(position, position + blocks, device=keys.device)
+    index = position + torch.arange(-(-count // 4), device=keys.device)
     zero = torch.zeros_like(index)
     low, high = (keys[:, part].unsqueeze(1) for part in (0, 1))
     block = philox((index & _MASK, index >> 32, zero, zero), (low, high))
@@ -54,15 +55,20 @@ def blocks_of(count: int, dtype: torch.dtype) -> int:
     return -(-count * (2 if dtype == torch.float64 else 1) // 4)
 
 
-def uniforms(keys: Tensor, position: int, count: int, dtype: torch.dtype) -> Tensor:
+def uniforms(keys: Tensor, position: Tensor, count: int, dtype: torch.dtype) -> Tensor:
     """Uniforms on [0, 1), [R, count], multiples of 2^-53 in float64 and of 2^-24 otherwise."""
     if dtype == torch.float64:
         first, second = words(keys, position, 2 * count).unflatten(1, (count, 2)).unbind(-1)
         return ((first >> 5) * 2**26 + (second >> 6)).to(dtype) * 2**-53
+    if keys.is_cuda and find_spec("triton"):
+        # A hundred kernels otherwise, each of which passes over all numbers in 64 bits.
+        from bnrun.philox_cuda import uniforms as by_one_kernel
+
+        return by_one_kernel(keys, position, count).to(dtype)
     return ((words(keys, position, count) >> 8).float() * 2**-24).to(dtype)
 
 
-def normals(keys: Tensor, position: int, count: int, dtype: torch.dtype) -> Tensor:
+def normals(keys: Tensor, position: Tensor, count: int, dtype: torch.dtype) -> Tensor:
     """Standard normals, [R, count], each from two uniforms (Box, Muller, 1958)."""
     pairs = uniforms(keys, position, 2 * count, dtype).unflatten(1, (count, 2))
     # 1 - u lies in (0, 1], where the logarithm is finite.

@@ -1,5 +1,10 @@
 """Philox in tensor arithmetic: the published vectors, streams that don't depend on company."""
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
 import pytest
 import torch
 from scipy import stats
@@ -18,6 +23,7 @@ VECTORS = [
     ),
 ]
 KEYS = torch.tensor([[1, 2], [3, 4], [5, 6]])
+ZERO, SEVEN = torch.tensor(0), torch.tensor(7)
 
 
 @pytest.mark.parametrize(("counter", "key", "answer"), VECTORS)
@@ -29,23 +35,24 @@ def test_philox_gives_the_published_words(counter, key, answer):
 @pytest.mark.parametrize("draw", [philox.uniforms, philox.normals])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_stream_depends_on_its_key_and_position_alone(draw, dtype):
-    together = draw(KEYS, 7, 1001, dtype)
+    together = draw(KEYS, SEVEN, 1001, dtype)
     for replica in range(3):
-        assert torch.equal(draw(KEYS[replica : replica + 1], 7, 1001, dtype)[0], together[replica])
+        (alone,) = draw(KEYS[replica : replica + 1], SEVEN, 1001, dtype)
+        assert torch.equal(alone, together[replica])
     blocks = philox.blocks_of(400 * (2 if draw is philox.normals else 1), dtype)
-    assert torch.equal(draw(KEYS, 7 + blocks, 601, dtype), together[:, 400:])
-    assert not torch.equal(draw(KEYS, 6, 1001, dtype), together)
+    assert torch.equal(draw(KEYS, SEVEN + blocks, 601, dtype), together[:, 400:])
+    assert not torch.equal(draw(KEYS, SEVEN - 1, 1001, dtype), together)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_numbers_of_philox_follow_their_law(dtype):
-    uniforms = philox.uniforms(KEYS, 0, 100_000, dtype)
+    uniforms = philox.uniforms(KEYS, ZERO, 100_000, dtype)
     assert uniforms.dtype == dtype
     assert uniforms.min() >= 0
     assert uniforms.max() < 1
     for row in uniforms:
         assert stats.kstest(row.numpy(), "uniform").pvalue > 0.01
-    for row in philox.normals(KEYS, 0, 100_000, dtype):
+    for row in philox.normals(KEYS, ZERO, 100_000, dtype):
         assert stats.kstest(row.numpy(), "norm").pvalue > 0.01
     # The standard error of a correlation of 100,000 pairs is .003.
     assert (torch.corrcoef(uniforms) - torch.eye(3, dtype=dtype)).abs().max() < 0.015
@@ -64,3 +71,34 @@ def test_noise_on_a_gpu_is_each_seeds_own_and_restored():
     restored = Noise([3, 7, 11])
     restored.load_state_dict(together.state_dict())
     assert torch.equal(restored.uniform(like), together.uniform(like))
+
+
+BLOCKS = [0, 7, 2**32 - 3, 2**40 + 5]
+COUNTS = [1, 7, 1001, 4096]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("count", COUNTS)
+def test_one_kernel_draws_the_numbers_of_the_tensor_arithmetic(block, count):
+    keys, position = KEYS.cuda(), torch.tensor(block, device="cuda")
+    drawn = philox.uniforms(keys, position, count, torch.float32)
+    assert torch.equal(drawn.cpu(), philox.uniforms(KEYS, position.cpu(), count, torch.float32))
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed here")
+def test_the_kernel_in_tritons_interpreter_draws_the_numbers_of_the_tensor_arithmetic():
+    """In a process of its own: Triton decides on import whether it interprets."""
+    code = f"""
+import torch
+from bnrun import philox, philox_cuda
+keys = torch.tensor({KEYS.tolist()})
+for block in {BLOCKS}:
+    for count in {COUNTS}:
+        position = torch.tensor(block)
+        drawn = philox_cuda.uniforms(keys, position, count)
+        assert torch.equal(drawn, philox.uniforms(keys, position, count, torch.float32))
+"""
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
