@@ -28,7 +28,10 @@ class DivergedError(UserError):
     """A run that divergence has ended; it has a result."""
 
 
-MISTAKES = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError, ImportError)
+MISTAKES = (
+    *(HydraException, OmegaConfBaseException),
+    *(ValueError, TypeError, OSError, ImportError, OverflowError),
+)
 """What a config or a data file that is wrong makes the building of a run raise."""
 
 
