@@ -56,7 +56,9 @@ def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list
     with mpl.rc_context(_ink("black")):
         for path in written:
             metadata = {"Date": None} if path.suffix == ".svg" else None
-            _figure(panel, style, legend=True).savefig(path, dpi=200, metadata=metadata)
+            # Tight, because long numbers push the label of their axis out.
+            figure = _figure(panel, style, legend=True)
+            figure.savefig(path, dpi=200, metadata=metadata, bbox_inches="tight")
     return written
 
 

@@ -16,8 +16,15 @@ def collect_command(words: Sequence[str]) -> int:
     )
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="e.g. docs/results/r2rt.csv")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders of runs")
+    parser.add_argument(
+        "--splits", nargs="+", default=(), help="only these, e.g. test gradients (default: all)"
+    )
     options = parser.parse_args(words)
-    return _said("collect", lambda: f"{options.file}: {collect(options.file, options.paths)} rows")
+
+    def work() -> str:
+        return f"{options.file}: {collect(options.file, options.paths, options.splits)} rows"
+
+    return _said("collect", work)
 
 
 def publish_command(words: Sequence[str]) -> int:

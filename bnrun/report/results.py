@@ -4,9 +4,9 @@ For each recipe the folder has <recipe>.csv, raw results per seed, and <recipe>.
 what to show of them: title, command, text, tables with published numbers, figures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -17,7 +17,7 @@ from bnrun.intervals import mean_interval
 from bnrun.report.curves import Line, Panel
 from bnrun.report.figures import save, styles
 from bnrun.report.layout import Column, markdown_table
-from bnrun.report.raw import read_raw
+from bnrun.report.raw import FACTS, read_raw
 from bnrun.report.scores import decimals, interval_text
 
 HEAD = """# Results
@@ -45,7 +45,9 @@ class Published(_Part):
 
 
 class TableSpec(_Part):
-    """A table: one row per combination of the settings `rows`, of the runs that `where` selects.
+    """A table: one row per combination of the settings `rows`, of the rows that `where` selects.
+
+    without  setting -> values whose rows are left out
 
     columns  score/way -> its title
     """
@@ -53,22 +55,28 @@ class TableSpec(_Part):
     title: str
     split: str
     where: dict[str, str] = {}
+    without: dict[str, list[str]] = {}
     rows: list[str]
     columns: dict[str, str]
     published: list[Published] = []
 
 
 class FigureSpec(_Part):
-    """A figure: one line per combination of the settings `lines`, over columns score/way -> x."""
+    """A figure: one line per combination of the settings `lines`, over columns score/way -> x.
+
+    log  both axes are logarithmic
+    """
 
     name: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
     title: str
     split: str
     where: dict[str, str] = {}
+    without: dict[str, list[str]] = {}
     lines: list[str]
     points: dict[str, float]
     xlabel: str
     ylabel: str
+    log: bool = False
 
 
 class Recipe(_Part):
@@ -96,12 +104,11 @@ def publish(folder: Path) -> Path:
 
 def _section(path: Path) -> str:
     recipe, rows = _recipe(path), read_raw(path.with_suffix(".csv"))
-    runs = {(row["seconds"], row["commit"], row["machine"]) for row in rows}
-    hours = sum(float(seconds) for seconds, _, _ in runs) / 3600
+    runs = {_settings(row): row for row in rows}.values()
+    minutes = sum(float(row["seconds"]) for row in runs) / 60
     origin = (
-        f"`{recipe.command}`, budget {recipe.budget}; {len(runs)} runs, {hours:.1f} hours of wall "
-        f"time in all, {_listed(machine for _, _, machine in runs)} threads; commit "
-        f"{_listed(commit for _, commit, _ in runs)}."
+        f"`{recipe.command}`, budget {recipe.budget}; {len(runs)} runs, {minutes:.0f} minutes of "
+        f"wall time in all; {_listed(runs, 'machine')}; commit {_listed(runs, 'commit')}."
     )
     parts = [f"## {recipe.title}", origin, recipe.text.strip()]
     for table in recipe.tables:
@@ -121,12 +128,18 @@ def _recipe(path: Path) -> Recipe:
         raise ValueError(f"{path}: {place}: {first['msg']}") from error
 
 
-def _listed(words: Any) -> str:
-    return ", ".join(sorted(set(words) - {""})) or "unknown"
+def _settings(row: Row) -> tuple[str, ...]:
+    """What tells a run from others: its settings, which stand before the facts."""
+    columns = list(row)
+    return tuple(row[column] for column in columns[: columns.index(FACTS[0])])
+
+
+def _listed(runs: Iterable[Row], fact: str) -> str:
+    return ", ".join(sorted({run[fact] for run in runs} - {""})) or f"{fact} unknown"
 
 
 def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
-    groups = _groups(rows, table.split, table.where, table.rows)
+    groups = _groups(rows, table, table.rows)
     if not groups:
         raise ValueError(f"{path}: table {table.title!r} selects no row of the raw results")
     words = [Column(n, tuple(key[i] for key in groups)) for i, n in enumerate(table.rows)]
@@ -135,7 +148,7 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
     for column, title in table.columns.items():
         values = [_values(group, column, path) for group in groups.values()]
         digits = decimals(values)
-        numbers.append(Column(title, tuple(interval_text(v, digits) for v in values)))
+        numbers.append(Column(title, tuple(_cell(v, digits) for v in values)))
         cells = tuple(
             _published(table, column, dict(zip(table.rows, key, strict=True))) for key in groups
         )
@@ -144,13 +157,20 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
     return markdown_table(words, [seeds, *numbers])
 
 
+def _cell(values: Sequence[float], digits: int) -> str:
+    """Mean and interval; a number that is the same for all seeds, like a count, as it is."""
+    return f"{values[0]:g}" if len(set(values)) == 1 else interval_text(values, digits)
+
+
 def _groups(
-    rows: Sequence[Row], split: str, where: Mapping[str, str], by: Sequence[str]
+    rows: Sequence[Row], wanted: TableSpec | FigureSpec, by: Sequence[str]
 ) -> dict[tuple[str, ...], list[Row]]:
-    """Rows of the split that have these settings, by the values of the settings `by`."""
+    """The rows that a table or figure is about, by the values of the settings `by`."""
     found: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        if row["split"] == split and all(row.get(key) == value for key, value in where.items()):
+        chosen = all(row.get(key) == value for key, value in wanted.where.items())
+        left_out = any(row.get(key) in values for key, values in wanted.without.items())
+        if row["split"] == wanted.split and chosen and not left_out:
             found.setdefault(tuple(row[key] for key in by), []).append(row)
     return found
 
@@ -171,7 +191,7 @@ def _published(table: TableSpec, column: str, key: Mapping[str, str]) -> str:
 
 
 def _draw(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
-    groups = _groups(rows, figure.split, figure.where, figure.lines)
+    groups = _groups(rows, figure, figure.lines)
     x = np.array(list(figure.points.values()))
     lines = []
     for key, group in groups.items():
@@ -179,7 +199,9 @@ def _draw(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
         mean, half, _ = mean_interval(values)
         label = ", ".join(f"{n} {v}" for n, v in zip(figure.lines, key, strict=True))
         lines.append(Line(label, x, mean, mean - half, mean + half))
-    panel = Panel(figure.title, figure.xlabel, figure.ylabel, lines)
+    panel = Panel(
+        figure.title, figure.xlabel, figure.ylabel, lines, log=figure.log, log_x=figure.log
+    )
     for path in save(panel, styles([line.label for line in lines]), stem):
         if path.suffix == ".png":
             path.unlink()  # The page shows the SVG.

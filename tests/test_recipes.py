@@ -1,0 +1,56 @@
+"""Every recipe that offers budgets runs at the smallest, on tiny data."""
+
+import json
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from bnrun import cli
+from bnrun.paths import CONFIGS
+
+# What a recipe needs to run without its data.
+DATA = {
+    "bengio2013": ["dataset=digits"],
+    "binarygan": ["dataset=digits", "model=generator_mlp"],
+    "gradient_study": [],
+    "hinton": ["dataset=digits"],
+    "r2rt": ["dataset=digits"],
+    "structured": ["dataset=digits", "task.binarization=threshold"],
+    "toy": [],
+    "vae_disarm": ["dataset=digits"],
+    "vae_gumbel_rao": ["dataset=digits", "task.binarization=threshold"],
+}
+
+
+def recipes():
+    return sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+
+
+def composed(name, *words):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("config", overrides=[f"experiment={name}", *words])
+
+
+BUDGETED = [name for name in recipes() if composed(name).budgets]
+
+
+def test_every_recipe_but_the_fair_comparison_offers_the_three_budgets():
+    assert set(recipes()) - set(BUDGETED) == {"fair"}
+    for name in BUDGETED:
+        config = composed(name)
+        assert list(config.budgets) == ["smoke", "short", "full"]
+        assert config.budget in config.budgets
+        assert config.name == name
+
+
+@pytest.mark.parametrize("name", BUDGETED)
+def test_recipe_runs_at_the_smallest_budget(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [f"experiment={name}", "budget=smoke", *DATA[name]]
+    monkeypatch.setattr(sys, "argv", ["bnrun", "-m", *words])
+    cli.main()
+    results = list((tmp_path / "outputs" / name).glob("*/result.json"))
+    assert results
+    for path in results:
+        assert json.loads(path.read_text())["diverged"] == {}
