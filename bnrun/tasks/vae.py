@@ -30,10 +30,10 @@ class Vae(Task):
     rate        log q(b | x) - log p(b), whose mean is the Kullback-Leibler divergence; sampled
 
     log q follows the neuron's law, with its slope. Its derivative by the logits themselves has mean
-    zero, E_q[d log q / d logits] = 0, and is left out: with it every unbiased estimator would only
-    be noisier, and `exact` the same. What reaches the logits is the estimator's alone, and its mean
-    is the exact gradient of the ELBO where the estimator is unbiased. For the soft bits of
-    gumbel_sigmoid the mean is not zero, so it trains without a part of its own objective.
+    zero, E_q[d log q / d logits] = 0, and is left out: it would add noise to a gradient whose mean
+    it leaves as it is. So all that reaches the logits comes from the estimator, and has the exact
+    gradient of the ELBO for its mean where the estimator is unbiased. With the soft bits of
+    gumbel_sigmoid that mean is not zero: it trains without a part of its own objective.
 
     binarization  of the images, see bnrun.tasks.bits
     shown         images in each of TensorBoard's pictures

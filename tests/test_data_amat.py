@@ -1,0 +1,70 @@
+"""Statically binarized MNIST: files read exactly, everything else refused."""
+
+import gzip
+
+import numpy as np
+import pytest
+import torch
+from data_files import sha256
+
+from bnrun.data.amat import Amat, parse
+from bnrun.data.errors import DataError
+
+NAMES = {split: f"tiny_{split}.amat" for split in ("train", "validation", "test")}
+
+
+def text(bits):
+    return b"".join(b" ".join(b"%d" % bit for bit in row) + b"\n" for row in bits)
+
+
+def contents():
+    generator = np.random.default_rng(0)
+    sizes = {"train": 9, "validation": 4, "test": 3}
+    return {split: generator.integers(0, 2, (size, 784)) for split, size in sizes.items()}
+
+
+def source(folder, bits, **changes):
+    files = {
+        split: {"name": NAMES[split], "sha256": sha256(text(rows))} for split, rows in bits.items()
+    }
+    return Amat(**{"name": "tiny", "mirrors": [], "root": folder, "files": files, **changes})
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_bits_are_read_exactly_plain_or_compressed(tmp_path, compressed):
+    bits = contents()
+    for split, rows in bits.items():
+        name = NAMES[split] + ".gz" * compressed
+        (tmp_path / name).write_bytes(gzip.compress(text(rows)) if compressed else text(rows))
+    data = source(tmp_path, bits).load()
+    for split, rows in bits.items():
+        found = getattr(data, split)
+        assert torch.equal(found.inputs, torch.from_numpy(rows).float().view(-1, 1, 28, 28))
+        assert found.inputs.dtype == torch.float32
+        assert torch.equal(found.targets, torch.zeros(len(rows)))
+    assert data.classes == 0
+    assert data.hashes[NAMES["test"]] == sha256(text(bits["test"]))
+
+
+def test_a_changed_bit_is_noticed(tmp_path):
+    bits = contents()
+    for split, rows in bits.items():
+        (tmp_path / NAMES[split]).write_bytes(text(rows))
+    damaged = bytearray(text(bits["test"]))
+    damaged[100] ^= 1
+    (tmp_path / NAMES["test"]).write_bytes(damaged)
+    with pytest.raises(DataError, match=r"tiny_test\.amat is damaged or not tiny's"):
+        source(tmp_path, bits).load()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"0 1\n0 1", b"0 2\n", b"0 1 ", b"0\n1\n", b"0,1\n", b"0 /\n", b"0 1\r\n"]
+)
+def test_other_content_is_refused_by_name(content):
+    with pytest.raises(DataError, match=r"x\.amat (has|must have)"):
+        parse(content, "x.amat", pixels=2)
+
+
+def test_the_files_must_be_the_three(tmp_path):
+    with pytest.raises(ValueError, match=r"dataset\.files has nothing: it must have train"):
+        source(tmp_path, contents(), files={})

@@ -1,0 +1,284 @@
+"""The vae task: exact marginal likelihood, the bounds of it, and gradients of the ELBO."""
+
+import math
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+from configured import built
+from enumeration import load
+
+from bnrun.data.base import Split
+from bnrun.estimators.base import nest
+from bnrun.estimators.exact import Exact, patterns
+from bnrun.measurement.gradients import bias_z, scale, variance
+from bnrun.models.vae import VAE
+from bnrun.neurons import SBN
+from bnrun.noise import Noise, stream
+from bnrun.tasks.bits import binarized, log_likelihood
+from bnrun.tasks.vae import Vae, draw
+
+SHAPE, PIXELS, SEEDS = (1, 2, 3), 6, [3, 7]
+NETS = {
+    "linear": VAE(latent=(4,)),
+    "nonlinear": VAE(latent=(4,), hidden=(5,)),
+    "fixed prior": VAE(latent=(4,), prior="fixed"),
+    "two layers": VAE(latent=(3, 2), hidden=(4,)),
+}
+
+
+@pytest.fixture(params=NETS)
+def net(request, double):
+    """A net whose weights are large enough for sure bits and a prior away from 1/2."""
+    model = NETS[request.param].build(SHAPE, PIXELS, SEEDS)
+    values = stream(0, "net")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            shift = torch.from_numpy(values.standard_normal(parameter.shape))
+            parameter.mul_(2).add_(0.5 * shift)
+    return model
+
+
+def images(examples=5):
+    return torch.from_numpy(stream(0, "x").integers(2, size=(2, examples, *SHAPE))).double()
+
+
+def batch(examples=5):
+    x = images(examples)
+    return Split(x, torch.zeros(x.shape[:2]))
+
+
+def log_p(bits, logits):
+    """By PyTorch's own distribution."""
+    return torch.distributions.Bernoulli(logits=logits).log_prob(bits).sum(-1)
+
+
+def all_bits(model):
+    """Every pattern of all layers together, one tensor per layer, [P, 1, 1, U]."""
+    whole = patterns(sum(model.units), torch.zeros(())).view(-1, 1, 1, sum(model.units))
+    return whole.split(list(model.units), -1)
+
+
+def joint(model, x, bits, encode=lambda b: b):
+    """log p(x, b) written out."""
+    below = [x.flatten(2), *bits]
+    nets = [model.head, *model.between]
+    found = log_p(bits[-1], model.prior.expand(*bits[-1].shape[:-3], 2, 1, -1))
+    for net, lower, upper in zip(nets, below, bits, strict=False):
+        found = found + log_p(lower, net(encode(upper).expand(-1, 2, x.shape[1], -1)))
+    return found
+
+
+def posterior(model, x, bits, slope=1.0, encode=lambda b: b):
+    """log q(b | x) written out."""
+    found, inputs = 0, x
+    for stage, layer in zip(model.stages, bits, strict=True):
+        found = found + log_p(layer, slope * stage(inputs))
+        inputs = encode(layer).expand(-1, 2, x.shape[1], -1)
+    return found
+
+
+def negative_elbo(model, x, **law):
+    """Sum over all patterns, [R, B], differentiable as it stands."""
+    bits = all_bits(model)
+    log_q = posterior(model, x, bits, **law)
+    encode = law.get("encode", lambda b: b)
+    return (log_q.exp() * (log_q - joint(model, x, bits, encode))).sum(0)
+
+
+def trained_loss(model, estimator, data, noise):
+    """Loss per example as in training, [R, B]."""
+    loss = partial(Vae(binarization="none").loss, model, data)
+    return nest(list(model.stages), [estimator] * len(model.stages), loss, noise)(data.inputs)
+
+
+def gradients(loss, model):
+    return torch.autograd.grad(loss.sum(), list(model.parameters()))
+
+
+LAWS = {
+    "plain": SBN(),
+    "steep": SBN(slope=1.7),
+    "signed": SBN(signed=True),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_exact_loss_and_gradient_are_those_of_the_enumerated_elbo(net, law):
+    neuron = LAWS[law]
+    exact = Exact(neuron=neuron)
+    expected = negative_elbo(net, images(), slope=neuron.slope, encode=neuron.encode)
+    found = trained_loss(net, exact, batch(), Noise(SEEDS))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    for mine, theirs in zip(gradients(found, net), gradients(expected, net), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
+
+
+def gradient_draws(model, name, draws=50, copies=2000):
+    """All weights' gradients for the images, means over copies, [D, P]; and the exact one, [P]."""
+    estimator, noise, data = load(name).frozen(), Noise(SEEDS), batch(2)
+    repeated = Split(*(part.repeat_interleave(copies, 1) for part in data))
+    found = [
+        flat(gradients(trained_loss(model, estimator, repeated, noise) / copies, model))
+        for _ in range(draws)
+    ]
+    return torch.stack(found), flat(gradients(negative_elbo(model, data.inputs), model))
+
+
+def flat(parts):
+    return torch.cat([part.flatten() for part in parts])
+
+
+UNBIASED = ["reinforce_moving_average", "disarm", "rloo", "muprop", "rebar", "double_cv"]
+
+
+@pytest.mark.parametrize("name", UNBIASED)
+def test_unbiased_estimators_have_the_gradient_of_the_elbo(net, name):
+    draws, exact = gradient_draws(net, name)
+    assert abs(bias_z(draws, exact)) < 5
+    # Only the encoder's gradient depends on the estimator.
+    inferring = slice(0, sum(p.numel() for p in net.stages.parameters()))
+    length = scale(draws[:, inferring], exact[inferring]).squeeze(-1)
+    error = length.std() / len(draws) ** 0.5
+    assert error < 0.0125  # so that 5 % are four of them
+    assert abs(length.mean() - 1) < 4 * error
+
+
+@pytest.mark.parametrize("name", ["st", "reinmax"])
+def test_biased_estimators_miss_the_gradient_of_the_elbo(net, name):
+    assert bias_z(*gradient_draws(net, name)) > 20
+
+
+def test_the_derivative_of_log_q_that_is_left_out_has_mean_zero(double, monkeypatch):
+    model = NETS["linear"].build(SHAPE, PIXELS, SEEDS)
+    without, exact = gradient_draws(model, "disarm")
+    parts = Vae._parts
+
+    def with_score(self, model, batch, fired):
+        distortion, rate = parts(self, model, batch, fired)
+        (layer,) = fired
+        score = log_likelihood(layer.activations, layer.logits)
+        return distortion, rate + score - score.detach()
+
+    monkeypatch.setattr(Vae, "_parts", with_score)
+    with_it, _ = gradient_draws(model, "disarm")
+    assert abs(bias_z(with_it, exact)) < 5
+    assert not torch.equal(with_it, without)
+    assert variance(with_it) > variance(without)
+
+
+def test_bounds_fall_to_the_exact_marginal_likelihood(net):
+    x = images(20)[:1].expand(2, -1, -1, -1, -1)
+    exact = -joint(net, x, all_bits(net)).logsumexp(0).mean(-1)
+    split = Split(x[0], torch.zeros(20))
+    bounds = []
+    for samples in (1, 4, 30, 20_000):
+        noises = [Noise(SEEDS, "bound", number) for number in range(8)]
+        values = [
+            Vae(binarization="none").evaluate(net, [SBN()] * len(net.units), split, noise, samples)[
+                "nll"
+            ]["averaged"]
+            for noise in noises
+        ]
+        bounds.append(torch.stack(values).mean(0))
+    assert all((a > b).all() for a, b in pairwise(bounds))
+    assert (bounds[-1] > exact - 0.01).all()
+    torch.testing.assert_close(bounds[-1], exact, atol=0.02, rtol=0)
+    elbo = negative_elbo(net, x).mean(-1)
+    torch.testing.assert_close(bounds[0], elbo, rtol=0.05, atol=0)
+
+
+def test_ways_without_samples_have_a_distortion_and_no_bound():
+    run = built(["task=vae", "model=vae", "model.latent=[5]", "trainer.steps=1", "seeds=[3,7]"])
+    scores = run.task.evaluate(run.model, [SBN()], run.data.test, Noise([3, 7]), 3)
+    assert set(scores["nll"]) == {"sampled", "averaged"}
+    assert set(scores["rate"]) == {"sampled"}
+    assert set(scores["distortion"]) == {"sampled", "thresholded", "mean_field"}
+    total = scores["distortion"]["sampled"] + scores["rate"]["sampled"]
+    torch.testing.assert_close(scores["nll"]["sampled"], total)
+    seen = run.observed()["images"]
+    for name in ("data", "reconstructions", "samples"):
+        assert seen[name].shape == (36, 8, 8)
+        assert seen[name].abs().max() <= 1
+
+
+def test_samples_from_the_prior_are_those_of_the_generative_net(net):
+    """Their mean is the enumerated one."""
+    bits = all_bits(net)
+    weights = log_p(bits[-1], net.prior.expand(*bits[-1].shape[:-3], 2, 1, -1))
+    for lower, upper, between in zip(bits, bits[1:], net.between, strict=False):
+        weights = weights + log_p(lower, between(upper.expand(-1, 2, 1, -1)))
+    pixels = torch.sigmoid(net.head(bits[0].expand(-1, 2, 1, -1)))
+    expected = (weights.exp().unsqueeze(-1) * pixels).sum((0, 2))
+    found = torch.sigmoid(draw(net, [SBN()] * len(net.units), 20_000, Noise(SEEDS)))
+    error = found.std(1) / 20_000**0.5
+    assert ((found.mean(1) - expected).abs() < 4.5 * error + 1e-12).all()
+
+
+def test_a_replica_trains_as_it_would_alone():
+    words = ["task=vae", "model=vae", "model.latent=[7,4]", "dtype=float64", "estimator=disarm"]
+    together, *alone = (built([*words, f"seeds={seeds}"]) for seeds in ([3, 7], [3], [7]))
+    for run in (together, *alone):
+        for _ in range(4):
+            run.update(run.current_estimators())
+    for replica, run in enumerate(alone):
+        for one, both in zip(run.model.parameters(), together.model.parameters(), strict=True):
+            torch.testing.assert_close(both[replica], one[0], rtol=1e-9, atol=1e-12)
+
+
+def test_the_learned_prior_moves_and_the_fixed_one_does_not():
+    words = ["task=vae", "model=vae", "model.latent=[7]", "seeds=1"]
+    for prior, moved in (("learned", True), ("fixed", False)):
+        run = built([*words, f"model.prior={prior}"])
+        run.update(run.current_estimators())
+        assert bool(run.model.prior.abs().sum() > 0) == moved
+
+
+@pytest.mark.parametrize("neuron", ["dbn", "real"])
+def test_neurons_without_a_probability_are_refused(neuron):
+    estimator = {"dbn": "sigmoid_st", "real": "backprop"}[neuron]
+    words = ["task=vae", "model=vae", "model.latent=[5]", "seeds=1"]
+    run = built([*words, f"neuron={neuron}", f"estimator={estimator}"])
+    with pytest.raises(ValueError, match="task=vae needs the probability of latent bits"):
+        run.rehearse()
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="choose model=vae"):
+        built(["task=vae"])
+    with pytest.raises(ValueError, match="one output for each of 64 pixels"):
+        built(["model=vae"])
+    run = built(["task=vae", "model=vae", "seeds=1"])
+    run.data.train.inputs.mul_(2)
+    with pytest.raises(ValueError, match="values beyond"):
+        run.task.begin(run.model, run.data, [0])
+
+
+# Bits of images.
+
+
+def test_dynamic_bits_follow_the_pixels_and_differ_each_time():
+    pixels = torch.tensor([0.0, 0.2, 0.5, 1.0]).expand(2, 20_000, 4)
+    noise = Noise(SEEDS)
+    first, second = (binarized(pixels, "dynamic", noise) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first[0], first[1])
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    p = pixels[0, 0]
+    assert ((first.mean(1) - p).abs() <= 4 * (p * (1 - p) / 20_000).sqrt()).all()
+
+
+def test_threshold_and_none_draw_nothing():
+    pixels = torch.tensor([0.0, 0.2, 0.5, 0.6]).expand(2, 3, 4)
+    assert torch.equal(binarized(pixels, "threshold", Noise(SEEDS)), (pixels > 0.5).float())
+    assert torch.equal(binarized(pixels, "none", Noise(SEEDS)), pixels)
+
+
+def test_log_likelihood_is_that_of_bernoulli_at_any_logit(double):
+    logits = torch.tensor([-800.0, -30.0, -1.0, 0.0, 2.0, 30.0, 800.0])
+    for bits in (torch.zeros(7), torch.ones(7)):
+        expected = torch.where(bits > 0, logits, -logits)
+        expected = -torch.logaddexp(torch.zeros(()), -expected).sum()
+        torch.testing.assert_close(log_likelihood(bits, logits), expected, rtol=1e-12, atol=0)
+    assert math.isclose(log_likelihood(torch.ones(1), torch.zeros(1)), -math.log(2))
