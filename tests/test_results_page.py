@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from runs import bnrun
 from test_report import finish
 
+from bnrun.recording.metrics import read_metrics
 from bnrun.report.command import main
 from bnrun.report.raw import collect, read_raw
 from bnrun.report.results import publish
@@ -88,6 +90,34 @@ def test_what_does_not_fit_is_told_and_writes_no_page(
 def test_without_finished_runs_there_is_nothing_to_collect(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no run in"):
         collect(tmp_path / "x.csv", [tmp_path])
+
+
+def test_curves_units_and_gradients_are_those_of_the_history(tmp_path: Path) -> None:
+    words = ["seeds=[3,7]", "model.hidden=[3]", "trainer.steps=4", "trainer.evaluate_every=0.04"]
+    measured = ["gradients.every=0.04", "gradients.estimators=[disarm]", "gradients.draws=4"]
+    run = bnrun(tmp_path / "study", *words, *measured)
+    assert collect(tmp_path / "raw.csv", [run], curves=["accuracy/sampled"]) > 0
+    rows = read_raw(tmp_path / "raw.csv")
+    history = {
+        (step, seed, tag): value
+        for step, seed, tag, value in read_metrics(run)["step", "seed", "tag", "value"].iter_rows()
+    }
+    assert {row["split"] for row in rows} == {"train", "validation", "test", "units", "gradients"}
+    for row in rows:
+        seed, split, step = int(row["seed"]), row["split"], int(row["steps"])
+        for column in row:
+            kind, _, at = column.partition("@")
+            if at and split in ("train", "validation", "test"):
+                tag = kind.replace("/", f"/{split}/")
+                assert float(row[column]) == pytest.approx(history[int(at), seed, tag], 1e-5)
+            elif column.startswith("layer1/") and split == "units":
+                tag = f"units/{column}"
+                assert float(row[column]) == pytest.approx(history[4, seed, tag], 1e-5, 1e-9)
+            elif column == "total/bias" and split == "gradients" and row[column]:
+                tag = f"gradients/{row['measured']}/total/bias"
+                assert float(row[column]) == pytest.approx(history[step, seed, tag], 1e-5)
+    assert {c for c in rows[0] if "@" in c} == {f"accuracy/sampled@{k}" for k in range(5)}
+    assert {int(row["steps"]) for row in rows if row["split"] == "gradients"} == set(range(5))
 
 
 @pytest.mark.skipif(not (DOCS / "results").is_dir(), reason="no results are committed")

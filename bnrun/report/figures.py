@@ -84,6 +84,9 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
         axes.legend(fontsize=8, frameon=False)
+        if len(panel.lines) > 5:
+            # They leave no room among them.
+            axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

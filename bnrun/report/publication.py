@@ -19,10 +19,18 @@ def collect_command(words: Sequence[str]) -> int:
     parser.add_argument(
         "--splits", nargs="+", default=(), help="only these, e.g. test gradients (default: all)"
     )
+    parser.add_argument(
+        "--curves",
+        nargs="+",
+        default=(),
+        metavar="SCORE/WAY",
+        help="these at every step at which they were evaluated, e.g. accuracy/sampled",
+    )
     options = parser.parse_args(words)
 
     def work() -> str:
-        return f"{options.file}: {collect(options.file, options.paths, options.splits)} rows"
+        number = collect(options.file, options.paths, options.splits, options.curves)
+        return f"{options.file}: {number} rows"
 
     return _said("collect", work)
 

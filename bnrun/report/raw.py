@@ -26,10 +26,14 @@ GRADIENTS, UNITS = "gradients", "units"
 _MEASURED = re.compile(r"^gradients\w*/(?P<name>[^/]+)/(?P<column>total/\w+|evaluations)$")
 
 
-def collect(path: Path, folders: Sequence[Path], splits: Sequence[str] = ()) -> int:
+def collect(
+    path: Path, folders: Sequence[Path], splits: Sequence[str] = (), curves: Sequence[str] = ()
+) -> int:
     """Write the results of all finished runs in `folders` to `path`, and tell how many rows.
 
     splits  to take, e.g. validation, test, units, gradients; none given means all
+    curves  scores to take at every step at which they were evaluated, e.g. accuracy/sampled, in
+            columns like accuracy/sampled@500
 
     The first columns are the settings that tell the runs apart, then FACTS, then score/way.
     Raises ValueError if there is no finished run.
@@ -40,8 +44,7 @@ def collect(path: Path, folders: Sequence[Path], splits: Sequence[str] = ()) -> 
     ordered, columns = compare(runs)
     settings = [c for c in columns if c.title != "seeds" and not c.constant]
     found = [
-        [row for rows in _SPLITS for row in rows(run) if not splits or row[0][1] in splits]
-        for run in ordered
+        [row for row in _rows(run, curves) if not splits or row[0][1] in splits] for run in ordered
     ]
     scores = list(dict.fromkeys(name for rows in found for _, values in rows for name in values))
     rows = [
@@ -66,8 +69,15 @@ def read_raw(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _scores(run: Run) -> Iterator[tuple[list[str], dict[str, str]]]:
+def _rows(run: Run, curves: Sequence[str]) -> Iterator[tuple[list[str], dict[str, str]]]:
+    yield from _scores(run, curves)
+    yield from _units(run)
+    yield from _gradients(run)
+
+
+def _scores(run: Run, curves: Sequence[str]) -> Iterator[tuple[list[str], dict[str, str]]]:
     """FACTS and the values by score/way, for each split and seed."""
+    histories = _histories(run, curves)
     for split, scores in run.result["scores"].items():
         for place, seed in enumerate(run.result["seeds"]):
             values = {
@@ -75,7 +85,20 @@ def _scores(run: Run) -> Iterator[tuple[list[str], dict[str, str]]]:
                 for score, ways in scores.items()
                 for way, row in ways.items()
             }
-            yield _facts(run.result, seed, split), values
+            yield _facts(run.result, seed, split), values | histories.get((split, seed), {})
+
+
+def _histories(run: Run, curves: Sequence[str]) -> dict[tuple[str, int], dict[str, str]]:
+    """Split and seed -> values by score/way@step."""
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    if not curves:
+        return found
+    metrics = read_metrics(run.folder).select("step", "seed", "tag", "value").sort("step")
+    for step, seed, tag, value in metrics.iter_rows():
+        score, split, way = [*tag.split("/"), "", ""][:3]
+        if f"{score}/{way}" in curves:
+            found.setdefault((split, seed), {})[f"{score}/{way}@{step}"] = _text(value)
+    return found
 
 
 def _gradients(run: Run) -> Iterator[tuple[list[str], dict[str, str]]]:
@@ -104,9 +127,6 @@ def _units(run: Run) -> Iterator[tuple[list[str], dict[str, str]]]:
             found.setdefault(seed, {})[tag.removeprefix("units/")] = _text(value)
     for seed, values in found.items():
         yield _facts(run.result, seed, UNITS), values
-
-
-_SPLITS = (_scores, _units, _gradients)
 
 
 def _facts(

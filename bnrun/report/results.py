@@ -197,7 +197,8 @@ def _draw(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
     for key, group in groups.items():
         values = [_values(group, column, stem) for column in figure.points]
         mean, half, _ = mean_interval(values)
-        label = ", ".join(f"{n} {v}" for n, v in zip(figure.lines, key, strict=True))
+        named = [f"{n} {v}" for n, v in zip(figure.lines, key, strict=True)]
+        label = ", ".join(named) if len(key) > 1 else key[0]
         lines.append(Line(label, x, mean, mean - half, mean + half))
     panel = Panel(
         figure.title, figure.xlabel, figure.ylabel, lines, log=figure.log, log_x=figure.log
