@@ -21,7 +21,7 @@ ALLOWED = {
     "layers": {"noise"},
     "estimators": {"estimators", "fields", "neurons", "noise"},
     "models": {"models", "estimators", "layers", "fields", "noise"},
-    "tasks": {"tasks", "data", "estimators", "fields", "models", "neurons", "noise"},
+    "tasks": {"tasks", "data", "estimators", "fields", "layers", "models", "neurons", "noise"},
     "data": {"data", "fields", "noise", "files"},
     "measurement/gradients": set(),
     "measurement": {"measurement", "data", "estimators", "models", "tasks", "neurons", "noise"},

@@ -32,7 +32,15 @@ class MLPGenerator:
     init: Init = "trunc_normal"
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net from latent variables of `shape` to `outputs` pixels, one replica per seed."""
+        """The net from latent variables of `shape` to `outputs` pixels, one replica per seed.
+
+        Raises ValueError for inputs that are images.
+        """
+        if len(shape) != 1:
+            raise ValueError(
+                f"model=generator_mlp makes images from latent variables, but the inputs have the "
+                f"shape {tuple(shape)}: choose task=gan, or model=mlp"
+            )
         units = [*shape, *self.hidden, outputs]
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(pairwise(units), start=1):

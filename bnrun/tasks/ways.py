@@ -1,7 +1,7 @@
 """Every way in which binary layers can be used when a net is evaluated."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,9 +11,6 @@ from bnrun.estimators.base import Fired
 from bnrun.models.base import Chain
 from bnrun.neurons import Neuron
 from bnrun.noise import Noise
-
-if TYPE_CHECKING:
-    from bnrun.tasks.base import Task
 
 Scores = dict[str, dict[str, Tensor]]
 """Score -> way of evaluating -> one value per replica, [R]."""
@@ -30,9 +27,21 @@ class Activation(Protocol):
     def __call__(self, logits: Tensor, noise: Noise) -> Tensor: ...
 
 
+class Scoring(Protocol):
+    """What evaluating needs of a task; see bnrun.tasks.base.Task."""
+
+    def drawn(self, batch: Split, noise: Noise) -> Split: ...
+
+    def scores(self, model: Chain, batch: Split, fired: Sequence[Fired]) -> dict[str, Tensor]: ...
+
+    def evidence(self, model: Chain, batch: Split, fired: Sequence[Fired]) -> Tensor: ...
+
+    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]: ...
+
+
 @torch.no_grad()
 def in_every_way(
-    task: "Task",
+    task: Scoring,
     model: Chain,
     neurons: Sequence[Neuron],
     split: Split,
@@ -67,7 +76,7 @@ def _chunks(model: Chain, split: Split, replicas: int, samples: int) -> Iterator
 
 
 def _scores(
-    task: "Task",
+    task: Scoring,
     model: Chain,
     neurons: Sequence[Neuron],
     batch: Split,
