@@ -1,8 +1,11 @@
-"""Tiny IDX files in the form of MNIST, for tests without a network."""
+"""Tiny files in the forms of published datasets, for tests without a network."""
 
 import gzip
 import hashlib
+import io
+import pickle
 import struct
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +74,45 @@ def options(contents: dict[str, bytes], **others: Any) -> dict[str, Any]:
     """Arguments of bnrun.data.idx.Idx for the contents, with 10 validation examples."""
     chosen = {"name": "tiny", "mirrors": [], "validation": 10, **others}
     return {**chosen, "files": files(contents, chosen.get("sha256_of", "content"))}
+
+
+def amat(bits: np.ndarray) -> bytes:
+    """Rows of zeros and ones as text, one a line."""
+    return b"".join(b" ".join(b"%d" % bit for bit in row) + b"\n" for row in bits)
+
+
+def tiny_bits() -> dict[str, np.ndarray]:
+    """Splits of binarized images of 784 pixels, [N, 784]."""
+    generator = np.random.default_rng(0)
+    sizes = {"train": 20, "validation": 10, "test": 10}
+    return {split: generator.integers(0, 2, (size, 784)) for split, size in sizes.items()}
+
+
+def tiny_cifar(rows: int = 4) -> dict[str, dict[bytes, Any]]:
+    """The batches of CIFAR-10, as they are before they are pickled."""
+    generator = np.random.default_rng(0)
+    names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
+    return {
+        name: {
+            b"batch_label": name.encode(),
+            b"labels": generator.integers(0, 10, rows).tolist(),
+            b"data": generator.integers(0, 256, (rows, 3072), dtype=np.uint8),
+            b"filenames": [b"x.png"] * rows,
+        }
+        for name in names
+    }
+
+
+def pickled(batches: dict[str, Any], protocol: int = 2) -> dict[str, bytes]:
+    return {name: pickle.dumps(batch, protocol) for name, batch in batches.items()}
+
+
+def cifar_archive(contents: dict[str, bytes]) -> bytes:
+    """The pickles as the published .tar.gz file holds them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as file:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return packed(buffer.getvalue())

@@ -2,10 +2,9 @@
 
 import gzip
 
-import numpy as np
 import pytest
 import torch
-from data_files import sha256
+from data_files import amat, sha256, tiny_bits
 
 from bnrun.data.amat import Amat, parse
 from bnrun.data.errors import DataError
@@ -13,29 +12,19 @@ from bnrun.data.errors import DataError
 NAMES = {split: f"tiny_{split}.amat" for split in ("train", "validation", "test")}
 
 
-def text(bits):
-    return b"".join(b" ".join(b"%d" % bit for bit in row) + b"\n" for row in bits)
-
-
-def contents():
-    generator = np.random.default_rng(0)
-    sizes = {"train": 9, "validation": 4, "test": 3}
-    return {split: generator.integers(0, 2, (size, 784)) for split, size in sizes.items()}
-
-
 def source(folder, bits, **changes):
     files = {
-        split: {"name": NAMES[split], "sha256": sha256(text(rows))} for split, rows in bits.items()
+        split: {"name": NAMES[split], "sha256": sha256(amat(rows))} for split, rows in bits.items()
     }
     return Amat(**{"name": "tiny", "mirrors": [], "root": folder, "files": files, **changes})
 
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_bits_are_read_exactly_plain_or_compressed(tmp_path, compressed):
-    bits = contents()
+    bits = tiny_bits()
     for split, rows in bits.items():
         name = NAMES[split] + ".gz" * compressed
-        (tmp_path / name).write_bytes(gzip.compress(text(rows)) if compressed else text(rows))
+        (tmp_path / name).write_bytes(gzip.compress(amat(rows)) if compressed else amat(rows))
     data = source(tmp_path, bits).load()
     for split, rows in bits.items():
         found = getattr(data, split)
@@ -43,14 +32,14 @@ def test_bits_are_read_exactly_plain_or_compressed(tmp_path, compressed):
         assert found.inputs.dtype == torch.float32
         assert torch.equal(found.targets, torch.zeros(len(rows)))
     assert data.classes == 0
-    assert data.hashes[NAMES["test"]] == sha256(text(bits["test"]))
+    assert data.hashes[NAMES["test"]] == sha256(amat(bits["test"]))
 
 
 def test_a_changed_bit_is_noticed(tmp_path):
-    bits = contents()
+    bits = tiny_bits()
     for split, rows in bits.items():
-        (tmp_path / NAMES[split]).write_bytes(text(rows))
-    damaged = bytearray(text(bits["test"]))
+        (tmp_path / NAMES[split]).write_bytes(amat(rows))
+    damaged = bytearray(amat(bits["test"]))
     damaged[100] ^= 1
     (tmp_path / NAMES["test"]).write_bytes(damaged)
     with pytest.raises(DataError, match=r"tiny_test\.amat is damaged or not tiny's"):
@@ -67,4 +56,4 @@ def test_other_content_is_refused_by_name(content):
 
 def test_the_files_must_be_the_three(tmp_path):
     with pytest.raises(ValueError, match=r"dataset\.files has nothing: it must have train"):
-        source(tmp_path, contents(), files={})
+        source(tmp_path, tiny_bits(), files={})

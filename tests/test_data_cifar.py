@@ -1,41 +1,15 @@
 """CIFAR-10: batches read exactly, and no pickle gets to run anything."""
 
-import io
 import os
 import pickle
-import tarfile
 
 import numpy as np
 import pytest
 import torch
-from data_files import packed, sha256
+from data_files import cifar_archive, packed, pickled, sha256, tiny_cifar
 
 from bnrun.data.cifar import Cifar10, unpickled
 from bnrun.data.errors import DataError
-
-
-def batches(rows=4):
-    generator = np.random.default_rng(0)
-    names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
-    return {
-        name: {
-            b"batch_label": name.encode(),
-            b"labels": generator.integers(0, 10, rows).tolist(),
-            b"data": generator.integers(0, 256, (rows, 3072), dtype=np.uint8),
-            b"filenames": [b"x.png"] * rows,
-        }
-        for name in names
-    }
-
-
-def archive(contents):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as file:
-        for name, content in contents.items():
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
-            member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
-    return packed(buffer.getvalue())
 
 
 def source(folder, content, **changes):
@@ -47,9 +21,8 @@ def source(folder, content, **changes):
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
 def test_images_and_targets_are_read_exactly(tmp_path, protocol):
-    made = batches()
-    pickled = {name: pickle.dumps(batch, protocol) for name, batch in made.items()}
-    data = source(tmp_path, archive(pickled)).load()
+    made = tiny_cifar()
+    data = source(tmp_path, cifar_archive(pickled(made, protocol))).load()
     images = np.concatenate([made[f"data_batch_{k}"][b"data"] for k in range(1, 6)])
     expected = torch.from_numpy(images).float().view(-1, 3, 32, 32) / 255
     assert torch.equal(torch.cat([data.train.inputs, data.validation.inputs]), expected)
@@ -93,10 +66,10 @@ class Malicious:
 )
 def test_a_malicious_file_builds_nothing(tmp_path, monkeypatch, attack):
     monkeypatch.chdir(tmp_path)
-    made = {name: pickle.dumps(batch) for name, batch in batches().items()}
+    made = pickled(tiny_cifar())
     made["data_batch_3"] = pickle.dumps({b"data": attack, b"labels": [1]})
     with pytest.raises(DataError, match=r"data_batch_3 .*do not trust it"):
-        source(tmp_path, archive(made)).load()
+        source(tmp_path, cifar_archive(made)).load()
     assert not (tmp_path / "hurt").exists()
 
 
@@ -111,19 +84,19 @@ def test_a_malicious_file_builds_nothing(tmp_path, monkeypatch, attack):
     ],
 )
 def test_other_content_is_refused_by_name(tmp_path, batch):
-    made = {name: pickle.dumps(batch) for name, batch in batches().items()}
+    made = pickled(tiny_cifar())
     made["test_batch"] = pickle.dumps(batch)
     with pytest.raises(DataError, match=r"test_batch (has no|must have)"):
-        source(tmp_path, archive(made)).load()
+        source(tmp_path, cifar_archive(made)).load()
 
 
 def test_broken_archives_and_pickles_are_refused(tmp_path):
-    made = {name: pickle.dumps(batch) for name, batch in batches().items()}
+    made = pickled(tiny_cifar())
     with pytest.raises(DataError, match=r"data_batch_1 is damaged"):
-        source(tmp_path, archive({**made, "data_batch_1": made["data_batch_1"][:-9]})).load()
+        source(tmp_path, cifar_archive({**made, "data_batch_1": made["data_batch_1"][:-9]})).load()
     del made["test_batch"]
     with pytest.raises(DataError, match=r"tiny\.tar\.gz is no archive .*test_batch"):
-        source(tmp_path, archive(made)).load()
+        source(tmp_path, cifar_archive(made)).load()
     with pytest.raises(DataError, match="is no archive"):
         source(tmp_path, packed(b"hello")).load()
     with pytest.raises(ValueError, match="it must have archive"):
@@ -131,6 +104,6 @@ def test_broken_archives_and_pickles_are_refused(tmp_path):
 
 
 def test_validation_that_leaves_nothing_is_refused(tmp_path):
-    made = {name: pickle.dumps(batch) for name, batch in batches().items()}
+    made = pickled(tiny_cifar())
     with pytest.raises(DataError, match=r"validation=20 leaves nothing of 20"):
-        source(tmp_path, archive(made), validation=20).load()
+        source(tmp_path, cifar_archive(made), validation=20).load()

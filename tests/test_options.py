@@ -5,7 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from configured import built
-from data_files import files, tiny_mnist, write
+from data_files import (
+    amat,
+    cifar_archive,
+    files,
+    pickled,
+    sha256,
+    tiny_bits,
+    tiny_cifar,
+    tiny_mnist,
+    write,
+)
 
 from bnrun.paths import CONFIGS
 
@@ -24,6 +34,8 @@ COMPANY = {
     "dataset=digits": [],
     "dataset=blank": ["task=toy", "model=bits"],
     "model=bits": ["task=toy", "dataset=blank"],
+    "dataset=binarized_mnist": ["task=vae", "model=vae"],
+    "model=vae": ["task=vae"],
     "model=gated": ["task=gated"],
     # A bias in front of a batch norm does not move.
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
@@ -35,6 +47,7 @@ COMPANY = {
 }
 SMALL = ["model.hidden=[4,3]", "seeds=[3,7]", "trainer.batch_size=5", "trainer.steps=2"]
 SMALL_CNN = ["model.channels=[2,2]", "model.dense=4", *SMALL[1:]]
+SMALL_VAE = ["model.latent=[4]", *SMALL]
 # Where the size is not that of an MLP.
 SIZES = {
     "model=cnn": SMALL_CNN,
@@ -42,6 +55,8 @@ SIZES = {
     "model=bits": SMALL[1:],
     "model=gated": ["model.hidden=6", "model.gater=4", *SMALL[1:]],
     "dataset=blank": SMALL[1:],
+    "dataset=binarized_mnist": SMALL_VAE,
+    "model=vae": SMALL_VAE,
 }
 
 
@@ -51,6 +66,12 @@ def data(name, folder):
         inputs = np.random.default_rng(0).random((40, 1, 28, 28), dtype=np.float32)
         np.savez(folder / "mine.npz", train_inputs=inputs, train_targets=np.arange(40) % 4)
         return [f"dataset.path={folder / 'mine.npz'}"]
+    if name == "binarized_mnist":
+        contents = {split: amat(bits) for split, bits in tiny_bits().items()}
+        return written(folder, contents)
+    if name == "cifar10":
+        contents = {"archive": cifar_archive(pickled(tiny_cifar()))}
+        return [*written(folder, contents), "dataset.validation=5"]
     contents = tiny_mnist()
     write(folder, contents)
     sums = files(contents, "published" if name == "kmnist" else "content")
@@ -60,6 +81,15 @@ def data(name, folder):
         *(f"dataset.files.{purpose}.name={entry['name']}" for purpose, entry in sums.items()),
         *(f"dataset.files.{purpose}.sha256={entry['sha256']}" for purpose, entry in sums.items()),
     ]
+
+
+def written(folder, contents):
+    """Overrides that name files of these contents, put into `folder`."""
+    for purpose, content in contents.items():
+        (folder / purpose).write_bytes(content)
+    names = [f"dataset.files.{purpose}.name={purpose}" for purpose in contents]
+    sums = [f"dataset.files.{purpose}.sha256={sha256(c)}" for purpose, c in contents.items()]
+    return [f"dataset.root={folder}", *names, *sums]
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -317,3 +317,18 @@ def test_floor_above_the_temperature_is_refused(estimator):
 def test_a_value_out_of_range_is_refused(estimator, fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
         estimator(neuron=SBN(), **fields)
+
+
+def test_forward_temperature_is_in_the_law_that_st_gumbel_tells_of_its_bits(double):
+    estimator = STGumbel(neuron=SBN(), forward_temperature=0.5)
+    logits, seen = torch.tensor([-1.0, 0.3, 2.0]).expand(1, 40_000, 3), []
+
+    def downstream(bits):
+        seen.append(bits)
+        return bits.sum(-1)
+
+    estimator(logits, downstream, Noise([0]))
+    p = estimator.firing_neuron.probability(logits[0, 0])
+    torch.testing.assert_close(p, torch.sigmoid(2 * logits[0, 0]))
+    z = (seen[0].mean((0, 1)) - p) / (p * (1 - p) / 40_000).sqrt()
+    assert z.abs().max() < 4
