@@ -24,6 +24,7 @@ IGNORED = (
     "dataset.root",
     "dataset.folders",
     "dataset.mirrors",
+    "trainer.capture",
 )
 """What does not change results: a dataset's checksums say what is in its files."""
 

@@ -29,6 +29,7 @@ class TrainerSettings(_Section):
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"
     compile: bool = False
+    capture: bool = False
     products: Literal["bfloat16"] | None = None
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from bnrun.capture import Captured
 from bnrun.data.base import Data, Split
 from bnrun.data.batches import Batches
 from bnrun.estimators.base import Downstream, Estimator, Progress, Serving, nest
@@ -69,6 +70,8 @@ class Training:
         self.loss_sum = torch.zeros(len(self.seeds), device=device)
         self.loss_count = 0
         self.pulse = torch.zeros(len(self.seeds), device=device)
+        captured = self.settings.capture and device.type == "cuda"
+        self.captured = Captured(self.learn, self.optimizer) if captured else None
 
     def run(self, after_step: Callable[[], None] = lambda: None) -> Iterator[Record]:
         """Train to the end; yield a record wherever there is something to tell.
@@ -123,11 +126,27 @@ class Training:
         for name in MOVING:
             setattr(self, name, state[name])
         self.started = time.perf_counter() - state["seconds"]
+        if self.captured is not None:
+            self.captured.forget()
 
     def update(self, estimators: Sequence[Serving]) -> None:
         """One step of every replica."""
         self.task.before_update(self.model, [e.firing_neuron for e in estimators], self.step)
         batch = self.task.drawn(self.batches.at(self.step), self.task_noise)
+        with held(self.parameters, self.lost):
+            if self.captured is None:
+                objective, pulse = self.learn(estimators, batch)
+            else:
+                objective, pulse = self.captured(self._constants(estimators), estimators, batch)
+            self.task.after_update(self.model)
+        self._follow(objective, pulse)
+        self.step += 1
+        if self.scheduler is not None and self.step % self._schedule_every == 0:
+            self.scheduler.step()
+
+    def learn(self, estimators: Sequence[Serving], batch: Split) -> tuple[Tensor, Tensor]:
+        """Forward, backward, update: each replica's loss, and its pulse; both [R]."""
+        self.pulse = torch.zeros_like(self.pulse)
         objective = self.network(estimators, batch, self.noise)(batch.inputs).mean(-1)
         for parameter in self.parameters:
             parameter.grad = None
@@ -135,13 +154,8 @@ class Training:
         objective.backward(torch.ones_like(objective))
         if self.settings.clip_norm is not None:
             clip_per_replica(self.parameters, self.settings.clip_norm)
-        with held(self.parameters, self.lost):
-            self.optimizer.step()
-            self.task.after_update(self.model)
-        self._follow(objective.detach())
-        self.step += 1
-        if self.scheduler is not None and self.step % self._schedule_every == 0:
-            self.scheduler.step()
+        self.optimizer.step()
+        return objective.detach(), self.pulse
 
     def network(self, estimators: Sequence[Serving], batch: Split, noise: Noise) -> Downstream:
         """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""
@@ -223,7 +237,6 @@ class Training:
             batch = self.task.drawn(batch, noise)
             frozen = [estimator.frozen() for estimator in self.estimators]
             self.network(frozen, batch, noise)(batch.inputs)
-        self.pulse = torch.zeros_like(self.pulse)
 
     def diverged_steps(self) -> dict[str, int]:
         """Seed -> number of updates after which its loss was no longer finite."""
@@ -254,14 +267,20 @@ class Training:
 
         return logits_of
 
-    def _follow(self, objective: Tensor) -> None:
+    def _constants(self, estimators: Sequence[Serving]) -> object:
+        """What a step takes for fixed; None if it keeps more than weights, moments and noise."""
+        plain = all(isinstance(e, Estimator) and not e.state_dict() for e in estimators)
+        if not plain or self.task.state_dict():
+            return None
+        return list(estimators), [group["lr"] for group in self.optimizer.param_groups]
+
+    def _follow(self, objective: Tensor, pulse: Tensor) -> None:
         self.loss_sum = self.loss_sum + objective
         self.loss_count += 1
-        signs = objective + self.pulse
+        signs = objective + pulse
         # Its difference with itself is 0 only where it is finite; isfinite() takes four passes.
         fresh = (signs - signs != 0) & (self.diverged < 0)
         self.diverged = self.diverged.masked_fill(fresh, self.step)
-        self.pulse = torch.zeros_like(self.pulse)
 
     def _constant(self, value: float) -> Tensor:
         return torch.full((len(self.seeds),), value)

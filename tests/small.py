@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from bnrun.composition import place
 from bnrun.data.base import Data, Split
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.sigmoid_st import SigmoidST
@@ -49,11 +50,12 @@ def training(
     estimator: Estimator | None = None,
     lr: float = 0.5,
     optimizer: type[torch.optim.Optimizer] = torch.optim.SGD,
+    device: str = "cpu",
     **changes: object,
 ) -> Training:
-    data = images()
+    data = place(images(), torch.device(device))
     spec = model or MLP(hidden=(6, 5))
-    net = spec.build(data.shape, data.classes, seeds)
+    net = spec.build(data.shape, data.classes, seeds).to(device)
     estimator = estimator or SigmoidST(neuron=SBN())
     return Training(
         model=net,

@@ -17,6 +17,7 @@ ALLOWED = {
     "philox": {"philox_cuda"},
     "philox_cuda": set(),
     "noise": {"philox"},
+    "capture": {"data", "estimators"},
     "neurons": {"fields", "noise"},
     "layers": {"noise"},
     "estimators": {"estimators", "fields", "neurons", "noise"},

@@ -58,6 +58,20 @@ def test_numbers_of_philox_follow_their_law(dtype):
     assert (torch.corrcoef(uniforms) - torch.eye(3, dtype=dtype)).abs().max() < 0.015
 
 
+def test_noise_of_a_device_draws_on_from_where_it_was():
+    like = torch.empty(2, 3, 5, 7)
+    noise = Noise([3, 7, 11])
+    drawn = [noise._drawn_there(like, philox.uniforms, 1) for _ in range(2)]
+    assert not torch.equal(*drawn)
+    restored = Noise([3, 7, 11])
+    restored.load_state_dict(noise.state_dict())
+    third = noise._drawn_there(like, philox.uniforms, 1)
+    assert torch.equal(restored._drawn_there(like, philox.uniforms, 1), third)
+    alone = Noise([7])
+    for both in (*drawn, third):
+        assert torch.equal(alone._drawn_there(like[:, :1], philox.uniforms, 1)[:, 0], both[:, 1])
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_noise_on_a_gpu_is_each_seeds_own_and_restored():
