@@ -24,20 +24,29 @@ TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,
 
 
 @pytest.fixture
-def sweep(tmp_path, monkeypatch, capfd):
-    """A function that does `bnrun -m`: its exit status, standard output and standard error."""
+def command(tmp_path, monkeypatch, capfd):
+    """A function that does `bnrun` here: its exit status, standard output and standard error."""
 
-    def swept(*words):
+    def done(*words):
         from bnrun import cli
 
         monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        monkeypatch.setattr(sys, "argv", ["bnrun", "-m", *words, *TINY])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            status = leave.code
+        monkeypatch.setattr(sys, "argv", ["bnrun", *words])
+        # The command line sets it for its process; the next test must not inherit it.
+        with monkeypatch.context() as patch:
+            patch.setenv("HYDRA_FULL_ERROR", "")
+            patch.delenv("HYDRA_FULL_ERROR")
+            status = 0
+            try:
+                cli.main()
+            except SystemExit as leave:
+                status = leave.code
         return status, *capfd.readouterr()
 
-    return swept
+    return done
+
+
+@pytest.fixture
+def sweep(command):
+    """The same for `bnrun -m` of tiny runs."""
+    return lambda *words: command("-m", *words, *TINY)

@@ -1,7 +1,6 @@
 """A fair comparison: the same search for every estimator, then fresh seeds at its best."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,17 @@ from bnrun.report.contest import contests
 from bnrun.report.runs import find_runs
 from bnrun.report.table import tabulate
 
+assert cli  # registers the resolvers
+
 TINY = ["model.hidden=[6]", "trainer.steps=10", "trainer.evaluate_every=9", "seeds=[3,7]"]
 ESTIMATORS = ("st", "sigmoid_st")
 SWEEP = ["experiment=fair", f"estimator={','.join(ESTIMATORS)}", "sweep.fresh_seeds=2", *TINY]
 
 
 @pytest.fixture
-def fair(tmp_path, monkeypatch, capfd):
+def fair(command):
     """A function that does `bnrun` with the experiment: exit status, output and errors."""
-
-    def compared(*words):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["bnrun", *SWEEP, *words])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            status = leave.code
-        return status, *capfd.readouterr()
-
-    return compared
+    return lambda *words: command(*SWEEP, *words)
 
 
 def results(folder: Path):

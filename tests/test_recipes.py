@@ -1,13 +1,14 @@
 """Every recipe that offers budgets runs at the smallest, on tiny data."""
 
 import json
-import sys
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from bnrun import cli
 from bnrun.paths import CONFIGS
+
+assert cli  # registers the resolvers
 
 # What a recipe needs to run without its data.
 DATA = {
@@ -45,11 +46,9 @@ def test_every_recipe_but_the_fair_comparison_offers_the_three_budgets():
 
 
 @pytest.mark.parametrize("name", BUDGETED)
-def test_recipe_runs_at_the_smallest_budget(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = [f"experiment={name}", "budget=smoke", *DATA[name]]
-    monkeypatch.setattr(sys, "argv", ["bnrun", "-m", *words])
-    cli.main()
+def test_recipe_runs_at_the_smallest_budget(name, tmp_path, command):
+    status, _, err = command("-m", f"experiment={name}", "budget=smoke", *DATA[name])
+    assert status == 0, err
     results = list((tmp_path / "outputs" / name).glob("*/result.json"))
     assert results
     for path in results:
