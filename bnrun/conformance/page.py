@@ -5,6 +5,7 @@ from measurements with fixed seeds; takes a few minutes. Times depend on the mac
 comes out the same.
 """
 
+import argparse
 import re
 import sys
 import textwrap
@@ -201,7 +202,9 @@ def _escaped(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page and, in a folder beside it, its figures."""
-    (target,) = map(Path, sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("page", type=Path, help="the Markdown file, docs/estimators.md")
+    target: Path = parser.parse_args(arguments).page
     torch.set_num_threads(1)
     folder = target.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
