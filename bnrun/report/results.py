@@ -24,8 +24,9 @@ HEAD = """# Results
 
 The field's experiments, run by name and shown beside the published numbers. Ours are means over
 seeds ± half the 95 % t interval. Published numbers are marked (P) where they were read in the paper
-or its authors' code, (S) where they come from an independent re-run or notes. This page is made by
-`bnrun-report publish docs/results` from the raw results per seed in [results/](results/).
+or its authors' code, (S) where they come from an independent re-run or notes, (M) where they are
+remembered and were not checked. This page is made by `bnrun-report publish docs/results` from the
+raw results per seed in [results/](results/).
 """
 
 Row = dict[str, str]
