@@ -37,6 +37,7 @@ def training(
     model: MLP | CNN | None = None,
     estimator: Estimator | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
+    capture: bool = False,
 ) -> Training:
     """784-200-10 with SBN and sigmoid_st, unless told otherwise."""
     torch.set_flush_denormal(True)
@@ -51,7 +52,7 @@ def training(
         scheduler=None,
         data=data,
         seeds=range(seeds),
-        settings=SETTINGS,
+        settings=SETTINGS.model_copy(update={"capture": capture}),
     )
 
 
