@@ -1,5 +1,6 @@
 """`bnrun`, and `python -m bnrun`."""
 
+import atexit
 import gc
 
 from bnrun.jobs.signals import leave_at_once
@@ -11,6 +12,9 @@ def main() -> None:
     # What is made while starting up stays; looking for garbage in it takes a tenth of the time.
     # A run and a sweep turn it on again.
     gc.disable()
+    # What is there at the end goes with the process; looking for garbage in it takes most of a
+    # second where torch was loaded.
+    atexit.register(gc.freeze)
     from bnrun.cli import main
 
     main()
