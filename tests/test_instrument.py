@@ -132,7 +132,7 @@ def test_the_two_noises_are_those_of_a_layers_bias_gradient():
     training = built([*words, "gradients.estimators=[disarm]"])
     (scalars,) = training.measured()
     probe = Probe(training.model, training.task, training.data.train, training.seeds, 2**28)
-    probe.split = type(probe.split)(*(part[:40] for part in training.data.train))
+    probe.split = training.data.train.spread(40)
     reference = training.instrument.reference
     (truth,) = probe.draw(reference.estimators, 1, Noise(training.seeds))
     (draws,) = probe.draw(training.instrument.estimators["disarm"], 4000, Noise([5, 6]))

@@ -131,7 +131,7 @@ def test_the_picture_shows_each_example_and_guesses_of_its_lower_half():
     run = built(["task=structured_prediction", "model.hidden=[6,5]", "seeds=2", "task.shown=4"])
     picture = run.observed()["images"]["guesses"]
     assert picture.shape == (16, 8, 8)
-    truth = run.data.validation
+    truth = run.data.validation.spread(4)
     rows = picture.view(4, 4, 8, 8)
     for example in range(4):
         upper = 2 * (truth.inputs[example, 0] > 0.5).float() - 1

@@ -40,7 +40,7 @@ class Instrument:
     group       first part of the tags; it says so where the reference is another neuron's
     every       epochs between two measurements
     draws       independent estimates per measurement and replica, D
-    examples    size of the probe: the first so many training examples, B
+    examples    size of the probe: so many training examples, spread over all, B
     memory      bytes that one chunk of draws may take, about
     averages    numbers M of averaged draws to give the error and the cosine of
     """
@@ -69,7 +69,7 @@ class Instrument:
         batch_size  of the training, to tell the estimator's noise from the minibatch's
         """
         model, task, split = net
-        probe = Probe(model, task, Split(*(p[: self.examples] for p in split)), seeds, self.memory)
+        probe = Probe(model, task, split.spread(self.examples), seeds, self.memory)
         exact = self.reference
         noise = Noise(seeds, "reference", step)
         drawn = [layer.double() for layer in probe.draw(exact.estimators, exact.draws, noise)]

@@ -112,8 +112,8 @@ def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
 
 
 def probe_batch(split: Split, seeds: Sequence[int]) -> Split:
-    """The first examples of `split`, for every replica, without a copy per replica."""
-    return Split(*(part[:PROBE].expand(len(seeds), *part[:PROBE].shape) for part in split))
+    """Some examples of `split`, the same for every replica, without a copy per replica."""
+    return Split(*(part.expand(len(seeds), *part.shape) for part in split.spread(PROBE)))
 
 
 def observe_units(

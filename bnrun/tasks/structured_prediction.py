@@ -90,8 +90,8 @@ class StructuredPrediction(Task):
     def observed(
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
-        """The first examples of the first replica, a row each: as it is, then guesses of it."""
-        upper, lower = (part[: self.shown] for part in split)
+        """Some examples, by the first replica, a row each: as it is, then guesses of it."""
+        upper, lower = split.spread(self.shown)
         batch = self.drawn(
             Split(upper.expand(len(noise.seeds), *upper.shape), lower.unsqueeze(0)), noise
         )

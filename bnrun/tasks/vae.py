@@ -97,7 +97,7 @@ class Vae(Task):
     ) -> Observed:
         """Images of the first replica: some of the data, the same from their bits, and new ones."""
         assert isinstance(model, Autoencoder)
-        inputs, targets = (part[: self.shown] for part in split)
+        inputs, targets = split.spread(self.shown)
         batch = self.drawn(
             Split(inputs.expand(len(noise.seeds), *inputs.shape), targets.unsqueeze(0)), noise
         )
