@@ -239,6 +239,17 @@ def test_reinmax_with_temperature_is_the_published_combination(temperature):
         )
 
 
+@pytest.mark.parametrize("bit", [0.0, 1.0])
+def test_reinmax_is_darns_score_function_with_a_baseline_linear_around_a_half(bit):
+    """The baseline is f(b) + f'(b) (1/2 - b); here f = exp."""
+    logits, bits = POINTS.double(), torch.full_like(POINTS, bit).double()
+    f = derivative = bits.exp()
+    score = bits - torch.sigmoid(logits)
+    expected = (f - (f + derivative * (0.5 - bits))) * score
+    found = derivative * ReinMax(neuron=SBN()).multiplier(logits, bits)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
 def test_reinmax_keeps_the_digits_of_a_saturated_unit():
     logits, ones = torch.tensor([30.0]), torch.ones(1)
     expected = math.exp(-30) / 2

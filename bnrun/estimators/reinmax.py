@@ -27,7 +27,8 @@ class ReinMax(StraightThrough):
     temperature   > 0; 1 is the second-order choice, larger values give a wider multiplier
 
     Source: Liu, Dong, Liu, Yu, Gao, Bridging Discrete and Backpropagation: Straight-Through and
-    Beyond (2023), arXiv 2304.08612.
+    Beyond (2023), arXiv 2304.08612; at temperature 1 also, as a baseline linear around 1/2: Gregor
+    et al., Deep AutoRegressive Networks (2013), arXiv 1310.8499.
     """
 
     accepts: ClassVar[tuple[type[Neuron], ...]] = (SBN,)
