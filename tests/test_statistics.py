@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -40,6 +41,45 @@ def test_p_of_many_seeds_is_close_to_the_t_test():
     row = np.random.default_rng(1).normal(0.35, 1.0, 40)
     (p,) = permutation_p([row])
     assert p == pytest.approx(stats.ttest_1samp(row, 0).pvalue, abs=0.01)
+
+
+@pytest.mark.parametrize("whole", [360, 1000, 10_000])
+def test_p_of_accuracies_counts_every_tie(whole):
+    # Differences of shares of `whole` examples: many sums are equal but for rounding.
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        a, b = rng.integers(whole - 20, whole, (2, 9))
+        signs = np.array(list(itertools.product([1, -1], repeat=9)))
+        sums, seen = signs @ (a - b), (a - b).sum()
+        expected = min(2 * min(np.mean(sums <= seen), np.mean(sums >= seen)), 1.0)
+        assert permutation_p([a / whole - b / whole]) == pytest.approx([expected], abs=1e-12)
+
+
+def test_p_is_scipys():
+    rows = np.random.default_rng(8).normal(0.3, 1.0, (5, 11))
+    alone = [
+        stats.permutation_test((row,), np.mean, permutation_type="samples", n_resamples=np.inf)
+        for row in rows
+    ]
+    assert permutation_p(list(rows)) == pytest.approx([p.pvalue for p in alone], abs=1e-12)
+
+
+def test_p_is_exact_up_to_16_seeds_and_has_no_coarser_steps_above():
+    assert permutation_p([np.ones(16)]) == [2 / 2**16]
+    # All 17 signs equal come up once in 65,536 flips, on an average.
+    assert permutation_p([np.ones(17)])[0] in [2 * n / (2**16 + 1) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("seeds", [20, 13])
+def test_a_large_report_can_still_tell_large_differences(seeds, monkeypatch):
+    # 9 estimators in 4 settings: 144 pairs, of which each corrected p is 144 times the raw one.
+    rng = np.random.default_rng(7)
+    pairs = [(rng.normal(9.0, 1.0, seeds), rng.normal(0.0, 1.0, seeds)) for _ in range(144)]
+    assert fewest_seeds(144) == 13
+    assert all(pair.significant for pair in compare_pairs(pairs))
+    # More pairs take more flips, or the least p-value times their number were above 5 %.
+    monkeypatch.setattr("bnrun.report.statistics._FLIPS", 2**12)
+    assert max(permutation_p([np.ones(20)] * 144)) * 144 <= 0.05
 
 
 def test_p_does_not_depend_on_the_rows_beside_it():

@@ -14,7 +14,7 @@ from bnrun.report.yardstick import Yardstick
 
 METHOD = (
     "Contestants are compared in pairs on shared seeds: mean difference with its 95 % percentile "
-    "bootstrap interval; p from the exact sign-flip test (4,096 random flips above 12 seeds), "
+    "bootstrap interval; p from the exact sign-flip test (65,536 random flips above 16 seeds), "
     "after Holm's correction over all pairs of this report. Seeds needed: to see a true difference "
     "of this size in 80 % of studies. P(better): a random seed of the first beats one of the "
     "second; a diverged seed loses."
