@@ -13,6 +13,7 @@ from studies import far, finish, held, record
 from bnrun.recording.result import write_result
 from bnrun.report import main
 from bnrun.report.contest import Contest
+from bnrun.report.curves import panels
 from bnrun.report.overall import clear_pairs, summary
 from bnrun.report.scores import ScoreName
 from bnrun.report.sensitivity import sensitivity
@@ -259,6 +260,16 @@ def test_estimates_without_variance_have_no_figure_of_it() -> None:
     assert "Gradient variance</figcaption>" not in html
 
 
+def test_biases_of_different_size_share_a_logarithmic_axis_and_none_is_seen_as_zero() -> None:
+    for name, bias in (("st", 10.0), ("reinmax", 0.01)):
+        record(finish(name, far(0.0), name), {"gradients/in_use/total/bias": [[bias] * 10]}, 10)
+    (panel,) = panels(held()[0])
+    assert (panel.title, panel.log, len(panel.lines)) == ("Gradient bias", True, 2)
+    record(finish("exact", far(0.0), "exact"), {"gradients/in_use/total/bias": [[0.0] * 10]}, 10)
+    (panel,) = panels(held()[0])
+    assert (panel.log, len(panel.lines)) == (False, 3)
+
+
 def test_what_a_config_says_cannot_become_markup() -> None:
     finish("a", far(0.0), "<b>st</b>")
     finish("b", far(0.1), "reinmax")
@@ -284,14 +295,6 @@ def test_latex_keeps_special_signs() -> None:
     finish("b", far(0.1), "sigmoid_st", law="a^b")
     main(["study", "--latex"])
     assert r"sigmoid\_st law=50\% &" in Path("study/report.tex").read_text()
-
-
-def test_pairs_are_a_csv_of_their_own() -> None:
-    write_study()
-    main(["study"])
-    header, row = Path("study/report-pairs.csv").read_text().splitlines()
-    assert header == "better,worse,difference,p (Holm),P(better),seeds,seeds needed,verdict"
-    assert row == 'reinmax,st,"0.10000 [0.10000, 0.10000]",0.002,1.00,10,6,differs'
 
 
 def rates(label: str, contest: Contest) -> tuple[list[float], list[float]]:

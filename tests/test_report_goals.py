@@ -149,7 +149,7 @@ def test_every_output_has_a_score_of_which_less_is_better() -> None:
     assert "Test nll (less is better)" in html
     assert "test nll sampled" in Path("study/report.md").read_text()
     assert r"\textbf{0.60090" in Path("study/report.tex").read_text()
-    assert "reinmax,st" in Path("study/report-pairs.csv").read_text()
+    assert ",reinmax,st," in Path("study/report-pairs.csv").read_text()
 
 
 def test_colour_is_strongest_for_the_best() -> None:
@@ -170,9 +170,9 @@ def test_a_score_whose_better_side_nobody_tells_is_refused(
     assert main(["study", "--score", "test/fid/sampled"]) == 1
     assert "add --better=more or --better=less" in capsys.readouterr().err
     assert main(["study", "--score", "test/fid/sampled", "--better", "less"]) == 0
-    assert "reinmax,st" in Path("study/report-pairs.csv").read_text()
+    assert ",reinmax,st," in Path("study/report-pairs.csv").read_text()
     assert main(["study", "--score", "test/fid/sampled", "--better", "more"]) == 0
-    assert "st,reinmax" in Path("study/report-pairs.csv").read_text()
+    assert ",st,reinmax," in Path("study/report-pairs.csv").read_text()
 
 
 def test_less_of_a_loss_is_better_though_it_is_not_the_goal() -> None:

@@ -15,22 +15,27 @@ from bnrun.report.contest import Contest, contests
 from bnrun.report.curves import Panel, panels
 from bnrun.report.figures import save, styles
 from bnrun.report.latex import latex
-from bnrun.report.layout import markdown_table, rich_table, write_columns
+from bnrun.report.layout import Column, markdown_table, rich_table
 from bnrun.report.overall import clear_pairs, summary
 from bnrun.report.page import page
 from bnrun.report.publication import collect_command, publish_command
 from bnrun.report.runs import Found, find_runs
 from bnrun.report.scores import NOTE, ScoreName
 from bnrun.report.sensitivity import sensitivity
+from bnrun.report.sheets import write_final, write_pairs
 from bnrun.report.table import RunTable, markdown, print_table, tabulate, write_csv
 from bnrun.report.tuning import RULE
-from bnrun.report.verdict import METHOD, Verdict, judge, pair_columns
+from bnrun.report.verdict import METHOD, Verdict, final_columns, judge, pair_columns
 from bnrun.report.yardstick import Wanted, yardstick
 
 _WIDE = 1000
 
 _DRAWN = 12
 """Settings whose curves are on the page: a figure takes 50 ms and 60 kB."""
+
+
+_LISTED = 60
+"""Pairs that a terminal shows; the files have all."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bnrun-report",
         description="Compare runs: which estimator wins, by how much, and whether that is noise. "
-        "Prints it and writes report.md, report.csv, report-pairs.csv and report.html. "
+        "Prints it and writes report.md, report.html, and as CSV the runs (report.csv), the final "
+        "scores (report-final.csv) and the pairs (report-pairs.csv). "
         "`bnrun-report verify RUN` runs the first steps of a run again and compares the bits; "
         "`collect` and `publish` make a page of results from raw scores, see their --help.",
     )
@@ -156,14 +162,15 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
     _print(report, console)
     (output / "report.md").write_text(_markdown(report))
     write_csv(report.table, output / "report.csv")
-    write_columns(pair_columns(report.contests), output / "report-pairs.csv")
+    write_final(report.contests, output / "report-final.csv")
+    write_pairs(report.contests, output / "report-pairs.csv")
     drawn = report.contests if options.figures else report.contests[:_DRAWN]
     figures = [[*sensitivity(contest), *panels(contest)] for contest in drawn]
     left_out = len(report.contests) - _DRAWN
     on_page = [*figures[:_DRAWN], *[None] * left_out]
     html = page(report.table, report.verdicts, on_page, report.notes)
     (output / "report.html").write_text(html)
-    written = ["report.md", "report.csv", "report-pairs.csv", "report.html"]
+    written = ["report.md", "report.html", "report{,-final,-pairs}.csv"]
     if options.figures:
         written += _figures(report, figures, output)
     if options.latex:
@@ -205,11 +212,20 @@ def _print(report: Report, console: Console) -> None:
         console.print(Text(verdict.headline, style="bold"))
         console.print(Text(verdict.detail), "")
     if any(contest.pairs for contest in report.contests):
-        console.print(rich_table(*pair_columns(report.contests)), "")
+        console.print("Final scores", rich_table(*final_columns(report.contests)), "", sep="\n")
+        words, numbers = pair_columns(report.contests)
+        console.print("Pairs", rich_table(_first(words), _first(numbers)), sep="\n")
+        rest = len(numbers[0].cells) - _LISTED
+        console.print(f"and {rest} more pairs, see report-pairs.csv\n" if rest > 0 else "")
+    console.print("Runs")
     print_table(report.table, console)
     for note in report.notes:
         # A path stays in one piece, so that it can be copied.
         console.print(Text(note), soft_wrap=note not in (METHOD, RULE))
+
+
+def _first(columns: Sequence[Column]) -> list[Column]:
+    return [Column(column.title, column.cells[:_LISTED]) for column in columns]
 
 
 def _markdown(report: Report) -> str:
@@ -219,6 +235,7 @@ def _markdown(report: Report) -> str:
         parts += [f"- {line}" for line in clear_pairs(report.contests)]
     parts += [f"**{verdict.headline}.** {verdict.detail}" for verdict in report.verdicts]
     if any(contest.pairs for contest in report.contests):
+        parts += ["## Final scores", markdown_table(*final_columns(report.contests))]
         parts += ["## Pairs", markdown_table(*pair_columns(report.contests))]
     parts += ["## Runs", markdown(report.table), *report.notes]
     return "\n\n".join(parts) + "\n"

@@ -43,6 +43,13 @@ class Contest:
         """The best first."""
         return self.field.contestants
 
+    @property
+    def ways(self) -> list[str]:
+        """How its contestants are evaluated, e.g. sampled; several where their neurons differ."""
+        return list(
+            dict.fromkeys(self.yardstick.way_of(run) for c in self.contestants for run in c.runs)
+        )
+
     @cached_property
     def digits(self) -> int:
         """Decimals that its scores are shown with."""

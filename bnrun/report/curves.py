@@ -118,14 +118,19 @@ def _gradient_panels(contest: Contest, histories: dict[str, History]) -> Iterato
                     y, h = np.array([float(mean)]), np.array([float(half)])
                     scatter.append(Line(contestant.label, x, y, y - h, y + h))
     for statistic, found in lines.items():
-        # A deterministic neuron's estimates have no variance, and no place on this axis.
-        log = statistic == "variance"
-        shown = [line for line in found if not log or np.nanmax(line.mean, initial=0.0) > 0]
+        # Both differ by orders of magnitude. A deterministic neuron's estimates have no variance,
+        # and no place on such an axis; that one has no bias is to be seen.
+        log = statistic == "variance" or (statistic == "bias" and all(map(_positive, found)))
+        shown = [line for line in found if not log or _positive(line)]
         yield Panel(f"Gradient {statistic}", "updates", statistic, shown, log=log)
     title, score = f"{contest.yardstick.text} against gradient cosine", contest.yardstick.score
     yield Panel(
         title[0].upper() + title[1:], "cosine, mean over training", score, scatter, points=True
     )
+
+
+def _positive(line: Line) -> bool:
+    return bool(np.nanmax(line.mean, initial=0.0) > 0)
 
 
 def _history(contest: Contest, contestant: Contestant) -> History:

@@ -1,9 +1,7 @@
 """Columns of text, and tables made of them."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -47,12 +45,3 @@ def markdown_table(words: Sequence[Column], numbers: Sequence[Column]) -> str:
     ]
     lines = [" | ".join(cell.replace("|", "&#124;") for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
-
-
-def write_columns(columns: tuple[Sequence[Column], Sequence[Column]], path: Path) -> None:
-    """Words and numbers as CSV."""
-    joined = [*columns[0], *columns[1]]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([column.title for column in joined])
-        writer.writerows(zip(*(column.cells for column in joined), strict=True))

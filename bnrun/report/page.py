@@ -97,7 +97,7 @@ def page(
         style=style,
         pairs=_rows(pair_columns(contests)),
         runs=_rows((table.words, [c for block in table.all_scores.values() for c in block])),
-        cost=_rows((table.words, [table.seconds])),
+        cost=_rows((table.words, table.cost)),
         diverged=[
             (run.folder.name, seed, step)
             for run in table.runs
@@ -121,11 +121,15 @@ def _section(
     return Section(
         verdict,
         _MARKS[verdict.kind],
-        score_text(verdict.contest.yardstick),
+        f"{score_text(verdict.contest.yardstick)}, {_ways(verdict.contest)}",
         _bars(verdict.contest, style),
         None if panels is None else [(panel.title, svg(panel, style)) for panel in panels],
         _matrix(verdict.contest),
     )
+
+
+def _ways(contest: Contest) -> str:
+    return " or ".join(map(way_text, contest.ways))
 
 
 def _bars(contest: Contest, style: Mapping[str, tuple[str, str]]) -> list[Bar]:

@@ -83,6 +83,21 @@ class RunTable:
         return Column("seconds", tuple(f"{run.result['seconds']:.1f}" for run in self.runs))
 
     @property
+    def cost(self) -> list[Column]:
+        """What training took; an update is of all seeds together, its evaluations are per seed."""
+        results = [run.result for run in self.runs]
+        evaluations = tuple(f"{r['evaluations']:g}" if "evaluations" in r else "" for r in results)
+        milliseconds = tuple(
+            f"{1e3 * r['seconds'] / r['steps']:.3g}" if r["steps"] else "" for r in results
+        )
+        return [
+            Column("updates", tuple(str(r["steps"]) for r in results)),
+            Column("evaluations per update", evaluations),
+            Column("ms per update", milliseconds),
+            self.seconds,
+        ]
+
+    @property
     def diverged(self) -> Column:
         """Seeds that diverged, each with its step."""
         return Column("diverged", tuple(_diverged(run.result) for run in self.runs))

@@ -151,9 +151,7 @@ def final_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Colum
         Column(names.pop() if len(names) == 1 else "value", cells),
         Column("seeds", tuple(str(len(c.values)) for _, c in rows)),
         Column("diverged", tuple(str(c.diverged) for _, c in rows)),
-        Column(
-            "seconds", tuple(f"{sum(r.result['seconds'] for r in c.runs):.1f}" for _, c in rows)
-        ),
+        Column("seconds", tuple(f"{c.seconds:.1f}" for _, c in rows)),
     ]
     return [column for column in words if any(column.cells)], numbers
 

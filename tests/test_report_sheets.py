@@ -1,0 +1,89 @@
+"""The report's tables of final scores, pairs and cost: in a terminal, as CSV, on the page."""
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import pytest
+from scipy import stats
+from studies import far, finish
+
+from bnrun.report import main
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with Path("study", name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_pairs_are_a_csv_with_a_number_per_cell() -> None:
+    finish("st", far(0.0), "st")
+    finish("reinmax", far(0.1), "reinmax")
+    main(["study"])
+    (row,) = rows("report-pairs.csv")
+    assert (row["better"], row["worse"]) == ("reinmax", "st")
+    for title in ("difference", "low", "high"):
+        assert float(row[title]) == pytest.approx(0.1, abs=1e-9)
+    assert (float(row["p"]), float(row["p (Holm)"])) == (2 / 1024, 2 / 1024)
+    assert (row["P(better)"], row["seeds"], row["seeds needed"]) == ("1.0", "10", "6")
+    assert row["differs"] == "True"
+
+
+def test_a_number_that_is_not_known_is_an_empty_cell() -> None:
+    finish("a", [0.5], "st")
+    finish("b", [math.nan], "reinmax", diverged={0: 3})
+    main(["study"])
+    (row,) = rows("report-pairs.csv")
+    assert [row[title] for title in ("difference", "low", "high", "seeds needed")] == [""] * 4
+    assert (row["seeds"], row["diverged"], row["differs"]) == ("0", "1", "False")
+    assert [row["mean"] for row in rows("report-final.csv")] == ["0.5", ""]
+
+
+def test_final_scores_are_told_with_what_was_chosen_and_only_over_fresh_seeds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for rate, offset in ((0.1, 0.0), (1.0, 0.3)):
+        finish(f"st{rate}", far(0.9, 3), "st", lr=rate, validation=far(offset, 3))
+        finish(f"reinmax{rate}", far(0.9, 3), "reinmax", lr=rate, validation=far(-offset, 3))
+    finish("fresh", [0.2, 0.4, 0.6], "st", lr=1.0, validation=far(-0.4, 3), seeds=[3, 4, 5])
+    main(["study"])
+    chosen = {row["contestant"]: row for row in rows("report-final.csv")}
+    assert chosen["st"]["chosen on validation"] == "optimizer.lr=1.0"
+    assert chosen["reinmax"]["chosen on validation"] == "optimizer.lr=0.1"
+    assert float(chosen["st"]["mean"]) == pytest.approx(0.4)
+    assert float(chosen["st"]["half"]) == pytest.approx(stats.t.ppf(0.975, 2) * 0.2 / 3**0.5)
+    for text in (capsys.readouterr().out, Path("study/report.md").read_text()):
+        final = text[text.index("Final scores") : text.index("Pairs")]
+        assert "optimizer.lr=1.0" in final
+        assert "0.40 ± 0.50" in final or "0.400 ± 0.497" in final
+
+
+def test_a_terminal_shows_the_first_of_many_pairs_and_where_the_others_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in range(12):
+        finish(f"run{number}", far(number / 100), "st", slope=number)
+    main(["study"])
+    out = capsys.readouterr().out
+    assert "and 6 more pairs, see report-pairs.csv" in out
+    pairs = out[out.index("Pairs") : out.index("Runs")]
+    assert pairs.count(" too few seeds") == 60
+    assert len(rows("report-pairs.csv")) == 66
+
+
+def test_the_page_tells_how_scores_were_evaluated_and_what_an_update_cost() -> None:
+    finish("a", far(0.0), "st", neuron="dbn")
+    finish("b", far(0.1), "sigmoid_st", neuron="dbn")
+    main(["study"])
+    html = Path("study/report.html").read_text()
+    assert "test accuracy, thresholded: mean with 95 % interval over seeds" in html
+    cost = html[html.index("<h2>Cost</h2>") : html.index("<h2>All runs</h2>")]
+    # 20 updates in 2 seconds.
+    assert re.findall(r'<td class="number">(.*?)</td>', cost) == ["20", "", "100", "2.0"] * 2
