@@ -166,6 +166,15 @@ def test_groups_written_anew_take_the_place_of_the_old_ones() -> None:
     assert {path.name for path in Path("study/groups").iterdir()} == {"neuron=dbn", "neuron=sbn"}
 
 
+def test_groups_of_runs_that_no_longer_share_a_setting_are_removed() -> None:
+    write_grid()
+    write_groups(STUDY, [STUDY])
+    # As in a sweep of both neurons whose last estimator suits one of them alone.
+    history(finish("sbn-disarm", far(0.0, 3), "disarm"), [[1.0] * 3])
+    assert write_groups(STUDY, [STUDY]) == []
+    assert not (STUDY / "groups").exists()
+
+
 def test_group_runs_are_no_runs_of_the_study() -> None:
     write_grid()
     write_groups(STUDY, [STUDY])

@@ -89,8 +89,10 @@ def test_a_sweep_tells_of_its_jobs_in_one_line_each(sweep):
     status, out, err = sweep("optimizer.lr=0.1,0.3")
     assert status == 0
     assert out == ""
-    first, second, last = err.splitlines()
+    first, second, last, compare, curves = err.splitlines()
     assert first.startswith("done: sbn-sigmoid_st-digits-mlp-")
     assert "(1 of 2 done" in first or "(2 of 2 done)" in first
     assert second.endswith("(2 of 2 done)")
     assert last == "sweep of 2 jobs: 2 done"
+    assert compare == "compare: bnrun-report outputs/s"
+    assert curves == "curves: tensorboard --logdir outputs/s"

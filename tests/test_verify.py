@@ -1,7 +1,5 @@
-"""A run done again: its receipt, and whether its bits are the same."""
+"""A run done again: whether its bits are the same."""
 
-import hashlib
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bnrun.composition import build_training
-from bnrun.jobs.receipt import changes, receipt
+from bnrun.jobs.receipt import receipt
 from bnrun.paths import CONFIGS
 from bnrun.recording.metrics import METRICS
 from bnrun.recording.recorder import Recorder
@@ -93,38 +91,3 @@ def test_what_cannot_be_tried_is_one_sentence(
     error = capsys.readouterr().err
     assert "nowhere/result.json: cannot be read" in error
     assert error.count("\n") == 1
-
-
-def git(folder: Path, *words: str) -> None:
-    person = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run(["git", "-C", str(folder), *person, *words], check=True, capture_output=True)
-
-
-def test_changes_are_a_hash_of_edits_and_new_files_and_nothing_else(tmp_path: Path) -> None:
-    assert changes(tmp_path) is None
-    git(tmp_path, "init")
-    (tmp_path / "a.py").write_text("1\n")
-    (tmp_path / ".gitignore").write_text("ignored\n")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-m", "first")
-    assert changes(tmp_path) == ""
-    (tmp_path / "ignored").write_text("x")
-    assert changes(tmp_path) == ""
-    (tmp_path / "a.py").write_text("2\n")
-    edited = changes(tmp_path)
-    (tmp_path / "b.py").write_text("3\n")
-    added = changes(tmp_path)
-    (tmp_path / "b.py").write_text("4\n")
-    assert len({"", edited, added, changes(tmp_path)}) == 4
-    (tmp_path / "b.py").unlink()
-    assert changes(tmp_path) == edited
-    assert edited is not None
-    assert len(edited) == len(hashlib.sha256().hexdigest())
-
-
-def test_a_receipt_names_command_and_machine() -> None:
-    told = receipt()
-    assert told["command"]
-    assert told["hardware"]["threads"] == torch.get_num_threads()
-    assert told["hardware"]["cores"] >= 1
-    assert told["torch"].keys() == {"cuda", "vector_instructions", "mkl"}

@@ -22,7 +22,7 @@ def write_groups(study: Path, runs: Sequence[Path], by: Sequence[str] | None = N
     runs  folders of runs, or folders above some
     by    settings in which the groups differ; None for what a report compares
 
-    None are written where there is nothing to average. Raises ValueError if `by` names no
+    None are left where there is nothing to average. Raises ValueError if `by` names no
     setting or a run cannot be read, OSError if a folder cannot be written.
     """
     # Here, for a start of bnrun must not wait for them.
@@ -37,18 +37,21 @@ def write_groups(study: Path, runs: Sequence[Path], by: Sequence[str] | None = N
         folder = study / GROUPS / re.sub(r"[^A-Za-z0-9_.=+-]+", "_", group.name)
         write_curves(folder, group.curves, group.text)
         written.append(folder)
-    if written:
-        _remove_others(study / GROUPS, written)
+    _remove_others(study / GROUPS, written)
     return written
 
 
 def _remove_others(folder: Path, kept: Sequence[Path]) -> None:
     """What was written by other settings is no longer kept up."""
+    if not folder.is_dir():
+        return
     for other in set(folder.iterdir()) - set(kept):
         for file in other.glob("events.out.tfevents.*.bnrun"):
             file.unlink()
         if not any(other.iterdir()):
             other.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 class GroupRuns:

@@ -3,6 +3,7 @@
 import math
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,12 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in packages} | {"python": platform.python_version()}
 
 
+@cache
 def commit() -> str | None:
-    """The commit of the code that runs, with "+" where it has been changed since."""
+    """The commit of the code that runs, with "+" where it has been changed since.
+
+    Found once in a process: what is edited while it runs is not the code that it has loaded.
+    """
     home = Path(__file__).resolve().parents[1]
     try:
         told = [

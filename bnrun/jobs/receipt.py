@@ -5,40 +5,83 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+PATCH = "changes.patch"
+"""Beside the result of a run whose code was changed: the commit and this patch are its code."""
+
+_LARGE = 2**20
+"""Bytes of a new file that is named in the patch, but not held."""
+
+
+# Whatever a user has configured.
+_DIFF = (
+    *("diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"),
+    *("--no-renames", "--src-prefix=a/", "--dst-prefix=b/"),
+)
 
 
 def receipt() -> dict[str, Any]:
     """Goes into result.json beside the config, the versions, the commit and the data's hashes.
 
     command   the words of the command line
-    changes   sha256 of the code's difference from its commit, new files included; "" where there
-              is none, None outside a git checkout
+    changes   sha256 of the code's difference from its commit, new files included, which is
+              PATCH; "" where there is none, None outside a git checkout
     hardware  processor, cores, threads of torch, memory in GB, CUDA device or None
     torch     how torch was built
     """
+    patch = _own_changes()
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "changes": changes(Path(__file__).resolve().parents[1]),
+        "changes": hashlib.sha256(patch).hexdigest() if patch else None if patch is None else "",
         "hardware": hardware(),
         "torch": _torch_build(),
     }
 
 
-def changes(folder: Path) -> str | None:
-    """Hash of what git would show as changed or new in `folder`; "" for nothing."""
+def keep_changes(folder: Path) -> None:
+    """Write PATCH into a run's folder; without changes remove what an earlier start left there."""
+    patch = _own_changes()
+    if patch:
+        (folder / PATCH).write_bytes(patch)
+    else:
+        (folder / PATCH).unlink(missing_ok=True)
+
+
+@cache
+def _own_changes() -> bytes | None:
+    # Once in a process: what is edited while it runs is not the code that it has loaded.
+    return changes(Path(__file__).resolve().parents[1])
+
+
+def changes(folder: Path) -> bytes | None:
+    """What git would show as changed or new in `folder`, as a patch; None outside a checkout.
+
+    The same for every user's configuration of git; `git apply` takes it. A new file of more than
+    1 MB is a line with its sha256.
+    """
     try:
-        difference = _git(folder, "diff", "HEAD", "--binary", "--no-ext-diff", "--", ".")
-        new = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
+        names = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
+        edited = _git(folder, *_DIFF, "HEAD", "--relative", "--", ".")
+        new = [_new(folder, os.fsdecode(name)) for name in sorted(names.split(b"\0")) if name]
     except (OSError, subprocess.SubprocessError):
         return None
-    digest = hashlib.sha256(difference)
-    for name in sorted(filter(None, new.split(b"\0"))):
-        path = folder / os.fsdecode(name)
-        content = path.read_bytes() if path.is_file() else b""
-        digest.update(name + b"\0" + hashlib.sha256(content).digest())
-    return digest.hexdigest() if difference or new else ""
+    return b"".join([edited, *new])
+
+
+def _new(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if not path.is_file():
+        return f"left out, for it is no file: {name}\n".encode()
+    if path.stat().st_size > _LARGE:
+        with path.open("rb") as file:
+            told = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"left out for its size: {name}, sha256 {told}\n".encode()
+    # Its exit status says that the file differs from none.
+    return _git(folder, *_DIFF, "--no-index", "--", os.devnull, name, fine=(0, 1))
 
 
 def hardware() -> dict[str, Any]:
@@ -83,6 +126,9 @@ def _memory() -> float | None:
         return None
 
 
-def _git(folder: Path, *words: str) -> bytes:
+def _git(folder: Path, *words: str, fine: Sequence[int] = (0,)) -> bytes:
     command = ["git", "-C", str(folder), *words]
-    return subprocess.run(command, capture_output=True, timeout=10, check=True).stdout
+    ended = subprocess.run(command, capture_output=True, timeout=10)
+    if ended.returncode not in fine:
+        raise subprocess.CalledProcessError(ended.returncode, command)
+    return ended.stdout

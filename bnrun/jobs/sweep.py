@@ -121,6 +121,10 @@ class Sweep:
         }
         words = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
         self.say(f"sweep of {len(jobs)} jobs: {words}")
+        study = self.config.hydra.sweep.dir
+        if parts["done"]:
+            self.say(f"compare: bnrun-report {study}")
+            self.say(f"curves: tensorboard --logdir {study}")
         if failed:
             raise UserError(
                 f"{failed} of {len(jobs)} jobs failed; the same command does what is missing"

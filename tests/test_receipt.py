@@ -1,0 +1,111 @@
+"""What is kept of the code, the machine and the command, so that a run can be done again."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from runs import bnrun
+
+from bnrun.jobs.receipt import PATCH, _own_changes, changes, receipt
+from bnrun.recording.result import RESULT, read_result
+
+SMALL = ("trainer.steps=2", "seeds=1", "model.hidden=[4]")
+
+
+def git(folder: Path, *words: str) -> None:
+    person = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", str(folder), *person, *words], check=True, capture_output=True)
+
+
+def checkout(folder: Path) -> None:
+    folder.mkdir()
+    git(folder, "init")
+    (folder / "a.py").write_text("1\n")
+    (folder / ".gitignore").write_text("ignored\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "first")
+
+
+def test_changes_are_edits_and_new_files_and_nothing_else(tmp_path: Path) -> None:
+    assert changes(tmp_path) is None
+    home = tmp_path / "home"
+    checkout(home)
+    assert changes(home) == b""
+    (home / "ignored").write_text("x")
+    assert changes(home) == b""
+    (home / "a.py").write_text("2\n")
+    edited = changes(home)
+    (home / "b.py").write_text("3\n")
+    added = changes(home)
+    (home / "b.py").write_text("4\n")
+    assert len({b"", edited, added, changes(home)}) == 4
+    (home / "b.py").unlink()
+    assert changes(home) == edited
+
+
+def test_commit_and_patch_give_the_code_back(tmp_path: Path) -> None:
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    checkout(home)
+    subprocess.run(["git", "clone", "-q", str(home), str(copy)], check=True)
+    (home / "a.py").unlink()
+    (home / "new").mkdir()
+    (home / "new" / "b.py").write_text("an own estimator\n")
+    (home / "new" / "bits").write_bytes(bytes(range(256)))
+    # Settings of a user that would make the patch another one.
+    git(home, "config", "diff.noprefix", "true")
+    git(home, "config", "color.ui", "always")
+    patch = changes(home)
+    assert patch is not None
+    (tmp_path / PATCH).write_bytes(patch)
+    git(copy, "apply", str(tmp_path / PATCH))
+    assert not (copy / "a.py").exists()
+    for name in ("new/b.py", "new/bits"):
+        assert (copy / name).read_bytes() == (home / name).read_bytes()
+
+
+def test_a_large_new_file_is_named_by_its_hash_and_not_held(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    checkout(home)
+    content = bytes(2**20 + 1)
+    (home / "data.npz").write_bytes(content)
+    told = hashlib.sha256(content).hexdigest()
+    assert changes(home) == f"left out for its size: data.npz, sha256 {told}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"), [(b"diff", hashlib.sha256(b"diff").hexdigest()), (b"", ""), (None, None)]
+)
+def test_the_patch_lies_in_the_folder_of_a_run_and_its_hash_in_the_receipt(
+    patch: bytes | None, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bnrun.jobs.receipt._own_changes", lambda: patch)
+    folder = bnrun(tmp_path, *SMALL)
+    assert read_result(folder / RESULT)["receipt"]["changes"] == told  # type: ignore[typeddict-item]  # an extra key
+    if patch:
+        assert (folder / PATCH).read_bytes() == patch
+    else:
+        assert not (folder / PATCH).exists()
+
+
+def test_a_receipt_is_of_the_code_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = iter([b"at the start", b"while it ran"])
+    _own_changes.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr("bnrun.jobs.receipt.changes", lambda folder: next(came))
+        folder = bnrun(tmp_path, *SMALL)
+    _own_changes.cache_clear()
+    told = read_result(folder / RESULT)["receipt"]  # type: ignore[typeddict-item]  # an extra key
+    assert told["changes"] == hashlib.sha256(b"at the start").hexdigest()
+    assert (folder / PATCH).read_bytes() == b"at the start"
+
+
+def test_a_receipt_names_command_and_machine() -> None:
+    told = receipt()
+    assert told["command"]
+    assert told["hardware"]["threads"] == torch.get_num_threads()
+    assert told["hardware"]["cores"] >= 1
+    assert told["torch"].keys() == {"cuda", "vector_instructions", "mkl"}
