@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bnrun.report.curves import Line, Panel
 
 if TYPE_CHECKING:
@@ -70,9 +72,14 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     axes = figure.add_axes((0.14, 0.16, 0.84, 0.8))
     for line in panel.lines:
         _draw(axes, line, *style[line.label], points=panel.points)
-    axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
+    axes.set(xlabel=panel.xlabel)
+    if legend:
+        # On the page the title says it, and wide numbers would push it out of the picture.
+        axes.set(ylabel=panel.ylabel)
     if panel.log:
         axes.set_yscale("log")
+    elif not panel.points:
+        _keep_curves_in_sight(axes, panel.lines)
     if panel.log_x:
         axes.set_xscale("log")
         # Few values were tried, and they are what a reader wants to see; at most 8 have room.
@@ -90,8 +97,17 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     return figure
 
 
+def _keep_curves_in_sight(axes: "Axes", lines: Sequence[Line]) -> None:
+    """Let bands that are much wider than what the curves span run out of the picture."""
+    means = np.concatenate([line.mean for line in lines])
+    least, most = axes.get_ylim()
+    room = means.max() - means.min()
+    if room > 0:
+        axes.set_ylim(max(least, means.min() - room), min(most, means.max() + room))
+
+
 def _draw(axes: "Axes", line: Line, colour: str, dash: str, points: bool) -> None:
-    if points:
+    if points or len(line.x) == 1:
         spread = [line.mean - line.low, line.high - line.mean]
         axes.errorbar(line.x, line.mean, spread, fmt="o", color=colour, label=line.label)
         return
