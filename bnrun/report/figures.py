@@ -74,8 +74,11 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
         _draw(axes, line, *style[line.label], points=panel.points)
     axes.set(xlabel=panel.xlabel)
     if legend:
-        # On the page the title says it, and wide numbers would push it out of the picture.
         axes.set(ylabel=panel.ylabel)
+    else:
+        # On the page the title says it, and wide numbers would push it out of the picture. Numbers
+        # at the axes are most of the time that a picture takes.
+        axes.locator_params(nbins=5)
     if panel.log:
         axes.set_yscale("log")
     elif not panel.points:
