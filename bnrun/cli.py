@@ -18,7 +18,7 @@ from yaml import YAMLError
 from bnrun.budget import by_budget
 from bnrun.errors import UserError, sentence
 from bnrun.jobs.signals import Stopped
-from bnrun.paths import CONFIGS
+from bnrun.paths import CONFIGS, import_from_here
 from bnrun.run_id import run_id, study
 
 OmegaConf.register_new_resolver("study", study, replace=True)
@@ -44,6 +44,7 @@ def run(config: DictConfig) -> None:
     """One job, in the folder that Hydra has made for it."""
     from bnrun.jobs.job import run_job
 
+    import_from_here()  # in a launcher's worker too
     node = HydraConfig.get()
     if "cpus_per_task" in node.launcher:
         # Submitit's local executor keeps no job from taking all cores.
@@ -62,6 +63,7 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point `bnrun`. Exit status 1 for a mistake, 130 for Ctrl-C, 143 for SIGTERM."""
+    import_from_here()
     wants_trace = "HYDRA_FULL_ERROR" in os.environ
     # Hydra then lets the exception through, and we can say it in one sentence.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
 from bnrun.jobs.log import Log
 from bnrun.jobs.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
-from bnrun.jobs.receipt import keep_changes, receipt
+from bnrun.jobs.receipt import keep_changes, own_code, receipt
 from bnrun.recording.result import RESULT, Result, read_result, write_result
 from bnrun.run_id import NAMED, scientific
 from bnrun.settings import Settings
@@ -148,7 +148,7 @@ def _train(
 
     title = "/".join(str(config["choices"][group]) for group in NAMED)
     # Now, for at the end of a long run the folder may hold other code than what ran.
-    code = {"commit": commit(), "receipt": receipt()}
+    code = {"commit": commit(), "receipt": receipt() | {"own_code": own_code(config)}}
     keep_changes(folder)
     with recorder, Postponed() as signals:
         keeper = Keeper(folder, training, recorder, settings.checkpoint, signals, header, log)

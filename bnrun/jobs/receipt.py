@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ def receipt() -> dict[str, Any]:
 
     command   the words of the command line
     changes   sha256 of the code's difference from its commit, new files included, which is
-              PATCH; "" where there is none, None outside a git checkout
+              PATCH; "" where there is none, None outside a git checkout (own_code tells of the
+              files of a user)
     hardware  processor, cores, threads of torch, memory in GB, CUDA device or None
     torch     how torch was built
     """
@@ -40,6 +41,32 @@ def receipt() -> dict[str, Any]:
         "hardware": hardware(),
         "torch": _torch_build(),
     }
+
+
+def own_code(config: Mapping[str, Any]) -> dict[str, str]:
+    """File -> sha256, of what the config's `_target_` name outside of installed packages.
+
+    config  resolved; its targets have been imported, or are left out
+    """
+    modules = [sys.modules.get(target.rpartition(".")[0]) for target in sorted(_targets(config))]
+    files = [Path(m.__file__) for m in modules if m is not None and m.__file__]
+    package = Path(__file__).resolve().parents[1]
+    return {
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if not file.resolve().is_relative_to(package) and "site-packages" not in file.parts
+    }
+
+
+def _targets(node: Any) -> set[str]:
+    match node:
+        case Mapping():
+            own = {str(node["_target_"])} if "_target_" in node else set()
+            return own.union(*map(_targets, node.values()))
+        case list() | tuple():
+            return set().union(*map(_targets, node))
+        case _:
+            return set()
 
 
 def keep_changes(folder: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from bnrun.errors import MISTAKES, sentence
+from bnrun.paths import import_from_here
 from bnrun.recording.metrics import read_metrics
 from bnrun.recording.result import RESULT, Result, read_result
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     console = Console()
+    import_from_here()
     try:
         result = read_result(options.run / RESULT)
         check = verify(options.run, result, options.steps)
@@ -127,19 +129,21 @@ def _told(check: Check, result: Result) -> str:
 def _changed(result: Result) -> str:
     """What is not as it was, of code, versions and hardware."""
     from bnrun.jobs.outcome import commit, versions
-    from bnrun.jobs.receipt import receipt
+    from bnrun.jobs.receipt import own_code, receipt
 
     then, now = _receipt(result), receipt()
+    old, new = (then.get("own_code", {}), own_code(result["config"]))
     pairs = [
         ("commit", result["commit"], commit()),
         *((name, text, versions().get(name)) for name, text in result["versions"].items()),
         ("changes to the code", then.get("changes"), now["changes"]),
+        *((name, old.get(name), new.get(name)) for name in sorted(old | new)),
         *(
             (name, then.get("hardware", {}).get(name), value)
             for name, value in now["hardware"].items()
         ),
     ]
-    told = [f"{name} ({old} then, {new} now)" for name, old, new in pairs if old != new]
+    told = [f"{name} ({was} then, {now_is} now)" for name, was, now_is in pairs if was != now_is]
     if not told:
         return "Nothing else is known to have changed."
     return f"What else has changed: {', '.join(told)}."
