@@ -87,3 +87,18 @@ def test_the_page_tells_how_scores_were_evaluated_and_what_an_update_cost() -> N
     cost = html[html.index("<h2>Cost</h2>") : html.index("<h2>All runs</h2>")]
     # 20 updates in 2 seconds.
     assert re.findall(r'<td class="number">(.*?)</td>', cost) == ["20", "", "100", "2.0"] * 2
+
+
+def test_the_files_are_written_though_nobody_reads_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finish("a", far(0.0), "st")
+    finish("b", far(0.1), "sigmoid_st")
+
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("rich.console.Console.print", closed)
+    assert main(["study"]) == 1
+    names = {path.name for path in Path("study").glob("report*")}
+    assert names == {f"report{end}" for end in (".md", ".html", ".csv", "-final.csv", "-pairs.csv")}

@@ -157,9 +157,6 @@ def _not_compared(table: RunTable, wanted: Wanted | None) -> list[str]:
 
 
 def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
-    # A file or a pipe has no width of its own.
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
-    _print(report, console)
     (output / "report.md").write_text(_markdown(report))
     write_csv(report.table, output / "report.csv")
     write_final(report.contests, output / "report-final.csv")
@@ -176,6 +173,9 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
     if options.latex:
         (output / "report.tex").write_text(latex(report.contests))
         written.append("report.tex")
+    # Last, for a reader like head may close the pipe. A file or a pipe has no width of its own.
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    _print(report, console)
     console.print(Text(f"written into {output}: {', '.join(written)}"), soft_wrap=True)
 
 
