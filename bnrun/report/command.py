@@ -30,7 +30,7 @@ from bnrun.report.yardstick import Wanted, yardstick
 
 _WIDE = 1000
 
-_DRAWN = 12
+_DRAWN = 6
 """Settings whose curves are on the page: a figure takes 50 ms and 60 kB."""
 
 

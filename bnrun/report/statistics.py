@@ -8,6 +8,7 @@ tests, and count as worse than any number in the probability of improvement.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -171,14 +172,11 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
     Source: Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice
     (2021), arXiv 2108.13264.
     """
-    from scipy.stats import mannwhitneyu
-
     ranked = [np.nan_to_num(x, nan=-np.inf, posinf=-np.inf, neginf=-np.inf) for x in (a, b)]
     if min(map(len, ranked)) == 0:
         return math.nan
-    # Its p-value is not wanted; by this method it costs least.
-    statistic = mannwhitneyu(*ranked, method="asymptotic").statistic
-    return float(statistic / (len(ranked[0]) * len(ranked[1])))
+    # scipy's mannwhitneyu counts the same, in a millisecond a pair.
+    return float((np.greater.outer(*ranked) + np.equal.outer(*ranked) / 2).mean())
 
 
 def power(difference: float, deviation: float, number: int, alpha: float = ALPHA) -> float:
@@ -201,6 +199,7 @@ def power(difference: float, deviation: float, number: int, alpha: float = ALPHA
     return float(1 - nctdtr(free, shift, bound) + wrong_sign)
 
 
+@cache
 def seeds_needed(
     difference: float, deviation: float, pairs: int = 1, most: int = 1000
 ) -> int | None:
