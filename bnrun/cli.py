@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bnrun.budget import by_budget
-from bnrun.errors import UserError, sentence
-from bnrun.jobs.signals import Stopped
+from bnrun.errors import DivergedError, UserError, missing_launcher, sentence
+from bnrun.jobs.signals import Stopped, is_orphan, is_worker
 from bnrun.paths import CONFIGS, import_from_here
 from bnrun.run_id import run_id, study
 
@@ -40,25 +40,43 @@ MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError, ValueErr
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
-def run(config: DictConfig) -> None:
-    """One job, in the folder that Hydra has made for it."""
-    from bnrun.jobs.job import run_job
+def run(config: DictConfig) -> str | None:
+    """One job, in the folder that Hydra has made for it; tells if it was not to begin."""
+    from bnrun.jobs.halt import HALTED, Halt
+    from bnrun.jobs.job import forget, run_job
 
+    if is_orphan():
+        # A pool's worker takes its next job even when the sweep has been stopped.
+        os._exit(1)
     import_from_here()  # in a launcher's worker too
     node = HydraConfig.get()
     if "cpus_per_task" in node.launcher:
         # Submitit's local executor keeps no job from taking all cores.
         os.environ["OMP_NUM_THREADS"] = str(node.launcher.cpus_per_task)
     choices = {group: node.runtime.choices[group] for group in node.runtime.choices}
+    folder = Path(node.runtime.output_dir)
+    alone = node.mode != RunMode.MULTIRUN
+    halt = Halt(folder.parent)
+    hasty = not alone and OmegaConf.select(config, "sweep.fail_fast") is True
+    if hasty and halt.called():
+        forget(folder)
+        return HALTED
     try:
         # The sweep tells how its jobs get on, all of them in one view.
-        alone = node.mode != RunMode.MULTIRUN
-        run_job(config, choices, Path(node.runtime.output_dir), shown=alone)
-    except UserError as error:
-        if node.mode == RunMode.MULTIRUN:
+        run_job(config, choices, folder, shown=alone)
+    except Stopped as stop:
+        if is_worker():
+            os._exit(stop.status)
+        raise
+    except Exception as error:
+        if hasty and not isinstance(error, DivergedError):
+            halt.call()
+        if alone and isinstance(error, UserError):
+            _give_up(error)
+        if isinstance(error, UserError):
             print(f"bnrun: {error}", file=sys.stderr)
-            raise  # so that Hydra counts the job as failed, and goes on with the others
-        _give_up(error)
+        raise  # so that Hydra counts the job as failed, and goes on with the others
+    return None
 
 
 def main() -> None:
@@ -70,7 +88,7 @@ def main() -> None:
     try:
         run()
     except Stopped as stop:
-        print("bnrun: interrupted", file=sys.stderr, flush=True)
+        print("bnrun: interrupted; the same command goes on", file=sys.stderr, flush=True)
         sys.stdout.flush()
         # All files are closed; the interpreter would take another second to unload its libraries.
         os._exit(stop.status)
@@ -78,6 +96,11 @@ def main() -> None:
         if wants_trace:
             raise
         _give_up(error)
+    except RuntimeError as error:
+        told = missing_launcher(error)
+        if wants_trace or told is None:
+            raise
+        _give_up(UserError(told))
 
 
 def _give_up(error: Exception) -> NoReturn:

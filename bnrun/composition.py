@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any, Literal
 
 import torch
 from hydra.utils import instantiate
@@ -21,6 +22,12 @@ from bnrun.settings import GradientSettings, Settings
 from bnrun.tasks.base import Task
 from bnrun.trainer import Training
 
+_METHODS = {"model": "build", "task": "prepared", "dataset": "load"}
+"""What each part is asked for."""
+
+_REHEARSED = 100
+"""Steps of a schedule that are tried beforehand; they take 3 ms."""
+
 
 def build_training(config: DictConfig, settings: Settings) -> Training:
     """Everything that the config names, put together on the device it asks for.
@@ -33,12 +40,13 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     torch.set_default_dtype(getattr(torch, settings.dtype))
     device = choose_device(settings.device)
     # Everything the user may have got wrong is built before the data are read.
-    specification = instantiate(config.model, _convert_="all")
+    specification = build_part(config, "model")
     make_optimizer = instantiate(config.optimizer, _convert_="all")
     make_scheduler = instantiate(config.scheduler, _convert_="all")
+    rehearse_rates(config)
     build_estimator(config.estimator)
-    task: Task = instantiate(config.task, _convert_="all")
-    data = task.prepared(instantiate(config.dataset, _convert_="all").load())
+    task: Task = build_part(config, "task")
+    data = task.prepared(build_part(config, "dataset").load())
     model = specification.build(data.shape, task.outputs(data), settings.seed_list).to(device)
     if settings.trainer.products:
         multiply_in(model, getattr(torch, settings.trainer.products))
@@ -60,6 +68,48 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     )
 
 
+def build_part(config: DictConfig, group: Literal["model", "task", "dataset"]) -> Any:
+    """What stands in a group of the config. Raises ValueError for what is none of its kind."""
+    node = config[group]
+    part = instantiate(node, _convert_="all")
+    method = _METHODS[group]
+    if not hasattr(part, method):
+        raise ValueError(
+            f"{group}._target_={OmegaConf.select(node, '_target_')} is no {group}: give it a "
+            f"class that has a method {method}()"
+        )
+    return part
+
+
+def rehearse_rates(config: DictConfig) -> None:
+    """The optimizer's and the schedule's first steps, on a number of their own.
+
+    Raises ValueError for values that would stop a training later, like scheduler.step_size=0.
+    """
+    weight = torch.zeros(1, requires_grad=True)
+    weight.grad = torch.zeros(1)
+    place = "optimizer"
+    try:
+        optimizer = instantiate(config.optimizer, _convert_="all")([weight])
+        optimizer.step()
+        place = "scheduler"
+        scheduler = instantiate(config.scheduler, _convert_="all")(optimizer)
+        for _ in range(_REHEARSED):
+            optimizer.step()
+            scheduler.step()
+            if not optimizer.param_groups[0]["lr"] >= 0:
+                raise ValueError("the learning rate becomes negative")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        values = OmegaConf.to_container(config[place], resolve=True)
+        assert isinstance(values, dict)
+        shown = ", ".join(
+            f"{key!s}={value}" for key, value in values.items() if f"{key!s}"[0] != "_"
+        )
+        raise ValueError(
+            f"{place}: {values.get('_target_')} cannot do with {shown} ({error}): correct them"
+        ) from error
+
+
 def build_estimators(config: DictConfig, layers: int) -> list[Estimator]:
     """One estimator per binary layer: config.layers.<number>, or config.estimator.
 
@@ -76,6 +126,11 @@ def build_estimators(config: DictConfig, layers: int) -> list[Estimator]:
 
 def build_estimator(node: DictConfig) -> Estimator:
     """One estimator, to serve one binary layer."""
+    if "_target_" not in node:
+        raise ValueError(
+            f"{node._get_full_key(None)}: has no estimator, choose one for that layer, as in "
+            f"+estimator@layers.1=st +neuron@layers.1.neuron=sbn"
+        )
     estimator = instantiate(node, _convert_="all")
     if not isinstance(estimator, Estimator):
         raise ValueError(

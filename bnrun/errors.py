@@ -35,11 +35,36 @@ MISTAKES = (
 """What a config or a data file that is wrong makes the building of a run raise."""
 
 
+EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray"}
+"""A launcher's plugin -> the extra of ours that installs it."""
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether memory was short; torch has no exception of its own for that on a CPU."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+
+
+def missing_launcher(error: BaseException) -> str | None:
+    """What to install where Hydra knows a launcher by its config alone; None for other errors."""
+    found = re.search(r"Unknown plugin class : '.*hydra_(\w+)_launcher\.", str(error))
+    if found is None:
+        return None
+    name = found.group(1)
+    extra = EXTRAS.get(name, name)
+    return f'hydra/launcher: {name} is not installed: pip install "bnrun[{extra}]"'
+
+
 def sentence(error: BaseException) -> str:
     """What the user did wrong and what to do instead, in one line."""
     # Here, so that what makes no mistake, like --help, needn't wait for it.
     from pydantic import ValidationError
 
+    if lacks_memory(error):
+        return (
+            "memory is too short for this run: try a smaller model, fewer seeds, a smaller "
+            "trainer.batch_size or fewer samples"
+        )
     match error:
         case MissingConfigException():
             text = _missing_config(error)
@@ -57,11 +82,14 @@ def sentence(error: BaseException) -> str:
             text = str(error.__cause__)
         case InterpolationResolutionError():
             text = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(error))
+        case ValueError() if str(error).startswith("Config group override must be"):
+            text = f"{_no_choice()}{error}"
         case OSError() if error.filename:
             text = f"{error.filename!s}: {error.strerror}"
         case _:
             text = str(error) or type(error).__name__
-    return " ".join(text.split())
+    # What torch adds there is where in its own code it was.
+    return " ".join(text.partition("Exception raised from")[0].split())
 
 
 def _missing_config(error: MissingConfigException) -> str:
@@ -80,8 +108,12 @@ def _composition(error: ConfigCompositionException) -> str:
         cause = error.__cause__
         return f"{_first_line(error)}: {_first_line(cause)}" if cause else _first_line(error)
     key, no_group = found.groups()
+    meant = re.search(r"Did you mean to override ([^?\s]+)\?", str(error))
+    if meant:
+        return f"{key}: no such option, use {meant.group(1)}=..."
     if no_group:
-        return f"{key}: no such group, use one of {', '.join(_groups())}"
+        others = [name for name in _groups() if name != key]
+        return f"{key}: no such group, use one of {', '.join(others)}"
     return f"{key}: no such option, {_siblings(key)}"
 
 
@@ -90,6 +122,14 @@ def _groups() -> list[str]:
 
     folders = [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()]
     return sorted(name for name in folders if name != "hydra")
+
+
+def _no_choice() -> str:
+    """The word of the command line that gives a group something else than a name."""
+    import sys
+
+    words = [word for word in sys.argv[1:] if re.search(r"=(null|true|false|[-+.\d].*)?$", word)]
+    return next((f"{word}: " for word in words if word.partition("=")[0] in _groups()), "")
 
 
 def _siblings(key: str) -> str:
@@ -132,8 +172,10 @@ def _instantiation(error: InstantiationException) -> str:
 
 
 def _violation(error: "ValidationError", prefix: str = "") -> str:
-    """The first one: after a wrong item, a union tells of its other branches too."""
-    violation = error.errors()[0]
+    """The first one; of a union's branches, which all tell theirs, the one that came furthest."""
+    first, *others = error.errors()
+    branches = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
+    violation = max(branches, key=lambda branch: len(branch["loc"]))
     rule = violation["msg"].removeprefix("Value error, ").removeprefix("Input ")
     places = [str(part) for part in violation["loc"] if not _is_branch(str(part))]
     key = ".".join([prefix, *places]).strip(".")

@@ -52,7 +52,7 @@ def run_id(config: DictConfig) -> str:
     """
     choices = config.hydra.runtime.choices
     head = [str(choices[group]) for group in NAMED]
-    rest = sorted(override for override in config.hydra.overrides.task if not _said(override))
+    rest = sorted(_respelt(word) for word in config.hydra.overrides.task if not _said(word))
     readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join([*head, *rest]))
     steps = config.trainer.steps
     length = f"{config.trainer.epochs}epochs" if steps is None else f"{steps}steps"
@@ -80,6 +80,17 @@ def scientific(config: DictConfig) -> dict[str, Any]:
 
 def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _respelt(override: str) -> str:
+    """With numbers as Hydra's sweeps write them, so that 1e-3 alone is the 0.001 of a sweep."""
+    key, sign, value = override.partition("=")
+    if re.fullmatch(r"[-+]?[0-9]+", value):
+        return override
+    try:
+        return f"{key}{sign}{float(value)}"
+    except ValueError:
+        return override
 
 
 def _said(override: str) -> bool:

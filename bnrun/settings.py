@@ -5,7 +5,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from bnrun.budget import place_of
-from bnrun.fields import NonNegativeInt, PositiveFloat, PositiveInt
+from bnrun.fields import PositiveFloat, PositiveInt
+
+# A column of 64 bits in the history.
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Section(BaseModel):
@@ -78,6 +81,12 @@ class SweepSettings(_Section):
     groups: list[str] | None
 
 
+class Sweeping(BaseModel):
+    """The part of a config that tells about its sweep."""
+
+    sweep: SweepSettings
+
+
 class _OptimizerSettings(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -89,7 +98,7 @@ class Settings(_Section):
     """A whole config. The groups (neuron, estimator, ...) are checked by the classes they name."""
 
     name: str
-    seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[int, Field(gt=0, le=10_000)] | Annotated[list[Seed], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "float64"]
     resume: Literal["never", "auto", "force"]

@@ -57,11 +57,8 @@ class Training:
         self.task.begin(self.model, self.data, self.seeds)
         self.parameters = list(self.model.parameters())
         self.total = self.settings.steps or self.settings.epochs * self.batches.steps_per_epoch
-        self.evaluate_every = max(
-            1, round(self.settings.evaluate_every * self.batches.steps_per_epoch)
-        )
-        every = self.instrument.every if self.instrument else self.settings.evaluate_every
-        self.measure_every = max(1, round(every * self.batches.steps_per_epoch))
+        self.evaluate_every = self._steps(self.settings.evaluate_every)
+        self.measure_every = self._steps(self.instrument.every if self.instrument else 1.0)
         self.step = 0
         self.lost: list[int] = []
         self.started = time.perf_counter()
@@ -248,6 +245,9 @@ class Training:
         parts |= {"task": self.task, "task_noise": self.task_noise}
         layers = {f"layer{k}": layer for k, layer in enumerate(self.estimators, start=1)}
         return parts | layers | ({"scheduler": self.scheduler} if self.scheduler else {})
+
+    def _steps(self, epochs: float) -> int:
+        return max(1, round(min(epochs * self.batches.steps_per_epoch, 2.0**62)))
 
     @property
     def _schedule_every(self) -> int:

@@ -22,6 +22,13 @@ class ResumingSweeper(BasicSweeper):
         params: Mapping[str, Any] | None = None,
         grids: Sequence[Mapping[str, Any]] = ({},),
     ) -> None:
+        if max_batch_size is not None and not (
+            isinstance(max_batch_size, int) and max_batch_size > 0
+        ):
+            raise ValueError(
+                f"hydra.sweeper.max_batch_size={max_batch_size}: give a number of jobs above 0, or "
+                f"null for all at once"
+            )
         super().__init__(max_batch_size, dict(params or {}))
         self.grids = grids
 
@@ -39,6 +46,8 @@ class ResumingSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         jobs = self._jobs(OverridesParser.create(config_loader=loader), arguments)
+        if not jobs:
+            raise ValueError(f"{' '.join(arguments)}: no job, for a range in it is empty: mend it")
         compose = Configs(loader, self.config)
         sweep = Sweep(self.config, self.launcher, compose, self.max_batch_size)
         returns = sweep.run(jobs)

@@ -233,7 +233,7 @@ LONG = ("trainer.steps", "trainer.epochs", "trainer.samples", "seeds", "model.hi
 """Where a large number is no mistake, but much work."""
 ODD = ["-1", "0", "nan", "1e400", "[]", "{}", "[a,b]", "null", "''", "x", "${nowhere}", "1,2"]
 ODD += ["../..", "\\x00", "é", "true", "[1,1]", "${oc.env:HOME}", "(", "a=b", "1e-400", "0x10"]
-GROUPS = ["neuron", "estimator", "model", "optimizer", "scheduler", "dataset", "trainer"]
+GROUPS = ["neuron", "estimator", "model", "optimizer", "scheduler", "dataset", "trainer", "task"]
 
 
 def sensible() -> tuple[dict[str, str], list[str]]:

@@ -107,6 +107,14 @@ def test_what_does_not_change_results_does_not_change_the_run_id(done):
     assert [run] == list((folder / "outputs" / "first").iterdir())
 
 
+def test_a_sweep_finds_the_run_of_a_number_that_was_written_another_way(command, tmp_path):
+    assert command("optimizer.lr=1e-3", *TINY)[0] == 0
+    _, out, _ = command("-m", "optimizer.lr=1e-3,0.20", *TINY, "sweep.dry_run=true")
+    assert "2 jobs: 1 done, 1 missing" in out
+    assert command("-m", "optimizer.lr=0.20,0.3", *TINY)[0] == 0
+    assert "done before" in command("optimizer.lr=2e-1", *TINY)[2]
+
+
 def test_an_estimator_and_a_dataset_of_ones_own_need_no_change_to_the_package(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import bnrun\n\n\n"
@@ -176,7 +184,16 @@ MISTAKES = {
     "output=/proc/nowhere": "/proc/nowhere",
     "+foo=3": "foo: no such option",
     "trainer.epochs": "trainer.epochs: not of the form key=value",
-    "neuron=11": "Config group override must be a string or a list",
+    "neuron=11": "neuron=11: Config group override must be a string or a list",
+    "model=generator_mlp": "model=generator_mlp makes images from latent variables",
+    "model=bits": "model=bits gives its 1 bits as outputs, and the task asks for 10",
+    "game=wgan": "game: no such group, use one of",
+    "seeds=1000000000000": "seeds=1000000000000: should be less than or equal to 10000",
+    "seeds=[9223372036854775808]": "seeds.0=9223372036854775808: should be less than",
+    "model.hidden=[100000000000]": "memory is too short for this run: try a smaller model",
+    "task._target_=builtins.list": "builtins.list is no task: give it a class that has a method",
+    "+neuron@layers.1.neuron=sbn": "layers.1: has no estimator, choose one for that layer",
+    "optimizer.momentum=x": "optimizer: torch.optim.SGD cannot do with lr=1.5, momentum=x",
 }
 
 
@@ -186,6 +203,27 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(word, tmp_path):
     assert status == 1
     assert out == ""
     assert MISTAKES[word] in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("scheduler=step", "scheduler.step_size=0"), "StepLR cannot do with step_size=0"),
+        (("scheduler=step", "scheduler.gamma=abc"), "StepLR cannot do with step_size=5, gamma=abc"),
+        (("scheduler=exponential", "scheduler.gamma=-1"), "the learning rate becomes negative"),
+        (("optimizer=adam", "optimizer.betas=[0.9]"), "Adam cannot do with lr=0.001, betas=[0.9]"),
+        (("task=gan", "game=wgan"), "game: no such option, use game@task.game=..."),
+        (("-m", "optimizer.lr=range(1,0)"), "optimizer.lr=range(1,0): no job"),
+        (("-m", "sweep.groups=3"), "sweep.groups=3: should be a valid list"),
+        (("-m", "hydra.sweeper.max_batch_size=0"), "give a number of jobs above 0"),
+    ],
+)
+def test_a_mistake_of_two_words_is_one_sentence_before_a_step(words, message, command, tmp_path):
+    status, _, err = command(*words)
+    assert status == 1
+    assert message in err
     assert len(err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -1,5 +1,10 @@
 """Every launcher gives what the sequential sweep gives, and loses no job with a worker."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -88,6 +93,63 @@ def test_a_killed_worker_costs_no_job_its_result(sweep, tmp_path, monkeypatch):
     assert status == 0
     assert "a worker was killed while at work were: " in err
     assert "sweep of 3 jobs: 3 done" in err
+
+
+@installed("joblib")
+def test_fail_fast_lets_no_job_begin_that_the_launcher_has_already(sweep, tmp_path):
+    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1", "sweep.fail_fast=true"]
+    for _ in range(2):  # The second sweep tries anew what the first one failed in.
+        status, _, err = sweep(*words, "trainer.batch_size=5000,50,20")
+        assert status == 1
+        assert "trainer.batch_size=5000 does not fit" in err
+        assert "sweep of 3 jobs: 1 failed, 2 not begun" in err
+        assert histories(tmp_path) == {}
+    status, _, err = sweep(*words, "trainer.batch_size=50,20")
+    assert status == 0
+    assert "sweep of 2 jobs: 2 done" in err
+
+
+@installed("joblib")
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_a_stopped_sweep_leaves_no_worker_behind_and_a_checkpoint_each(number, group, tmp_path):
+    """Ctrl-C reaches the workers too, `kill` the first process alone."""
+    words = ["-m", "estimator=st,arm,disarm", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    words += ["model.hidden=[6]", "seeds=[3,7]", "trainer.log_every=1", "trainer.epochs=100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bnrun", *words],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    study = tmp_path / "outputs" / "default"
+    wait_until(lambda: sum(p.stat().st_size > 50 for p in study.glob("*/times.csv")) == 2)
+    (os.killpg if group else os.kill)(process.pid, number)
+    out, _ = process.communicate(timeout=120)  # The workers hold the pipe until they have ended.
+    assert process.returncode == (130 if number == signal.SIGINT else 143)
+    assert "bnrun: interrupted; the same command goes on" in out
+    assert "Traceback" not in out
+    assert len(list(study.glob("*/run.log"))) == len(list(study.glob("*/checkpoint.pt"))) == 2
+    assert all("stopped after step" in path.read_text() for path in study.glob("*/run.log"))
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_launcher_that_is_not_installed_is_told_with_its_extra():
+    from bnrun.errors import missing_launcher
+
+    class_name = "hydra_plugins.hydra_{0}_launcher.{0}_launcher.Launcher"
+    for plugin, extra in (("joblib", "joblib"), ("submitit", "slurm"), ("ray", "ray")):
+        error = RuntimeError(f"Unknown plugin class : '{class_name.format(plugin)}'")
+        assert f'pip install "bnrun[{extra}]"' in missing_launcher(error)
+    assert missing_launcher(RuntimeError("something else")) is None
 
 
 @dataclass

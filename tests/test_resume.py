@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from runs import assert_equal_runs, bnrun
 
 from bnrun.errors import DivergedError, UserError
+from bnrun.estimators.reinforce import Reinforce
+from bnrun.jobs.checkpoint import Header
 from bnrun.jobs.claim import claimed
+from bnrun.jobs.job import forget
 from bnrun.jobs.keeper import Keeper
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
@@ -120,6 +125,35 @@ def test_a_checkpoint_of_another_run_is_refused_with_what_differs(crash, tmp_pat
         bnrun(tmp_path / "b", *other)
 
 
+def test_a_checkpoint_of_code_that_has_changed_is_refused_in_words(crash, tmp_path, monkeypatch):
+    crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+
+    def changed(estimator, state):
+        raise RuntimeError("Missing key(s) in state_dict: gain.")
+
+    monkeypatch.setattr(Reinforce, "load_state_dict", changed)
+    with pytest.raises(UserError, match=r"step 14 does not fit the code .*Missing key.*resume=nev"):
+        bnrun(tmp_path, *RUN, STEPS, OFTEN)
+    monkeypatch.undo()
+    bnrun(tmp_path, *RUN, STEPS, OFTEN)
+
+
+def test_another_torch_is_told_of(crash, tmp_path, monkeypatch, capfd):
+    crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+    monkeypatch.setattr(Header, "__init__", partialmethod(Header.__init__, torch="9.9"))
+    bnrun(tmp_path, *RUN, STEPS, OFTEN)
+    assert "this is 9.9: what follows may differ" in capfd.readouterr().err
+
+
+def test_what_a_killed_process_left_half_written_is_removed(untouched, crash, tmp_path):
+    run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+    for name in (".checkpoint.pt.77.part", ".result.json.78.part"):
+        (run / name).write_bytes(b"half")
+    bnrun(tmp_path, *RUN, STEPS, OFTEN)
+    assert not list(run.glob(".*.part"))
+    assert_equal_runs(untouched, run)
+
+
 def test_what_resume_says(crash, tmp_path, capfd):
     short = [*RUN, "trainer.steps=4"]
     run = bnrun(tmp_path, *short)
@@ -143,6 +177,14 @@ def test_the_second_process_is_told_who_holds_the_run(crash, tmp_path):
     with claimed(run), pytest.raises(UserError, match=f"process {os.getpid()} on .* is at work"):
         bnrun(tmp_path, *RUN, STEPS)
     assert bnrun(tmp_path, *RUN, STEPS) == run
+
+
+def test_a_folder_that_another_process_has_just_locked_is_not_removed(tmp_path):
+    with FileLock(tmp_path / ".lock"):  # as before the holder has written who it is
+        forget(tmp_path)
+    assert (tmp_path / ".lock").exists()
+    forget(tmp_path)
+    assert not tmp_path.exists()
 
 
 def test_a_run_whose_replicas_all_diverge_ends_early_and_says_so_each_time(tmp_path):
@@ -186,6 +228,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_last_step(number, status, tmp_path)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
+    assert "stopping after this step; a second signal leaves at once" in err
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
     (run,) = runs.iterdir()

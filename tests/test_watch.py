@@ -1,5 +1,6 @@
 """The one view of a running sweep tells from the folders what its jobs are doing."""
 
+import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_without_a_terminal_each_job_that_ends_is_one_line(jobs: list[Job]) -> N
     first, second = lines(console)
     assert first.startswith("done: first (1 of 3 done, 1 running, about ")
     assert second.startswith("failed: second (1 of 3 done, 1 failed, about ")
+
+
+def test_a_job_that_ctrl_c_has_ended_is_not_called_failed(jobs: list[Job]) -> None:
+    console = quiet()
+    with contextlib.suppress(KeyboardInterrupt), Watch(jobs, console, in_turn=True) as watch:
+        jobs[0].begin()
+        watch.look()
+        jobs[0].end(well=False)
+        raise KeyboardInterrupt
+    assert lines(console) == []
 
 
 def test_a_job_that_failed_too_fast_to_be_seen_is_known_by_the_next_one(jobs: list[Job]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bnrun.files import PARTS
+
 LOCK, HOLDER = ".lock", ".lock.holder"
 
 
@@ -18,6 +20,8 @@ class HeldError(ValueError):
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """While the block runs, no other process can claim `folder`.
+
+    What a killed process has left there half written is removed.
 
     The operating system gives the claim back when the process ends in any way, so a stale lock
     cannot be. Raises HeldError, which says who is there, at once; OSError if the folder cannot
@@ -32,6 +36,8 @@ def claimed(folder: Path) -> Iterator[None]:
             f"it (if it is gone, remove {folder / LOCK})"
         ) from error
     try:
+        for part in folder.glob(PARTS):
+            part.unlink()
         (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from bnrun.errors import MISTAKES, DivergedError, UserError, sentence
+from bnrun.errors import MISTAKES, DivergedError, UserError, lacks_memory, sentence
 from bnrun.jobs.log import Log
 from bnrun.jobs.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
 from bnrun.jobs.receipt import keep_changes, own_code, receipt
@@ -45,7 +45,13 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path, shown: bo
                     _run(config, container | {"choices": choices}, settings, folder, log)
         result = read_result(folder / RESULT)
     except MISTAKES as error:
-        _forget(folder)
+        forget(folder)
+        raise UserError(sentence(error)) from error
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            log.keep(traceback.format_exc())
+            raise
+        forget(folder)
         raise UserError(sentence(error)) from error
     except Exception:
         log.keep(traceback.format_exc())
@@ -95,7 +101,7 @@ def _run(
     if point is None:
         begin_anew(folder)
     else:
-        training.load_state_dict(point.state["training"])
+        _restore(training, point, folder)
     step = None if point is None else point.header.step
     recorder = Recorder(
         folder, settings.seed_list, per_seed=settings.recorder.per_seed, resume_step=step
@@ -107,6 +113,19 @@ def _run(
         raise UserError(
             f"{folder}: {reason}; once that is mended, the same command goes on from the last "
             f"checkpoint"
+        ) from error
+
+
+def _restore(training: "Training", point: "Point", folder: Path) -> None:
+    try:
+        training.load_state_dict(point.state["training"])
+    except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
+        # An estimator or a model of one's own that has changed: no version tells of it.
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"{folder}: its checkpoint of step {point.header.step} does not fit the code as it is "
+            f"now ({reason[0] if reason else type(error).__name__}); resume=never begins the run "
+            f"anew"
         ) from error
 
 
@@ -227,9 +246,17 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
-def _forget(folder: Path) -> None:
+def _held(folder: Path) -> bool:
+    from bnrun.jobs.claim import held
+
+    return held(folder)
+
+
+def forget(folder: Path) -> None:
     """Remove a folder in which no run has begun, and the study if it is empty."""
     if folder.is_dir() and {item.name for item in folder.iterdir()} <= {".hydra", ".lock"}:
+        if (folder / ".lock").exists() and _held(folder):
+            return  # Another process is about to begin there.
         shutil.rmtree(folder)
         for parent in list(folder.parents)[:2]:
             if any(parent.iterdir()):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from bnrun.composition import build_estimator
+from bnrun.composition import build_estimator, build_part, rehearse_rates
 from bnrun.errors import MISTAKES, sentence
 from bnrun.jobs.checkpoint import CHECKPOINT
 from bnrun.recording.result import RESULT, read_result
@@ -44,22 +44,24 @@ class Job:
 def examined(
     overrides: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]
 ) -> list[Job]:
-    """Every job with its folder and its status; estimators are built, data are not read.
+    """Every job with its folder and its status; all is built but the data and the net.
+
+    Data are not read and no device is asked for: they may be on other machines.
 
     `compose` gives the whole config of a job, hydra node included, from its overrides. One config
     at a time is held, for that of a job takes 100 times the memory of its values.
     """
     checked: dict[str, str] = {}
-    jobs = []
+    jobs: list[Job] = []
+    folders: set[Path] = set()
     for words in overrides:
         config = compose(words)
         folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir).absolute()
         container = _plain(config)
-        part = json.dumps([container["estimator"], container["layers"]])
-        reason = _settings_mistake(container)
-        if not reason and part not in checked:
-            checked[part] = _estimator_mistake(config)
-        reason = reason or checked[part]
+        reason = _settings_mistake(container) or _mistake_in_parts(config, container, checked)
+        if not reason and folder in folders:
+            reason = "the same run as a job before, for they differ in nothing that changes results"
+        folders.add(folder)
         status: Status = "refused" if reason else _status(folder)
         jobs.append(Job(list(words), container, folder, status, reason))
     return jobs
@@ -80,10 +82,29 @@ def _settings_mistake(container: dict[str, Any]) -> str:
     return ""
 
 
-def _estimator_mistake(config: DictConfig) -> str:
+def _mistake_in_parts(config: DictConfig, container: dict[str, Any], seen: dict[str, str]) -> str:
+    """The first mistake in a job's parts; `seen` has what was found for the values before."""
+    builders: dict[tuple[str, ...], Callable[[], object]] = {
+        ("estimator", "layers"): lambda: [
+            build_estimator(node) for node in (config.estimator, *config.layers.values())
+        ],
+        ("optimizer", "scheduler"): lambda: rehearse_rates(config),
+        ("model",): lambda: build_part(config, "model"),
+        ("task",): lambda: build_part(config, "task"),
+        ("dataset",): lambda: build_part(config, "dataset"),
+    }
+    for groups, build in builders.items():
+        values = json.dumps([groups, [container[group] for group in groups]])
+        if values not in seen:
+            seen[values] = _mistake(build)
+        if seen[values]:
+            return seen[values]
+    return ""
+
+
+def _mistake(build: Callable[[], object]) -> str:
     try:
-        for node in (config.estimator, *config.layers.values()):
-            build_estimator(node)
+        build()
     except MISTAKES as error:
         return sentence(error)
     return ""

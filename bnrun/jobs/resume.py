@@ -51,6 +51,11 @@ def own_point(
             continue
         if troubles:
             say(f"{'; '.join(troubles)}: going back to {path.name} of step {header.step}")
+        if header.torch != mine.torch:
+            say(
+                f"{path.name} was written with torch {header.torch}, this is {mine.torch}: what "
+                f"follows may differ from an uninterrupted run in the last bits"
+            )
         return point
     if troubles:
         raise ValueError(

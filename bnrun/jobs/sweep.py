@@ -14,13 +14,14 @@ from rich.console import Console
 from bnrun.errors import DivergedError, UserError, sentence
 from bnrun.jobs.claim import held
 from bnrun.jobs.groups import GroupRuns
+from bnrun.jobs.halt import HALTED, Halt
 from bnrun.jobs.launch import launch
 from bnrun.jobs.log import LOG
 from bnrun.jobs.plan import Job, examined
-from bnrun.jobs.watch import Watch
+from bnrun.jobs.watch import Watch, duration
 from bnrun.recording.metrics import last_place
 from bnrun.recording.result import RESULT, read_result
-from bnrun.settings import SweepSettings
+from bnrun.settings import Sweeping
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Sweep:
         Raises UserError before anything starts if a job is refused, at the end if one has failed.
         """
         jobs = examined(overrides, self.compose)
-        settings = SweepSettings.model_validate(jobs[0].config["sweep"])
+        settings = Sweeping.model_validate(jobs[0].config).sweep
         if settings.dry_run:
             self._list(jobs)
             return []
@@ -58,6 +59,8 @@ class Sweep:
             )
         force = jobs[0].config["resume"] == "force"
         pending = [job for job in jobs if job.status != "refused" and (force or not job.done)]
+        halt = Halt(Path(self.config.hydra.sweep.dir))
+        halt.lift()
         before = len(jobs) - len(refused) - len(pending)
         if before:
             self.say(f"{before} of {len(jobs)} jobs were done before")
@@ -86,7 +89,7 @@ class Sweep:
             returns += launch(self.launcher, batch, first, self.say)
             answers = zip(batch, returns[first:], strict=True)
             if fail_fast and any(_failure(*pair) is not None for pair in answers):
-                return returns, jobs[: first + len(batch)]
+                return _begun(returns, jobs[: first + len(batch)])
         return returns, jobs
 
     def _in_turn(self) -> bool:
@@ -143,6 +146,12 @@ class Sweep:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
+def _begun(returns: list[JobReturn], jobs: list[Job]) -> tuple[list[JobReturn], list[Job]]:
+    """Without the jobs that another one's failure has kept from beginning."""
+    pairs = [(a, j) for a, j in zip(returns, jobs, strict=True) if a._return_value != HALTED]
+    return [answer for answer, _ in pairs], [job for _, job in pairs]
+
+
 def _lost(job: Job) -> list[int]:
     """Seeds that diverged in a job that is done."""
     return sorted(read_result(job.folder / RESULT)["diverged"]) if job.done else []
@@ -170,13 +179,14 @@ def _failure(job: Job, answer: JobReturn) -> str | None:
 
 def _estimate(jobs: list[Job]) -> str:
     """The time that is left, for one worker, from the steps that were measured in this study."""
+    force = jobs[0].config["resume"] == "force"
     rates: dict[str, list[float]] = {"step": [], "epoch": []}
     places = {job.folder: last_place(job.folder) for job in jobs}
     for place in places.values():
         if place is not None and place.step:
             rates["step"].append(place.seconds / place.step)
             rates["epoch"].append(place.seconds / place.epoch)
-    left = [job for job in jobs if job.status in ("unfinished", "missing")]
+    left = [job for job in jobs if job.status != "refused" and (force or job.status != "done")]
     if not left:
         return "nothing is left to do"
     if not rates["step"]:
@@ -185,6 +195,6 @@ def _estimate(jobs: list[Job]) -> str:
     for job in left:
         unit, number = job.length
         place = places[job.folder]
-        begun = 0.0 if place is None else place.step if unit == "step" else place.epoch
+        begun = 0.0 if force or place is None else place.step if unit == "step" else place.epoch
         seconds += max(0.0, number - begun) * statistics.median(rates[unit])
-    return f"about {seconds / 60:.1f} minutes are left for one worker"
+    return f"about {duration(seconds)} left for one worker"

@@ -99,7 +99,8 @@ class Watch:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self.look()
+        if kind is None or issubclass(kind, Exception):
+            self.look()  # After Ctrl-C the job at work has ended without a result, but not failed.
         self._screen.end()
 
     def _follow(self) -> None:

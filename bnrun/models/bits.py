@@ -21,7 +21,15 @@ class Bits:
     logit: float = 0.0
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net, one replica per seed; it looks at its inputs for their number alone."""
+        """The net, one replica per seed; it looks at its inputs for their number alone.
+
+        Raises ValueError for a task that asks for another number of outputs.
+        """
+        if outputs not in (1, self.units):
+            raise ValueError(
+                f"model=bits gives its {self.units} bits as outputs, and the task asks for "
+                f"{outputs}: choose task=toy, or model=mlp"
+            )
         logits = torch.full((len(seeds), 1, self.units), self.logit)
         return Chain([_Free(logits, len(shape))], nn.Identity(), [self.units])
 
