@@ -71,7 +71,7 @@ def test_an_invalid_pairing_is_refused_before_anything_starts(sweep, tmp_path):
     [
         ("model.hidden=[-5],[6]", "model.hidden.0=-5: should be greater than 0"),
         ("optimizer.momentum=x,0.9", "optimizer: torch.optim.SGD cannot do with"),
-        ("dataset.validation=0,0.2", "dataset.validation=0: should be greater than 0"),
+        ("dataset.validation=0,100", "dataset.validation=0: should be greater than 0"),
         ("checkpoint.every_steps=3,5", "the same run as a job before"),
     ],
 )
