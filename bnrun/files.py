@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-PARTS = ".*.part"
-"""What matches the files below that were not finished."""
-
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:

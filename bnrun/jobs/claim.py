@@ -8,8 +8,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bnrun.files import PARTS
-
 LOCK, HOLDER = ".lock", ".lock.holder"
 
 
@@ -36,7 +34,7 @@ def claimed(folder: Path) -> Iterator[None]:
             f"it (if it is gone, remove {folder / LOCK})"
         ) from error
     try:
-        for part in folder.glob(PARTS):
+        for part in folder.glob(".*.part"):  # as bnrun.files.replaced names them
             part.unlink()
         (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
