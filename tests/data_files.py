@@ -116,3 +116,14 @@ def cifar_archive(contents: dict[str, bytes]) -> bytes:
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
     return packed(buffer.getvalue())
+
+
+def tiny_omniglot() -> dict[str, np.ndarray]:
+    """Arrays of the MATLAB file: 200 and 50 images whose first pixel is their number in 1000ths."""
+    generator = np.random.default_rng(0)
+    made = {}
+    for kind, count in (("", 200), ("test", 50)):
+        made[f"{kind}data"] = generator.random((784, count))
+        made[f"{kind}data"][0] = np.arange(count) / 1000
+        made[f"{kind}target"] = np.eye(50)[np.arange(count) % 50].T
+    return made

@@ -269,8 +269,9 @@ def test_dynamic_bits_follow_the_pixels_and_differ_each_time():
     assert ((first.mean(1) - p).abs() <= 4 * (p * (1 - p) / 20_000).sqrt()).all()
 
 
-def test_threshold_and_none_draw_nothing():
+def test_other_bits_are_not_drawn():
     pixels = torch.tensor([0.0, 0.2, 0.5, 0.6]).expand(2, 3, 4)
+    assert torch.equal(binarized(pixels, "nonzero", Noise(SEEDS)), (pixels > 0).float())
     assert torch.equal(binarized(pixels, "threshold", Noise(SEEDS)), (pixels > 0.5).float())
     assert torch.equal(binarized(pixels, "none", Noise(SEEDS)), pixels)
 

@@ -23,13 +23,13 @@ def cache_folder(name: str) -> Path:
 
 
 def download(
-    mirrors: Sequence[str], published: str, keep_as: str, sha256: str, folder: Path
+    mirrors: Sequence[str], published: str, keep_as: str, known: str, folder: Path
 ) -> Path:
     """Get the file `published` from the first mirror that has a good copy.
 
     keep_as  name of the file in `folder`. A ".gz" that `published` has and `keep_as` has not is
              taken off, so that the kept file is the uncompressed one
-    sha256   of the file as it is kept
+    known    algorithm and sum of the file as it is kept, as in "sha256:ad69..."
 
     Downloads go to a temporary file that is renamed after its check: whatever happens, `folder`
     never holds a part of a file, and of several processes that download at once all end with
@@ -46,7 +46,7 @@ def download(
             return Path(
                 pooch.retrieve(
                     mirror + published,
-                    known_hash=f"sha256:{sha256}",
+                    known_hash=known,
                     fname=keep_as,
                     path=folder,
                     downloader=fetch,

@@ -18,10 +18,26 @@ class File:
 
     name    as on the mirrors, e.g. "train-images-idx3-ubyte.gz"
     sha256  in hexadecimal; of what, is said by `PublishedFiles.sha256_of`
+    md5     in its place where no sha256 is published: it finds damage, but no forgery
+
+    Raises ValueError on construction unless there is one of both.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/]+$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.sha256 is None) == (self.md5 is None):
+            raise ValueError(
+                f"{self.name} is checked by its sha256 or, where there is none, by its md5: give "
+                f"one of them"
+            )
+
+    @property
+    def known(self) -> str:
+        """Algorithm and sum, as in "md5:21ec..."."""
+        return f"md5:{self.md5}" if self.sha256 is None else f"sha256:{self.sha256}"
 
 
 @validated
@@ -38,7 +54,7 @@ class PublishedFiles:
     folders    further folders in which this dataset may be installed
 
     Places, in this order: $BNRUN_DATA/<name>, `folders`, the cache, and last the mirrors, from
-    which the files go to the cache. The first copy found is the one used: if its sha256 is wrong
+    which the files go to the cache. The first copy found is the one used: if its sum is wrong
     that is an error, never a reason to look on or to overwrite it.
     """
 
@@ -65,12 +81,13 @@ class PublishedFiles:
         return content
 
     def _check(self, file: File, path: Path, checked: bytes) -> None:
-        sha256 = hashlib.sha256(checked).hexdigest()
-        if sha256 != file.sha256:
+        algorithm, _, expected = file.known.partition(":")
+        found = hashlib.new(algorithm, checked, usedforsecurity=False).hexdigest()
+        if found != expected:
             what = "its uncompressed bytes" if self.sha256_of == "content" else "the file"
             raise DataError(
-                f"{path} is damaged or not {self.name}'s: the sha256 of {what} is {sha256}, but "
-                f"{file.sha256} is expected; remove it or put a good copy in its place"
+                f"{path} is damaged or not {self.name}'s: the {algorithm} of {what} is {found}, "
+                f"but {expected} is expected; remove it or put a good copy in its place"
             )
 
     def _find(self, file: File) -> Path | None:
@@ -110,4 +127,4 @@ class PublishedFiles:
     def _download(self, file: File) -> Path:
         keep_as = self._names(file)[0]
         folder = cache_folder(self.name)
-        return download(self.mirrors, file.name, keep_as, file.sha256, folder)
+        return download(self.mirrors, file.name, keep_as, file.known, folder)

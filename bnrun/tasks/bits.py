@@ -7,17 +7,17 @@ from torch import Tensor
 
 from bnrun.noise import Noise
 
-Binarization = Literal["dynamic", "threshold", "none"]
+Binarization = Literal["dynamic", "threshold", "nonzero", "none"]
 """Bits of a pixel in [0, 1]: drawn with it for probability each time that it is seen; 1 above 1/2;
-or the pixel as it is, for images that are bits already."""
+1 above 0; or the pixel as it is, for images that are bits already."""
 
 
 def binarized(pixels: Tensor, how: Binarization, noise: Noise) -> Tensor:
     """Bits of pixels [R, B, ...] in their dtype, the same shape."""
     if how == "none":
         return pixels
-    if how == "threshold":
-        return (pixels > 0.5).to(pixels)
+    if how in ("threshold", "nonzero"):
+        return (pixels > (0.5 if how == "threshold" else 0)).to(pixels)
     flat = pixels.flatten(2)
     return (noise.uniform(flat) < flat).to(pixels).view(pixels.shape)
 
