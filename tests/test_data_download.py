@@ -133,7 +133,9 @@ def test_two_processes_that_download_at_once_end_with_one_good_file(cache):
         command = [sys.executable, "-c", _CHILD, server.address, IMAGES, keep_as]
         children = [
             subprocess.Popen(
-                [*command, f"sha256:{sha256(content)}", str(cache)], stdout=subprocess.PIPE, text=True
+                [*command, f"sha256:{sha256(content)}", str(cache)],
+                stdout=subprocess.PIPE,
+                text=True,
             )
             for _ in range(2)
         ]
@@ -161,7 +163,9 @@ def test_interrupted_download_leaves_nothing(cache, monkeypatch):
 def test_cache_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "blocked").write_text("a file where the folder should be")
     with serving(PUBLISHED) as server, pytest.raises(DataError) as caught:
-        download([server.address], IMAGES, IMAGES, f"sha256:{'0' * 64}", tmp_path / "blocked" / "tiny")
+        download(
+            [server.address], IMAGES, IMAGES, f"sha256:{'0' * 64}", tmp_path / "blocked" / "tiny"
+        )
     message = str(caught.value)
     assert message.startswith(f"cannot keep {IMAGES} in {tmp_path / 'blocked' / 'tiny'} (")
     assert message.endswith(

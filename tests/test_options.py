@@ -79,7 +79,11 @@ def data(name, folder):
         savemat(folder / "chardata.mat", tiny_omniglot())
         content = (folder / "chardata.mat").read_bytes()
         known = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        return [f"dataset.root={folder}", "dataset.validation=50", f"dataset.files.characters.md5={known}"]
+        return [
+            f"dataset.root={folder}",
+            "dataset.validation=50",
+            f"dataset.files.characters.md5={known}",
+        ]
     contents = tiny_mnist()
     write(folder, contents)
     sums = files(contents, "published" if name == "kmnist" else "content")

@@ -80,7 +80,9 @@ def _arrays(content: bytes, name: str) -> dict[str, npt.NDArray[Any]]:
         found = loadmat(io.BytesIO(content), variable_names=_ARRAYS)
         return {array: np.asarray(found[array]) for array in _ARRAYS}
     except KeyError as error:
-        raise DataError(f"{name} has no {error.args[0]}: it must have {', '.join(_ARRAYS)}") from None
+        raise DataError(
+            f"{name} has no {error.args[0]}: it must have {', '.join(_ARRAYS)}"
+        ) from None
     except (
         *(ValueError, TypeError, OSError, EOFError, NotImplementedError, OverflowError),
         *(IndexError, MatReadError, struct.error, zlib.error),
@@ -103,6 +105,4 @@ def _examples(images: npt.NDArray[Any], alphabets: npt.NDArray[Any], what: str) 
         raise DataError(f"{what} must name one alphabet for each image")
     # MATLAB lays a column's image down column by column.
     upright = images.T.reshape(-1, *_SHAPE).swapaxes(2, 3).astype(np.float32)
-    return Split(
-        torch.from_numpy(upright), torch.from_numpy(alphabets.argmax(0).astype(np.int64))
-    )
+    return Split(torch.from_numpy(upright), torch.from_numpy(alphabets.argmax(0).astype(np.int64)))

@@ -143,6 +143,14 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
     groups = _groups(rows, table, table.rows)
     if not groups:
         raise ValueError(f"{path}: table {table.title!r} selects no row of the raw results")
+    keys = [dict(zip(table.rows, key, strict=True)) for key in groups]
+    for number in table.published:
+        placed = any(number.where.items() <= key.items() for key in keys)
+        if number.column not in table.columns or not placed:
+            raise ValueError(
+                f"{path}: table {table.title!r} has no place for the published {number.value:g}: "
+                f"no row has {number.where}, or no column is {number.column}"
+            )
     words = [Column(n, tuple(key[i] for key in groups)) for i, n in enumerate(table.rows)]
     seeds = Column("seeds", tuple(str(len(group)) for group in groups.values()))
     numbers: list[Column] = []
@@ -150,9 +158,7 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
         values = [_values(group, column, path) for group in groups.values()]
         digits = decimals(values)
         numbers.append(Column(title, tuple(_cell(v, digits) for v in values)))
-        cells = tuple(
-            _published(table, column, dict(zip(table.rows, key, strict=True))) for key in groups
-        )
+        cells = tuple(_published(table, column, key) for key in keys)
         if any(cells):
             numbers.append(Column("published", cells))
     return markdown_table(words, [seeds, *numbers])
