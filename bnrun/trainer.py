@@ -128,8 +128,9 @@ class Training:
 
     def update(self, estimators: Sequence[Serving]) -> None:
         """One step of every replica."""
-        self.task.before_update(self.model, [e.firing_neuron for e in estimators], self.step)
         batch = self.task.drawn(self.batches.at(self.step), self.task_noise)
+        firing = [estimator.firing_neuron for estimator in estimators]
+        self.task.before_update(self.model, firing, self.step, batch)
         with held(self.parameters, self.lost):
             if self.captured is None:
                 objective, pulse = self.learn(estimators, batch)

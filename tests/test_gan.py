@@ -243,7 +243,7 @@ def test_the_critic_learns_from_images_as_the_neurons_fire(monkeypatch):
         run = built([*SMALL, f"neuron={neuron}", f"estimator={estimator}"])
         seen = []
 
-        def learn(game, count, generate, run=run, seen=seen):
+        def learn(game, count, generate, shared, run=run, seen=seen):
             noise = Noise([3, 7], "test")
             real = run.data.train.targets[:1500].expand(2, -1, -1)
             seen.append((real, generate(real, noise)))
@@ -255,6 +255,33 @@ def test_the_critic_learns_from_images_as_the_neurons_fire(monkeypatch):
         assert set(real.unique().tolist()) == {0.0, 1.0}
         binary = bool(((fake == 0) | (fake == 1)).all())
         assert binary == (neuron != "real")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_critic_shares_the_generators_batch_or_has_its_own(monkeypatch, same):
+    run = built([*SMALL, "neuron=dbn", f"task.same_batch={str(same).lower()}"])
+    seen = []
+    learnt = type(run.task.game).critic_loss
+
+    def critic_loss(self, critic, real, fake, noise):
+        seen.append((real, fake))
+        return learnt(self, critic, real, fake, noise)
+
+    monkeypatch.setattr(type(run.task.game), "critic_loss", critic_loss)
+    loss = type(run.task).loss
+
+    def generator_loss(self, model, batch, fired):
+        seen.append((batch.targets, pixels(fired[-1]).detach()))
+        return loss(self, model, batch, fired)
+
+    monkeypatch.setattr(type(run.task), "loss", generator_loss)
+    steps(run, 1)
+    assert len(seen) == 4  # three updates of the critic, one of the generator
+    for (real, fake), (other, others) in pairwise(seen):
+        assert torch.equal(fake, others) == same
+        assert torch.equal(real, other) == same
+    steps(run, 1)
+    assert not torch.equal(seen[4][0], seen[0][0])
 
 
 def test_annealing_reaches_what_the_critic_sees():

@@ -70,8 +70,13 @@ class Task(ABC):
         """The batch with what is drawn afresh at each step, e.g. a binarization of the images."""
         return batch
 
-    def before_update(self, model: Chain, neurons: Sequence[Neuron], step: int) -> None:  # noqa: B027  # optional
-        """What the task itself learns before the net's update number `step`, counted from 0."""
+    def before_update(  # noqa: B027  # optional
+        self, model: Chain, neurons: Sequence[Neuron], step: int, batch: Split
+    ) -> None:
+        """What the task itself learns before the net's update number `step`, counted from 0.
+
+        batch  the one of that update, as drawn
+        """
 
     def after_update(self, model: Chain) -> None:  # noqa: B027  # optional
         """What holds for the weights at all times, e.g. a largest norm."""

@@ -46,6 +46,8 @@ class Gan(Task):
     critic_steps  updates of the critic before each one of the generator
     many_steps    the same before the first `first` of the generator and before every `every`-th
                   (0 is never)
+    same_batch    these updates of the critic all see the latent variables and real images of the
+                  generator's update that follows, as in BinaryGAN's code; else each has its own
     judge_steps   updates of the classifier that judges images (see bnrun.tasks.judge)
     images        generated, and real, images that the scores of a split are made of, at most
     neighbours    k of precision and recall
@@ -70,6 +72,7 @@ class Gan(Task):
     many_steps: PositiveInt = 100
     first: NonNegativeInt = 25
     every: NonNegativeInt = 500
+    same_batch: bool = False
     judge_steps: PositiveInt = 2500
     images: PositiveInt = 1000
     neighbours: PositiveInt = 3
@@ -140,15 +143,22 @@ class Gan(Task):
         """The batch with fresh latent variables."""
         return Split(noise.normal(batch.inputs), batch.targets)
 
-    def before_update(self, model: Chain, neurons: Sequence[Neuron], step: int) -> None:
+    def before_update(
+        self, model: Chain, neurons: Sequence[Neuron], step: int, batch: Split
+    ) -> None:
         """Train the critic on images of the net as its neurons fire."""
+        shared = batch if self.same_batch else None
 
         def generate(real: Tensor, noise: Noise) -> Tensor:
-            latent = noise.normal(real.new_empty(*real.shape[:-1], self.latent))
+            if shared is None:
+                latent = noise.normal(real.new_empty(*real.shape[:-1], self.latent))
+            else:
+                latent = shared.inputs
             own = [getattr(neuron, neuron.mode) for neuron in neurons]
             return pixels(forward(model, neurons, own, model.stages[0](latent), noise)[-1])
 
-        self.opponent.learn(self.game, self.critic_steps_before(step), generate)
+        real = None if shared is None else shared.targets
+        self.opponent.learn(self.game, self.critic_steps_before(step), generate, real)
 
     def critic_steps_before(self, step: int) -> int:
         """Updates of the critic before update number `step` of the generator, from 0."""

@@ -35,11 +35,20 @@ class Opponent:
         self.noise = Noise(seeds, "critic")
         self.updates = 0
 
-    def learn(self, game: Game, steps: int, generate: Callable[[Tensor, Noise], Tensor]) -> None:
-        """So many updates, each on real images and on `generate(real, noise)`, both [R, B, U]."""
+    def learn(
+        self,
+        game: Game,
+        steps: int,
+        generate: Callable[[Tensor, Noise], Tensor],
+        shared: Tensor | None = None,
+    ) -> None:
+        """So many updates, each on real images and on `generate(real, noise)`, both [R, B, U].
+
+        shared  real images for all of them; None gives each its own
+        """
         self.critic.requires_grad_(True)
         for _ in range(steps):
-            real = self.batches.at(self.updates).inputs
+            real = self.batches.at(self.updates).inputs if shared is None else shared
             with torch.no_grad():
                 fake = generate(real, self.noise)
             self.optimizer.zero_grad()
