@@ -75,6 +75,7 @@ def test_the_page_has_means_with_intervals_and_the_published_number_in_its_row(
         ("tag: P", "tag: paper"),
         ("accuracy/sampled: sampled", "accuracy/nothing: x"),
         ("split: test", "split: nowhere"),
+        ("tables:", "tables"),
         # A published number that would not be seen.
         ("{estimator: reinmax}", "{estimator: arm}"),
         ("column: accuracy/sampled", "column: accuracy/thresholded"),

@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yaml import YAMLError
 
 from bnrun.files import replaced
 from bnrun.intervals import mean_interval
@@ -123,6 +124,8 @@ def _section(path: Path) -> str:
 def _recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+    except YAMLError as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
