@@ -9,7 +9,9 @@ T = TypeVar("T")
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Within float32, which ends at 3.4e38; the product of two slopes, too.
+PositiveFloat = Annotated[float, Field(gt=0, le=1e38)]
+Slope = Annotated[float, Field(gt=0, le=1e18)]
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 
 _CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid")

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bnrun.fields import PositiveFloat, validated
+from bnrun.fields import Slope, validated
 from bnrun.noise import Noise
 
 Mode = Literal["thresholded", "sampled", "mean_field"]
@@ -27,7 +27,7 @@ class Neuron(ABC):
     """
 
     signed: bool = False
-    slope: PositiveFloat = 1.0
+    slope: Slope = 1.0
 
     mode: ClassVar[Mode]
     """The way of evaluating that is this neuron's own forward pass."""

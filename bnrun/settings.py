@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from bnrun.budget import place_of
-from bnrun.fields import PositiveFloat, PositiveInt
+from bnrun.fields import PositiveFloat, PositiveInt, Slope
 
 # A column of 64 bits in the history.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -24,7 +24,7 @@ class TrainerSettings(_Section):
     log_every: PositiveInt
     evaluate_every: PositiveFloat
     evaluate_examples: PositiveInt
-    evaluate_slopes: list[PositiveFloat] = []
+    evaluate_slopes: list[Slope] = []
     samples: PositiveInt
     final_examples: PositiveInt | None = None
     final_samples: PositiveInt | None = None

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bnrun.estimators.straight_through import StraightThrough
-from bnrun.fields import PositiveFloat, validated
+from bnrun.fields import Slope, validated
 
 
 @validated
@@ -31,7 +31,7 @@ class NoiseLawST(StraightThrough):
     slope   steepness of the smooth step, 1 / width of the noise, > 0
     """
 
-    slope: PositiveFloat = 1.0
+    slope: Slope = 1.0
 
     @abstractmethod
     def density(self, scaled: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class SwishSign(NoiseLawST):
     arXiv 1812.11800, with slope 5.
     """
 
-    slope: PositiveFloat = 5.0
+    slope: Slope = 5.0
 
     def density(self, scaled: Tensor) -> Tensor:
         # Through the sigmoid, because cosh overflows.
@@ -110,7 +110,7 @@ class ArctanST(NoiseLawST):
     Constant (2020), arXiv 2007.05785, with slope 2.
     """
 
-    slope: PositiveFloat = 2.0
+    slope: Slope = 2.0
 
     def density(self, scaled: Tensor) -> Tensor:
         return 0.5 / (1 + (math.pi / 2 * scaled) ** 2)
@@ -130,7 +130,7 @@ class FastSigmoidST(NoiseLawST):
     Source: Zenke, Ganguli, SuperSpike (2017), arXiv 1705.11146.
     """
 
-    slope: PositiveFloat = 2.0
+    slope: Slope = 2.0
 
     def density(self, scaled: Tensor) -> Tensor:
         return 0.5 / (1 + scaled.abs()) ** 2

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnrun.estimators.base import Downstream, Progress, fire, with_derivative
 from bnrun.estimators.straight_through import StraightThrough
-from bnrun.fields import PositiveFloat, validated
+from bnrun.fields import Slope, validated
 from bnrun.neurons import SBN, Neuron
 from bnrun.noise import Noise
 
@@ -40,10 +40,10 @@ class SigmoidST(StraightThrough):
     Hierarchical Multiscale Recurrent Neural Networks (2016), arXiv 1609.01704.
     """
 
-    slope: PositiveFloat = 1.0
+    slope: Slope = 1.0
     growth: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     per: Literal["epoch", "step"] = "epoch"
-    cap: PositiveFloat = 100.0
+    cap: Slope = 100.0
     forward: bool = True
     backward: bool = True
     evaluation: bool = True
