@@ -24,6 +24,7 @@ from processes import worker_processes
 from stopwatch import Contender, race, ratio
 from workload import DEEP, EXAMPLES, WIDTHS, mnist_sized
 
+from bnrun.layers import multiply_in
 from bnrun.models.cnn import CNN
 
 try:
@@ -117,6 +118,25 @@ def denormals(size: Size) -> Iterator[list[str]]:
         yield [run.name, f"{run.milliseconds:.2f}", f"{ratio(run, usual):.2f}"]
 
 
+def options(size: Size) -> Iterator[list[str]]:
+    """Steps with trainer.products=bfloat16 and with trainer.compile=true against plain ones."""
+    data = mnist_sized(size.examples)
+    for count in (1, 8):
+        plain = ours.contender("plain", ours.training(data, count))
+        low, compiled = ours.training(data, count), ours.training(data, count)
+        multiply_in(low.model, torch.bfloat16)
+        for part in (*compiled.model.stages, compiled.model.head):
+            part.compile()
+        runs = [
+            plain,
+            ours.contender("trainer.products=bfloat16", low),
+            ours.contender("trainer.compile=true", compiled),
+        ]
+        size.race(runs)
+        for run in runs:
+            yield [str(count), run.name, f"{run.milliseconds:.3f}", f"{ratio(run, plain):.2f}"]
+
+
 def processes(size: Size) -> Iterator[list[str]]:
     """Start-up, memory, a whole run."""
     for name, (wall, cpu) in processes_started.start_up(size.repeats).items():
@@ -162,6 +182,7 @@ PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] =
     ),
     "draws": ("Gradient draws", ["how", "ms", "of at once"], draws),
     "denormals": ("Saturated units, R = 1", ["run", "ms per step", "of lr=0.5"], denormals),
+    "options": ("Options", ["R", "what", "ms per seed-step", "of plain"], options),
     "processes": ("Whole processes", ["what", "cost"], processes),
 }
 
