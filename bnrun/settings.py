@@ -15,6 +15,10 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
+# More would take years, and no published bound has a hundredth of it.
+Samples = Annotated[int, Field(gt=0, le=1_000_000)]
+
+
 class TrainerSettings(_Section):
     """How long, and how often to look."""
 
@@ -25,9 +29,9 @@ class TrainerSettings(_Section):
     evaluate_every: PositiveFloat
     evaluate_examples: PositiveInt
     evaluate_slopes: list[Slope] = []
-    samples: PositiveInt
+    samples: Samples
     final_examples: PositiveInt | None = None
-    final_samples: PositiveInt | None = None
+    final_samples: Samples | None = None
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"

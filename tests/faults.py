@@ -229,7 +229,7 @@ def cut(name: str, least: int, most: int) -> Callable[[Path], None]:
     return damage
 
 
-LONG = ("trainer.steps", "trainer.epochs", "trainer.samples", "seeds", "model.hidden")
+LONG = ("trainer.steps", "trainer.epochs", "seeds", "model.hidden")
 """Where a large number is no mistake, but much work."""
 ODD = ["-1", "0", "nan", "1e400", "[]", "{}", "[a,b]", "null", "''", "x", "${nowhere}", "1,2"]
 ODD += ["../..", "\\x00", "é", "true", "[1,1]", "${oc.env:HOME}", "(", "a=b", "1e-400", "0x10"]

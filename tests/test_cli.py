@@ -177,6 +177,7 @@ MISTAKES = {
     "name=../elsewhere": "name=../elsewhere: use up to",
     "model.hidden=[-5]": "model.hidden.0=-5: should be greater than 0",
     "estimator.slope=-1": "estimator.slope=-1: should be greater than 0",
+    "trainer.final_samples=2000000": "trainer.final_samples=2000000: should be less than or equal",
     "neuron.slope=1e40": "neuron.slope=1e+40: should be less than or equal to",
     "estimator=exact": "2^100 patterns",
     "neuron=real": "no meaning for neuron Real: choose neuron=dbn or neuron=sbn",
