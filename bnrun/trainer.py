@@ -66,7 +66,9 @@ class Training:
         self.diverged = torch.full((len(self.seeds),), -1, device=device)
         self.loss_sum = torch.zeros(len(self.seeds), device=device)
         self.loss_count = 0
-        self.pulse = torch.zeros(len(self.seeds), device=device)
+        self.pulse: Tensor | None = None
+        # Replicas share no parameter, so that each one gets the gradient of its own objective.
+        self.ones = torch.ones(len(self.seeds), device=device)
         captured = self.settings.capture and device.type == "cuda"
         self.captured = Captured(self.learn, self.optimizer) if captured else None
 
@@ -144,15 +146,15 @@ class Training:
 
     def learn(self, estimators: Sequence[Serving], batch: Split) -> tuple[Tensor, Tensor]:
         """Forward, backward, update: each replica's loss, and its pulse; both [R]."""
-        self.pulse = torch.zeros_like(self.pulse)
+        self.pulse = None
         objective = self.network(estimators, batch, self.noise)(batch.inputs).mean(-1)
         for parameter in self.parameters:
             parameter.grad = None
-        # Replicas share no parameter, so that each one gets the gradient of its own objective.
-        objective.backward(torch.ones_like(objective))
+        objective.backward(self.ones)
         if self.settings.clip_norm is not None:
             clip_per_replica(self.parameters, self.settings.clip_norm)
         self.optimizer.step()
+        assert self.pulse is not None  # a chain has a stage
         return objective.detach(), self.pulse
 
     def network(self, estimators: Sequence[Serving], batch: Split, noise: Noise) -> Downstream:
@@ -263,7 +265,9 @@ class Training:
         def logits_of(x: Tensor) -> Tensor:
             logits = stage(x)
             example = logits.detach().select(-2, 0).sum(-1)
-            self.pulse = self.pulse + example.reshape(-1, len(self.seeds))[0]
+            if example.dim() > 1:
+                example = example.reshape(-1, len(self.seeds))[0]
+            self.pulse = example if self.pulse is None else self.pulse + example
             return logits
 
         return logits_of

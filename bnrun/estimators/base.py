@@ -117,6 +117,21 @@ def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> 
     return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-untyped-call]  # torch's own
 
 
+class _PassedTo(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, activations: Tensor, surrogate: Tensor) -> Tensor:
+        return activations.view_as(activations)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        return None, grads[0]
+
+
+def with_gradient_of(activations: Tensor, surrogate: Tensor) -> Tensor:
+    """`activations` whose gradient goes to `surrogate` as it is, both [*S, R, B, U]."""
+    return _PassedTo.apply(activations, surrogate)  # type: ignore[no-untyped-call]  # torch's own
+
+
 class _Injected(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:

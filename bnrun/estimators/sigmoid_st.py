@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Progress, fire, with_derivative
+from bnrun.estimators.base import Downstream, Progress, fire, with_derivative, with_gradient_of
 from bnrun.estimators.straight_through import StraightThrough
 from bnrun.fields import Slope, validated
 from bnrun.neurons import SBN, Neuron
@@ -59,17 +59,18 @@ class SigmoidST(StraightThrough):
     def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
         slope = self.slope if self.backward else 1.0
         slope = slope * self.neuron.slope
-        return self._derivative(torch.sigmoid(slope * logits), slope)
+        q = torch.sigmoid(slope * logits)
+        return self.neuron.span * slope * q * (1 - q)
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         neuron = self.firing_neuron
         if isinstance(neuron, SBN) and (self.slope == 1.0 or self.forward == self.backward):
-            # Both passes ask for the same sigmoid.
-            q = neuron.probability(logits.detach())
-            bits, multiplier = neuron.fire_with(q, noise), self._derivative(q, neuron.slope)
-        else:
-            bits = fire(neuron, logits, noise)
-            multiplier = self.multiplier(logits.detach(), bits)
+            # Both passes ask for the same sigmoid, which has that derivative.
+            q = neuron.probability(logits)
+            bits = neuron.fire_with(q.detach(), noise)
+            return downstream(neuron.encode(with_gradient_of(bits, q)))
+        bits = fire(neuron, logits, noise)
+        multiplier = self.multiplier(logits.detach(), bits)
         return downstream(with_derivative(neuron.encode(bits), logits, multiplier))
 
     def at(self, progress: Progress) -> Self:
@@ -90,11 +91,6 @@ class SigmoidST(StraightThrough):
     @property
     def evaluation_neuron(self) -> Neuron:
         return self._sloped() if self.evaluation else self.neuron
-
-    def _derivative(self, q: Tensor, slope: float) -> Tensor:
-        """span * slope * q (1 - q), in one pass."""
-        factor = q.new_full((), self.neuron.span * slope).expand_as(q)
-        return torch.ops.aten.sigmoid_backward(factor, q)
 
     def _sloped(self) -> Neuron:
         if self.slope == 1.0:
