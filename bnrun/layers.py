@@ -98,7 +98,9 @@ class Linear(Products):
 
 
 class Conv2d(Products):
-    """Convolution [*S, R, B, C, H, W] -> [*S, R, B, O, H, W], replicas folded in groups.
+    """Convolution [*S, R, B, C, H, W] -> [*S, R, B, O, H, W].
+
+    Replicas are folded in groups, but for images of one channel on a CPU.
 
     padding  rows and columns of zeros on each side; None keeps the size of the image
     """
@@ -120,6 +122,8 @@ class Conv2d(Products):
         self.padding = kernel // 2 if padding is None else padding
 
     def multiplied(self, x: Tensor) -> Tensor:
+        if x.shape[-3] == 1 and x.device.type == "cpu":
+            return self._one_by_one(x)
         y = F.conv2d(
             _grouped(x),
             self.weight.flatten(0, 1),
@@ -128,6 +132,14 @@ class Conv2d(Products):
             groups=len(self.bias),
         )
         return _ungrouped(y, x)
+
+    def _one_by_one(self, x: Tensor) -> Tensor:
+        """A convolution per replica: .4 of the time for a single channel, 1.1 for 16 of them."""
+        outputs = [
+            F.conv2d(images.flatten(0, -4), weight, bias, padding=self.padding)
+            for images, weight, bias in zip(x.unbind(-5), self.weight, self.bias, strict=True)
+        ]
+        return torch.stack(outputs).unflatten(1, (*x.shape[:-5], x.shape[-4])).movedim(0, -5)
 
 
 class ConvTranspose2d(Products):
