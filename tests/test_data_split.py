@@ -1,8 +1,14 @@
 """A part of a split that stands for the whole."""
 
+from dataclasses import replace
+
 import torch
+from configured import built
 
 from bnrun.data.base import Split
+from bnrun.evaluation import evaluate_splits
+from bnrun.noise import Noise
+from bnrun.tasks.classification import Classification
 
 SORTED = Split(torch.arange(700.0).view(-1, 1), torch.arange(10).repeat_interleave(70))
 
@@ -21,3 +27,24 @@ def test_spread_never_takes_an_example_twice() -> None:
 def test_all_of_a_split_is_the_split_itself() -> None:
     for count in (700, 10_000, None):
         assert SORTED.spread(count) is SORTED
+
+
+def test_scores_on_a_part_of_sorted_splits_are_of_every_class() -> None:
+    seen = []
+
+    class Watching(Classification):
+        def evaluate(self, model, neurons, split, noise, samples):
+            seen.append(split.targets)
+            return super().evaluate(model, neurons, split, noise, samples)
+
+    run = built(["model.hidden=[3]", "seeds=1"])
+    by_class = {
+        name: Split(*(part[getattr(run.data, name).targets.argsort()] for part in split))
+        for name in ("train", "validation", "test")
+        for split in [getattr(run.data, name)]
+    }
+    neurons = [estimator.neuron for estimator in run.estimators]
+    data = replace(run.data, **by_class)
+    evaluate_splits(run.model, neurons, Watching(), data, Noise([0]), samples=1, examples=50)
+    assert [len(targets) for targets in seen] == [50, 50, 50]
+    assert all(len(targets.unique()) == 10 for targets in seen)

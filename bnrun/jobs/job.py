@@ -246,16 +246,12 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
-def _held(folder: Path) -> bool:
-    from bnrun.jobs.claim import held
-
-    return held(folder)
-
-
 def forget(folder: Path) -> None:
     """Remove a folder in which no run has begun, and the study if it is empty."""
+    from bnrun.jobs.claim import held
+
     if folder.is_dir() and {item.name for item in folder.iterdir()} <= {".hydra", ".lock"}:
-        if (folder / ".lock").exists() and _held(folder):
+        if (folder / ".lock").exists() and held(folder):
             return  # Another process is about to begin there.
         shutil.rmtree(folder)
         for parent in list(folder.parents)[:2]:
