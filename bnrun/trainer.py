@@ -30,9 +30,10 @@ from bnrun.neurons import Neuron
 from bnrun.noise import Noise
 from bnrun.recording.records import Record
 from bnrun.settings import TrainerSettings
+from bnrun.tally import Tally
 from bnrun.tasks.base import Task
 
-MOVING = ("step", "lost", "diverged", "loss_sum", "loss_count")
+MOVING = ("step", "lost")
 """Attributes of a training that its steps change, besides its parts."""
 
 
@@ -62,14 +63,12 @@ class Training:
         self.step = 0
         self.lost: list[int] = []
         self.started = time.perf_counter()
-        device = self.data.train.inputs.device
-        self.diverged = torch.full((len(self.seeds),), -1, device=device)
-        self.loss_sum = torch.zeros(len(self.seeds), device=device)
-        self.loss_count = 0
+        self.tally = Tally(len(self.seeds), self.device)
         self.pulse: Tensor | None = None
-        # Replicas share no parameter, so that each one gets the gradient of its own objective.
-        self.ones = torch.ones(len(self.seeds), device=device)
-        captured = self.settings.capture and device.type == "cuda"
+        # Replicas share no parameter, so that each one gets the gradient of its own mean loss.
+        examples = self.settings.batch_size
+        self.shares = torch.full((len(self.seeds), examples), 1 / examples, device=self.device)
+        captured = self.settings.capture and self.device.type == "cuda"
         self.captured = Captured(self.learn, self.optimizer) if captured else None
 
     def run(self, after_step: Callable[[], None] = lambda: None) -> Iterator[Record]:
@@ -97,6 +96,11 @@ class Training:
             if self.ended or self.step % self.measure_every == 0:
                 yield from (record(scalars=scalars) for scalars in self.measured())
             after_step()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the data, the net and all that is computed are."""
+        return self.data.train.inputs.device
 
     @property
     def seconds(self) -> float:
@@ -135,11 +139,11 @@ class Training:
         self.task.before_update(self.model, firing, self.step, batch)
         with held(self.parameters, self.lost):
             if self.captured is None:
-                objective, pulse = self.learn(estimators, batch)
+                loss, pulse = self.learn(estimators, batch)
             else:
-                objective, pulse = self.captured(self._constants(estimators), estimators, batch)
+                loss, pulse = self.captured(self._constants(estimators), estimators, batch)
             self.task.after_update(self.model)
-        self._follow(objective, pulse)
+        self.tally.add(self.step, loss, pulse)
         self.step += 1
         if self.scheduler is not None and self.step % self._schedule_every == 0:
             self.scheduler.step()
@@ -147,15 +151,15 @@ class Training:
     def learn(self, estimators: Sequence[Serving], batch: Split) -> tuple[Tensor, Tensor]:
         """Forward, backward, update: each replica's loss, and its pulse; both [R]."""
         self.pulse = None
-        objective = self.network(estimators, batch, self.noise)(batch.inputs).mean(-1)
+        losses = self.network(estimators, batch, self.noise)(batch.inputs)
         for parameter in self.parameters:
             parameter.grad = None
-        objective.backward(self.ones)
+        losses.backward(self.shares)
         if self.settings.clip_norm is not None:
             clip_per_replica(self.parameters, self.settings.clip_norm)
         self.optimizer.step()
         assert self.pulse is not None  # a chain has a stage
-        return objective.detach(), self.pulse
+        return losses.detach().mean(-1), self.pulse
 
     def network(self, estimators: Sequence[Serving], batch: Split, noise: Noise) -> Downstream:
         """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""
@@ -173,15 +177,14 @@ class Training:
         estimators = self.current_estimators()
         watched = [Watched(estimator) for estimator in estimators]
         self.update(watched)
-        scalars = {"loss/train": self.loss_sum / self.loss_count}
-        self.loss_sum, self.loss_count = torch.zeros_like(self.loss_sum), 0
+        scalars = {"loss/train": self.tally.mean()}
         for number, (layer, estimator) in enumerate(zip(watched, estimators, strict=True), start=1):
             scalars[f"gradient/logits/layer{number}"] = layer.gradient_norm()
             for name, value in estimator.scalars().items():
                 scalars[f"schedule/layer{number}/{name}"] = self._constant(value)
         scalars |= parameter_gradient_norms(self.model)
         scalars["schedule/learning_rate"] = self._constant(rate)
-        self.lost = (self.diverged >= 0).nonzero().flatten().tolist()
+        self.lost = (self.tally.diverged >= 0).nonzero().flatten().tolist()
         return {tag: value.detach().cpu() for tag, value in scalars.items()}
 
     def observed(self) -> dict[str, dict[str, Tensor]]:
@@ -199,7 +202,7 @@ class Training:
                 if not tag.endswith("/thresholded"):  # A threshold has no slope.
                     scores[f"{tag}_slope_{slope:g}"] = values
         # A binary layer turns NaN into bits, so a diverged replica's scores would look sound.
-        lost = (self.diverged >= 0).cpu()
+        lost = (self.tally.diverged >= 0).cpu()
         scores = {tag: values.masked_fill(lost, torch.nan) for tag, values in scores.items()}
         seen = self.task.observed(self.model, neurons, self.data.validation, noise)
         return {
@@ -240,12 +243,12 @@ class Training:
 
     def diverged_steps(self) -> dict[str, int]:
         """Seed -> number of updates after which its loss was no longer finite."""
-        pairs = zip(self.seeds, self.diverged.tolist(), strict=True)
+        pairs = zip(self.seeds, self.tally.diverged.tolist(), strict=True)
         return {str(seed): step for seed, step in pairs if step >= 0}
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "noise": self.noise}
-        parts |= {"task": self.task, "task_noise": self.task_noise}
+        parts |= {"task": self.task, "task_noise": self.task_noise, "tally": self.tally}
         layers = {f"layer{k}": layer for k, layer in enumerate(self.estimators, start=1)}
         return parts | layers | ({"scheduler": self.scheduler} if self.scheduler else {})
 
@@ -278,14 +281,6 @@ class Training:
         if not plain or self.task.state_dict():
             return None
         return list(estimators), [group["lr"] for group in self.optimizer.param_groups]
-
-    def _follow(self, objective: Tensor, pulse: Tensor) -> None:
-        self.loss_sum = self.loss_sum + objective
-        self.loss_count += 1
-        signs = objective + pulse
-        # Its difference with itself is 0 only where it is finite; isfinite() takes four passes.
-        fresh = (signs - signs != 0) & (self.diverged < 0)
-        self.diverged = self.diverged.masked_fill(fresh, self.step)
 
     def _constant(self, value: float) -> Tensor:
         return torch.full((len(self.seeds),), value)

@@ -164,5 +164,5 @@ def test_a_file_from_elsewhere_runs_no_code(how, tmp_path, capsys):
 
 def test_a_checkpoint_of_another_format_is_refused_with_both_versions(tmp_path):
     write_checkpoint(tmp_path, HEADER.model_copy(update={"format": 0, "bnrun": "0.0.7"}), {})
-    with pytest.raises(ValueError, match=r"has format 0 of bnrun 0\.0\.7, .* reads format 1"):
+    with pytest.raises(ValueError, match=r"has format 0 of bnrun 0\.0\.7, .* reads format 2"):
         read_header(tmp_path / CHECKPOINT)

@@ -21,7 +21,7 @@ from bnrun.files import replaced
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
-FORMAT = 1
+FORMAT = 2
 """Raised whenever an older bnrun could not make sense of the state."""
 
 # torch.save calls the folder in its zip file "archive", and wants all members in it.

@@ -136,7 +136,7 @@ def _starting_point(
 
     if settings.resume != "auto":
         return None
-    device = training.diverged.device
+    device = training.device
     point = own_point(folder, header, device, log.say)
     if point is not None:
         log.say(f"going on from step {point.header.step}")

@@ -64,7 +64,7 @@ class Keeper:
         write_checkpoint(self.folder, header, state)
         if not self._readable:
             # Better now than when it is needed: an estimator of one's own may keep anything.
-            read_state(self.folder / CHECKPOINT, self.training.diverged.device)
+            read_state(self.folder / CHECKPOINT, self.training.device)
             self._readable = True
         self._written = time.monotonic()
 
