@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from bnrun.noise import Noise, stream
+from bnrun.noise import LARGE, Noise, stream
 
 LIKE = torch.empty(4, 3, 50, 20)
 
@@ -120,6 +120,19 @@ def test_float32_uniforms_are_numpys_whatever_way_they_are_drawn(shape):
     expected = torch.from_numpy(numpys.random(even.shape, dtype=np.float32))
     assert torch.equal(noise.uniform(even), expected)
     assert torch.equal(restored.uniform(even), expected)
+
+
+def test_replicas_drawn_by_several_threads_are_those_of_their_seeds():
+    seeds, shape = [3, 7, 11], (3, 1, LARGE)
+    noise = Noise(seeds)
+    for _ in range(2):
+        uniforms, normals = noise.uniform(torch.empty(shape)), noise.normal(torch.empty(shape))
+    for replica, seed in enumerate(seeds):
+        alone = stream(seed, "noise")
+        for _ in range(2):
+            expected = alone.random(LARGE, np.float32), alone.standard_normal(LARGE, np.float32)
+        assert np.array_equal(uniforms[replica, 0], expected[0])
+        assert np.array_equal(normals[replica, 0], expected[1])
 
 
 def test_uniforms_after_normals_go_on_where_those_ended():
