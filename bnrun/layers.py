@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnrun.narrow import NARROW, narrow_product
 from bnrun.noise import stream
 
 Init = Literal[
@@ -90,11 +91,16 @@ class Linear(Products):
 
     def multiplied(self, x: Tensor) -> Tensor:
         if x.dim() == 3:
-            return torch.baddbmm(self.bias, x, self.weight)
+            return self._product(x)
         replicas, inputs = x.shape[-3], x.shape[-1]
-        folded = x.movedim(-3, 0).reshape(replicas, -1, inputs)
-        y = torch.baddbmm(self.bias, folded, self.weight)
+        y = self._product(x.movedim(-3, 0).reshape(replicas, -1, inputs))
         return y.unflatten(1, (*x.shape[:-3], x.shape[-2])).movedim(0, -3)
+
+    def _product(self, x: Tensor) -> Tensor:
+        narrow = self.weight.shape[-1] < NARROW and self.low is None
+        if narrow and x.device.type == "cpu":
+            return narrow_product(x, self.weight, self.bias)
+        return torch.baddbmm(self.bias, x, self.weight)
 
 
 class Conv2d(Products):

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.func import functional_call
 
 from bnrun.layers import (
     Activation,
@@ -17,6 +18,7 @@ from bnrun.layers import (
     initial_weight,
     multiply_in,
 )
+from bnrun.narrow import NARROW
 from bnrun.noise import stream
 
 SEEDS = [3, 7, 11]
@@ -33,15 +35,37 @@ def normal(*shape):
     return torch.from_numpy(stream(0, "test").standard_normal(shape))
 
 
+@pytest.mark.parametrize("outputs", [1, NARROW - 1, NARROW])
 @pytest.mark.parametrize("leading", [(), (2,), (2, 5)])
-def test_linear_equals_torch_replica_by_replica(leading):
-    layer = Linear(6, 4, SEEDS, "name", "default")
+def test_linear_equals_torch_replica_by_replica(leading, outputs):
+    layer = Linear(6, outputs, SEEDS, "name", "default")
     nn.init.normal_(layer.bias)
     x = normal(*leading, 3, 8, 6)
     y = layer(x)
     for replica in range(3):
         expected = F.linear(x[..., replica, :, :], layer.weight[replica].T, layer.bias[replica, 0])
         torch.testing.assert_close(y[..., replica, :, :], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("outputs", [1, NARROW - 1, NARROW])
+def test_derivatives_of_linear_of_both_orders_are_finite_differences(outputs):
+    layer = Linear(3, outputs, [0, 1], "name", "default")
+    x = normal(2, 4, 3).requires_grad_()
+
+    def product(x, weight, bias):
+        return functional_call(layer, {"weight": weight, "bias": bias}, (x,))
+
+    arguments = (x, layer.weight, layer.bias)
+    assert torch.autograd.gradcheck(product, arguments)
+    assert torch.autograd.gradgradcheck(product, arguments)
+
+
+@pytest.mark.parametrize("outputs", [NARROW - 1, NARROW])
+def test_a_gradient_of_linear_lies_in_memory_as_its_weight_does(outputs):
+    """Fused optimizers go through both side by side."""
+    layer = Linear(6, outputs, SEEDS, "name", "default")
+    layer(normal(3, 8, 6)).square().sum().backward()
+    assert layer.weight.grad.stride() == layer.weight.stride()
 
 
 @pytest.mark.parametrize("leading", [(), (2,), (2, 5)])
@@ -181,9 +205,10 @@ def test_initial_scales_are_those_of_torch():
     assert kaiming.std().item() == pytest.approx((2 / 100) ** 0.5, rel=0.02)
 
 
-def test_products_in_bfloat16_round_the_factors_and_nothing_else() -> None:
+@pytest.mark.parametrize("outputs", [10, 30])
+def test_products_in_bfloat16_round_the_factors_and_nothing_else(outputs) -> None:
     torch.set_default_dtype(torch.float32)
-    net = nn.Sequential(Linear(40, 30, [0, 1], "one", "default"), Activation("tanh"))
+    net = nn.Sequential(Linear(40, outputs, [0, 1], "one", "default"), Activation("tanh"))
     x = torch.rand(2, 7, 40, generator=torch.Generator().manual_seed(0))
     exact = net(x)
     multiply_in(net, torch.bfloat16)

@@ -9,9 +9,6 @@ from bnrun.fields import validated
 from bnrun.models.base import Chain
 from bnrun.tasks.base import Goal, Pass, Task
 
-FEW = 4096
-"""Outputs up to which log_softmax pays: it takes .75 of the time for 1,000, 1.6 for 32,000."""
-
 
 @validated
 class Classification(Task):
@@ -50,10 +47,9 @@ class Classification(Task):
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     """In nats, for outputs [*S, R, B, classes] and targets [R, B], [*S, R, B]."""
-    index = targets.expand(outputs.shape[:-1]).unsqueeze(-1)
-    if outputs.numel() <= FEW:
-        return -outputs.log_softmax(-1).gather(-1, index).squeeze(-1)
-    return outputs.logsumexp(-1) - outputs.gather(-1, index).squeeze(-1)
+    index = targets.expand(outputs.shape[:-1]).unsqueeze(-2)
+    # Half the time of F.cross_entropy: over ten numbers in a row torch's log_softmax is slow.
+    return -outputs.mT.log_softmax(-2).gather(-2, index).squeeze(-2)
 
 
 def class_scores(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
