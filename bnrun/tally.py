@@ -27,7 +27,6 @@ class Tally:
 
         Both [R], in memory that nobody changes.
         """
-        self._sum, self._count = self._sum + loss, self._count + 1
         self._losses.append(loss)
         self._pulses.append(pulse)
         self._next = step + 1
@@ -36,6 +35,7 @@ class Tally:
 
     def mean(self) -> Tensor:
         """Mean loss per step since the last call, [R]."""
+        self._look()
         mean = self._sum / self._count
         self._sum, self._count = torch.zeros_like(self._sum), 0
         return mean
@@ -60,6 +60,10 @@ class Tally:
     def _look(self) -> None:
         if not self._losses:
             return
+        # One by one, so that a sum does not depend on where a checkpoint has cut it.
+        for loss in self._losses:
+            self._sum = self._sum + loss
+        self._count += len(self._losses)
         losses, pulses = torch.stack(self._losses), torch.stack(self._pulses)
         first = self._next - len(self._losses)
         self._losses, self._pulses = [], []
