@@ -31,6 +31,7 @@ def worker_processes(widths: Sequence[int], examples: int) -> Iterator[Contender
         for pipe in pipes:
             pipe[0].recv()
 
+    advance(1)  # Both are ready: while they load, the others would seem slow.
     yield Contender(f"(c) {WORKERS} processes of (b)", WORKERS, advance)
     for pipe in pipes:
         pipe[0].send(0)

@@ -26,10 +26,12 @@ class Contender:
     def warm_up(self, seconds: float, clock: Clock) -> None:
         """Compile, fault in memory, and choose the steps that take about `seconds`."""
         self.advance(2)
-        start = clock()
-        self.advance(3)
-        self.steps = max(1, round(3 * seconds / (clock() - start)))
-        self.advance(self.steps)
+        self.steps = 3
+        # Twice, for the first few steps are slow ones.
+        for _ in range(2):
+            start = clock()
+            self.advance(self.steps)
+            self.steps = max(1, round(self.steps * seconds / (clock() - start)))
 
     def measure(self, clock: Clock) -> None:
         """One more time, in milliseconds per step and seed."""
