@@ -22,12 +22,13 @@ class Tally:
         self._pulses: list[Tensor] = []
         self._next = 0
 
-    def add(self, step: int, loss: Tensor, pulse: Tensor) -> None:
-        """Take the loss of the update number `step`, and its pulse: finite while the weights are.
+    def add(self, step: int, losses: Tensor, pulse: Tensor) -> None:
+        """Take what the update number `step` says, in memory that nobody changes.
 
-        Both [R], in memory that nobody changes.
+        losses  of the examples, [R, B]
+        pulse   finite while the weights are, [R]
         """
-        self._losses.append(loss)
+        self._losses.append(losses)
         self._pulses.append(pulse)
         self._next = step + 1
         if len(self._losses) == KEPT:
@@ -60,12 +61,12 @@ class Tally:
     def _look(self) -> None:
         if not self._losses:
             return
+        losses, pulses = torch.stack(self._losses).mean(-1), torch.stack(self._pulses)
         # One by one, so that a sum does not depend on where a checkpoint has cut it.
-        for loss in self._losses:
+        for loss in losses:
             self._sum = self._sum + loss
-        self._count += len(self._losses)
-        losses, pulses = torch.stack(self._losses), torch.stack(self._pulses)
-        first = self._next - len(self._losses)
+        self._count += len(losses)
+        first = self._next - len(losses)
         self._losses, self._pulses = [], []
         sick = ~(losses + pulses).isfinite()
         fresh = sick.any(0) & (self._diverged < 0)

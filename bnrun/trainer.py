@@ -139,17 +139,17 @@ class Training:
         self.task.before_update(self.model, firing, self.step, batch)
         with held(self.parameters, self.lost):
             if self.captured is None:
-                loss, pulse = self.learn(estimators, batch)
+                losses, pulse = self.learn(estimators, batch)
             else:
-                loss, pulse = self.captured(self._constants(estimators), estimators, batch)
+                losses, pulse = self.captured(self._constants(estimators), estimators, batch)
             self.task.after_update(self.model)
-        self.tally.add(self.step, loss, pulse)
+        self.tally.add(self.step, losses, pulse)
         self.step += 1
         if self.scheduler is not None and self.step % self._schedule_every == 0:
             self.scheduler.step()
 
     def learn(self, estimators: Sequence[Serving], batch: Split) -> tuple[Tensor, Tensor]:
-        """Forward, backward, update: each replica's loss, and its pulse; both [R]."""
+        """Forward, backward, update: the losses [R, B], and each replica's pulse, [R]."""
         self.pulse = None
         losses = self.network(estimators, batch, self.noise)(batch.inputs)
         for parameter in self.parameters:
@@ -159,7 +159,7 @@ class Training:
             clip_per_replica(self.parameters, self.settings.clip_norm)
         self.optimizer.step()
         assert self.pulse is not None  # a chain has a stage
-        return losses.detach().mean(-1), self.pulse
+        return losses.detach(), self.pulse
 
     def network(self, estimators: Sequence[Serving], batch: Split, noise: Noise) -> Downstream:
         """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""

@@ -19,12 +19,12 @@ def test_a_replica_diverges_at_the_step_of_its_first_value_that_is_not_finite(st
     """However often somebody asks."""
     steps = tally()
     for number in range(3 * KEPT):
-        loss, pulse = torch.zeros(3), torch.zeros(3)
+        losses, pulse = torch.zeros(3, 2), torch.zeros(3)
         if number >= step:
-            loss[0] = NAN
+            losses[0, 1] = NAN
         if number >= step + 2:
             pulse[2] = -INF
-        steps.add(number, loss, pulse)
+        steps.add(number, losses, pulse)
         if number % asked == asked - 1:
             assert steps.diverged[0] == (step if number >= step else -1)
     assert steps.diverged.tolist() == [step, -1, step + 2]
@@ -33,34 +33,34 @@ def test_a_replica_diverges_at_the_step_of_its_first_value_that_is_not_finite(st
 def test_a_replica_that_recovers_stays_diverged_at_its_first_step():
     steps = tally()
     for number, value in enumerate([0.0, INF, 0.0, NAN]):
-        steps.add(number, torch.full((3,), value), FINE)
+        steps.add(number, torch.full((3, 2), value), FINE)
     assert steps.diverged.tolist() == [1, 1, 1]
 
 
 def test_infinities_of_both_signs_do_not_cancel():
     steps = tally()
-    steps.add(0, torch.tensor([INF, 1.0, -INF]), torch.tensor([-INF, 1.0, INF]))
+    steps.add(0, torch.tensor([[INF], [1.0], [-INF]]), torch.tensor([-INF, 1.0, INF]))
     assert steps.diverged.tolist() == [0, -1, 0]
 
 
-def test_the_mean_is_that_of_the_steps_since_the_last_one():
+def test_the_mean_is_that_of_examples_and_steps_since_the_last_one():
     steps = tally()
     for number in range(2 * KEPT):
-        steps.add(number, torch.tensor([1.0, 2.0, 3.0]) * number, FINE)
+        steps.add(number, torch.tensor([[0.0, 2.0], [2.0, 2.0], [3.0, 3.0]]) * number, FINE)
     middle = (2 * KEPT - 1) / 2
     assert steps.mean().tolist() == [middle, 2 * middle, 3 * middle]
-    steps.add(2 * KEPT, torch.tensor([4.0, 5.0, 6.0]), FINE)
+    steps.add(2 * KEPT, torch.tensor([[4.0], [5.0], [6.0]]), FINE)
     assert steps.mean().tolist() == [4.0, 5.0, 6.0]
 
 
 @pytest.mark.parametrize("saved", [3, KEPT, KEPT + 3])
 def test_a_restored_tally_goes_on_to_the_bit(saved):
-    draws = torch.rand(2 * KEPT, 3, generator=torch.Generator().manual_seed(0)) / 3
-    draws[KEPT + 9, 1] = NAN
+    draws = torch.rand(2 * KEPT, 3, 7, generator=torch.Generator().manual_seed(0)) / 3
+    draws[KEPT + 9, 1, 2] = NAN
     whole, part = tally(), tally()
-    for number, loss in enumerate(draws):
-        whole.add(number, loss, FINE)
-        part.add(number, loss, FINE)
+    for number, losses in enumerate(draws):
+        whole.add(number, losses, FINE)
+        part.add(number, losses, FINE)
         if number == saved:
             state = part.state_dict()
             part = tally()

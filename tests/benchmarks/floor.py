@@ -6,6 +6,8 @@ import torch
 from stopwatch import Contender
 from workload import BATCH, layers
 
+from bnrun.narrow import NARROW
+
 
 def products(widths: Sequence[int], seeds: int, device: str = "cpu") -> Contender:
     """Forward, weight gradient and, but for the first layer, input gradient of each layer."""
@@ -14,7 +16,10 @@ def products(widths: Sequence[int], seeds: int, device: str = "cpu") -> Contende
         x = torch.randn(seeds, BATCH, inputs, device=device)
         weight = torch.randn(seeds, inputs, outputs, device=device)
         error = torch.randn(seeds, BATCH, outputs, device=device)
-        pairs = [(x, weight), (x.mT, error)] + ([(error, weight.mT)] if number else [])
+        forward, backward = ((x, weight), (x.mT, error))
+        if outputs < NARROW and device == "cpu":
+            forward, backward = ((weight.mT, x.mT), (error.mT, x))
+        pairs = [forward, backward] + ([(error, weight.mT)] if number else [])
         jobs += [(a, b, torch.bmm(a, b)) for a, b in pairs]
 
     def advance(steps: int) -> None:
