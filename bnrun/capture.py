@@ -80,7 +80,7 @@ class Captured:
         self._calls = 0
 
     def __call__(self, constants: object, estimators: Sequence[Serving], batch: Split) -> Results:
-        """The step's results.
+        """The step's results, in memory that the next call may overwrite.
 
         constants  what a recorded step takes for fixed; None for one that cannot be recorded
         """
@@ -98,7 +98,7 @@ class Captured:
         for place, part in zip(self._batch, batch, strict=True):
             place.copy_(part)
         self._graph.replay()
-        return tuple(result.clone() for result in self._results)
+        return self._results
 
 
 def make_capturable(optimizer: Optimizer) -> None:

@@ -1,5 +1,6 @@
 """What the steps of a training say of themselves: their losses, and who is lost."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,23 +16,27 @@ class Tally:
     No step waits for a value, on whichever device it is.
     """
 
-    def __init__(self, replicas: int, device: torch.device) -> None:
+    def __init__(self, replicas: int, examples: int, device: torch.device) -> None:
         self._diverged = torch.full((replicas,), -1, device=device)
         self._sum, self._count = torch.zeros(replicas, device=device), 0
-        self._losses: list[Tensor] = []
-        self._pulses: list[Tensor] = []
-        self._next = 0
+        # Memory of their own: small tensors that outlive a step would lie between its large ones.
+        self._losses = torch.zeros(KEPT, replicas, examples, device=device)
+        self._pulses = torch.zeros(KEPT, replicas, device=device)
+        self._rows: Sequence[tuple[Tensor, Tensor]] = list(
+            zip(self._losses.unbind(), self._pulses.unbind(), strict=True)
+        )
+        self._kept, self._next = 0, 0
 
     def add(self, step: int, losses: Tensor, pulse: Tensor) -> None:
-        """Take what the update number `step` says, in memory that nobody changes.
+        """Take what the update number `step` says.
 
         losses  of the examples, [R, B]
         pulse   finite while the weights are, [R]
         """
-        self._losses.append(losses)
-        self._pulses.append(pulse)
-        self._next = step + 1
-        if len(self._losses) == KEPT:
+        for place, values in zip(self._rows[self._kept], (losses, pulse), strict=True):
+            place.copy_(values)
+        self._kept, self._next = self._kept + 1, step + 1
+        if self._kept == KEPT:
             self._look()
 
     def mean(self) -> Tensor:
@@ -54,20 +59,19 @@ class Tally:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
-        self._losses, self._pulses = [], []
+        self._kept = 0
         self._diverged, self._sum = state["diverged"], state["sum"]
         self._count = state["count"]
 
     def _look(self) -> None:
-        if not self._losses:
+        if not self._kept:
             return
-        losses, pulses = torch.stack(self._losses).mean(-1), torch.stack(self._pulses)
+        losses, pulses = self._losses[: self._kept].mean(-1), self._pulses[: self._kept]
         # One by one, so that a sum does not depend on where a checkpoint has cut it.
         for loss in losses:
             self._sum = self._sum + loss
-        self._count += len(losses)
-        first = self._next - len(losses)
-        self._losses, self._pulses = [], []
+        self._count += self._kept
+        first, self._kept = self._next - self._kept, 0
         sick = ~(losses + pulses).isfinite()
         fresh = sick.any(0) & (self._diverged < 0)
         self._diverged = torch.where(fresh, first + sick.int().argmax(0), self._diverged)
