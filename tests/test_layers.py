@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.func import functional_call
 
 from bnrun.layers import (
     Activation,
@@ -18,7 +17,7 @@ from bnrun.layers import (
     initial_weight,
     multiply_in,
 )
-from bnrun.narrow import NARROW
+from bnrun.narrow import ENOUGH, NARROW, narrow_product
 from bnrun.noise import stream
 
 SEEDS = [3, 7, 11]
@@ -40,31 +39,42 @@ def normal(*shape):
 def test_linear_equals_torch_replica_by_replica(leading, outputs):
     layer = Linear(6, outputs, SEEDS, "name", "default")
     nn.init.normal_(layer.bias)
-    x = normal(*leading, 3, 8, 6)
+    x = normal(*leading, 3, ENOUGH // 3 + 1, 6)
     y = layer(x)
     for replica in range(3):
         expected = F.linear(x[..., replica, :, :], layer.weight[replica].T, layer.bias[replica, 0])
         torch.testing.assert_close(y[..., replica, :, :], expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("outputs", [1, NARROW - 1, NARROW])
-def test_derivatives_of_linear_of_both_orders_are_finite_differences(outputs):
-    layer = Linear(3, outputs, [0, 1], "name", "default")
-    x = normal(2, 4, 3).requires_grad_()
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_derivatives_of_a_narrow_product_of_both_orders_are_finite_differences(outputs):
+    arguments = [normal(2, 4, 3), normal(2, 3, outputs), normal(2, 1, outputs)]
+    for argument in arguments:
+        argument.requires_grad_()
+    assert torch.autograd.gradcheck(narrow_product, arguments)
+    assert torch.autograd.gradgradcheck(narrow_product, arguments)
 
-    def product(x, weight, bias):
-        return functional_call(layer, {"weight": weight, "bias": bias}, (x,))
 
-    arguments = (x, layer.weight, layer.bias)
-    assert torch.autograd.gradcheck(product, arguments)
-    assert torch.autograd.gradgradcheck(product, arguments)
+@pytest.mark.parametrize("examples", [1, ENOUGH])
+@pytest.mark.parametrize("outputs", [NARROW - 1, NARROW])
+def test_gradients_of_linear_are_torchs_replica_by_replica(outputs, examples):
+    layer = Linear(6, outputs, SEEDS, "name", "default")
+    x, above = normal(3, examples, 6).requires_grad_(), normal(3, examples, outputs)
+    layer(x).backward(above)
+    for replica in range(3):
+        expected = above[replica] @ layer.weight[replica].T
+        torch.testing.assert_close(x.grad[replica], expected, rtol=1e-12, atol=1e-12)
+        expected = x[replica].T @ above[replica]
+        torch.testing.assert_close(layer.weight.grad[replica], expected, rtol=1e-12, atol=1e-12)
+        expected = above[replica].sum(0, keepdim=True)
+        torch.testing.assert_close(layer.bias.grad[replica], expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("outputs", [NARROW - 1, NARROW])
 def test_a_gradient_of_linear_lies_in_memory_as_its_weight_does(outputs):
     """Fused optimizers go through both side by side."""
     layer = Linear(6, outputs, SEEDS, "name", "default")
-    layer(normal(3, 8, 6)).square().sum().backward()
+    layer(normal(3, ENOUGH, 6)).square().sum().backward()
     assert layer.weight.grad.stride() == layer.weight.stride()
 
 
@@ -209,7 +219,7 @@ def test_initial_scales_are_those_of_torch():
 def test_products_in_bfloat16_round_the_factors_and_nothing_else(outputs) -> None:
     torch.set_default_dtype(torch.float32)
     net = nn.Sequential(Linear(40, outputs, [0, 1], "one", "default"), Activation("tanh"))
-    x = torch.rand(2, 7, 40, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2, ENOUGH, 40, generator=torch.Generator().manual_seed(0))
     exact = net(x)
     multiply_in(net, torch.bfloat16)
     found = net(x)
