@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnrun.narrow import narrow, narrow_product
+from bnrun.narrow import NARROW, narrow_product
 from bnrun.noise import stream
 
 Init = Literal[
@@ -97,7 +97,8 @@ class Linear(Products):
         return y.unflatten(1, (*x.shape[:-3], x.shape[-2])).movedim(0, -3)
 
     def _product(self, x: Tensor) -> Tensor:
-        if self.low is None and narrow(x, self.weight):
+        narrow = self.weight.shape[-1] < NARROW and self.low is None
+        if narrow and x.device.type == "cpu":
             return narrow_product(x, self.weight, self.bias)
         return torch.baddbmm(self.bias, x, self.weight)
 

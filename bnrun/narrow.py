@@ -8,15 +8,6 @@ from torch import Tensor
 NARROW = 16
 """Outputs below which MKL takes 2 to 4 times as long for rows of them as for columns."""
 
-ENOUGH = 200
-"""Examples of all replicas from which that is more than what the detour through Python costs."""
-
-
-def narrow(x: Tensor, weight: Tensor) -> bool:
-    """Whether `narrow_product` is the faster way for x [R, B, U] and weight [R, U, O]."""
-    few, many = weight.shape[-1] < NARROW, x.shape[0] * x.shape[1] >= ENOUGH
-    return few and many and x.device.type == "cpu"
-
 
 def narrow_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """bias + x @ weight: [R, B, U], [R, U, O], [R, 1, O] -> [R, B, O], computed as [R, O, B]."""
