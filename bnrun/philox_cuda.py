@@ -20,8 +20,8 @@ def _store(out, index, count, words):  # type: ignore[no-untyped-def]  # Triton'
     tl.store(out + index, uniforms, mask=index < count)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _fill(keys, position, out, count, blocks: tl.constexpr):  # type: ignore[no-untyped-def]
+@triton.jit  # type: ignore[untyped-decorator]  # Triton has no types
+def _fill(keys, position, out, count, blocks: tl.constexpr):  # type: ignore[no-untyped-def]  # as above
     replica = tl.program_id(1).to(tl.int64)
     place = tl.program_id(0).to(tl.int64) * blocks + tl.arange(0, blocks)
     counter = tl.load(position) + place

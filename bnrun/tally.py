@@ -1,6 +1,5 @@
 """What the steps of a training say of themselves: their losses, and who is lost."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,15 +15,13 @@ class Tally:
     No step waits for a value, on whichever device it is.
     """
 
-    def __init__(self, replicas: int, examples: int, device: torch.device) -> None:
+    def __init__(self, replicas: int, device: torch.device) -> None:
         self._diverged = torch.full((replicas,), -1, device=device)
         self._sum, self._count = torch.zeros(replicas, device=device), 0
         # Memory of their own: small tensors that outlive a step would lie between its large ones.
-        self._losses = torch.zeros(KEPT, replicas, examples, device=device)
+        self._losses = torch.zeros(KEPT, replicas, device=device)
         self._pulses = torch.zeros(KEPT, replicas, device=device)
-        self._rows: Sequence[tuple[Tensor, Tensor]] = list(
-            zip(self._losses.unbind(), self._pulses.unbind(), strict=True)
-        )
+        self._rows = list(zip(self._losses.unbind(), self._pulses.unbind(), strict=True))
         self._kept, self._next = 0, 0
 
     def add(self, step: int, losses: Tensor, pulse: Tensor) -> None:
@@ -33,8 +30,9 @@ class Tally:
         losses  of the examples, [R, B]
         pulse   finite while the weights are, [R]
         """
-        for place, values in zip(self._rows[self._kept], (losses, pulse), strict=True):
-            place.copy_(values)
+        mean, last = self._rows[self._kept]
+        torch.mean(losses, -1, out=mean)
+        last.copy_(pulse)
         self._kept, self._next = self._kept + 1, step + 1
         if self._kept == KEPT:
             self._look()
@@ -66,7 +64,7 @@ class Tally:
     def _look(self) -> None:
         if not self._kept:
             return
-        losses, pulses = self._losses[: self._kept].mean(-1), self._pulses[: self._kept]
+        losses, pulses = self._losses[: self._kept], self._pulses[: self._kept]
         # One by one, so that a sum does not depend on where a checkpoint has cut it.
         for loss in losses:
             self._sum = self._sum + loss

@@ -64,9 +64,9 @@ class Training:
         self.lost: list[int] = []
         self.started = time.perf_counter()
         self.pulse: Tensor | None = None
+        self.tally = Tally(len(self.seeds), self.device)
         # Replicas share no parameter, so that each one gets the gradient of its own mean loss.
         examples = self.settings.batch_size
-        self.tally = Tally(len(self.seeds), examples, self.device)
         self.shares = torch.full((len(self.seeds), examples), 1 / examples, device=self.device)
         captured = self.settings.capture and self.device.type == "cuda"
         self.captured = Captured(self.learn, self.optimizer) if captured else None

@@ -9,8 +9,8 @@ NAN, INF = float("nan"), float("inf")
 FINE = torch.zeros(3)
 
 
-def tally(examples: int = 2) -> Tally:
-    return Tally(3, examples, torch.device("cpu"))
+def tally() -> Tally:
+    return Tally(3, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("asked", [1, 7, KEPT, 3 * KEPT])
@@ -38,7 +38,7 @@ def test_a_replica_that_recovers_stays_diverged_at_its_first_step():
 
 
 def test_infinities_of_both_signs_do_not_cancel():
-    steps = tally(1)
+    steps = tally()
     steps.add(0, torch.tensor([[INF], [1.0], [-INF]]), torch.tensor([-INF, 1.0, INF]))
     assert steps.diverged.tolist() == [0, -1, 0]
 
@@ -57,13 +57,13 @@ def test_the_mean_is_that_of_examples_and_steps_since_the_last_one():
 def test_a_restored_tally_goes_on_to_the_bit(saved):
     draws = torch.rand(2 * KEPT, 3, 7, generator=torch.Generator().manual_seed(0)) / 3
     draws[KEPT + 9, 1, 2] = NAN
-    whole, part = tally(7), tally(7)
+    whole, part = tally(), tally()
     for number, losses in enumerate(draws):
         whole.add(number, losses, FINE)
         part.add(number, losses, FINE)
         if number == saved:
             state = part.state_dict()
-            part = tally(7)
+            part = tally()
             part.load_state_dict(state)
     assert torch.equal(whole.diverged, part.diverged)
     torch.testing.assert_close(whole.mean(), part.mean(), rtol=0, atol=0, equal_nan=True)

@@ -25,12 +25,7 @@ class Amat(PublishedFiles):
     drew the bits once; split and files: Larochelle, Murray, NADE (2011).
     """
 
-    def __post_init__(self) -> None:
-        if set(self.files) != set(_SPLITS):
-            raise ValueError(
-                f"dataset.files has {', '.join(self.files) or 'nothing'}: "
-                f"it must have {', '.join(_SPLITS)}"
-            )
+    purposes = _SPLITS
 
     def load(self) -> Data:
         """Find or download, check, read. Raises DataError."""

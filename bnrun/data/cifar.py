@@ -35,11 +35,7 @@ class Cifar10(PublishedFiles):
 
     validation: PositiveInt = 5000
 
-    def __post_init__(self) -> None:
-        if set(self.files) != {"archive"}:
-            raise ValueError(
-                f"dataset.files has {', '.join(self.files) or 'nothing'}: it must have archive"
-            )
+    purposes = ("archive",)
 
     def load(self) -> Data:
         """Find or download, check, read, split. Raises DataError."""

@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -64,6 +65,16 @@ class PublishedFiles:
     sha256_of: Literal["content", "published"] = "content"
     root: Path | None = None
     folders: list[Path] = Field(default_factory=list)
+
+    purposes: ClassVar[Sequence[str]]
+    """What there must be a file for, no more and no less; a source says it."""
+
+    def __post_init__(self) -> None:
+        if set(self.files) != set(self.purposes):
+            raise ValueError(
+                f"dataset.files has {', '.join(self.files) or 'nothing'}: "
+                f"it must have {', '.join(self.purposes)}"
+            )
 
     def read(self, purpose: str) -> bytes:
         """The uncompressed content of the file for `purpose`, after its check.

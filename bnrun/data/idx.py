@@ -33,12 +33,7 @@ class Idx(PublishedFiles):
     classes: PositiveInt = 10
     validation: PositiveInt = 5000
 
-    def __post_init__(self) -> None:
-        if set(self.files) != set(_PURPOSES):
-            raise ValueError(
-                f"dataset.files has {', '.join(self.files) or 'nothing'}: "
-                f"it must have {', '.join(_PURPOSES)}"
-            )
+    purposes = _PURPOSES
 
     def load(self) -> Data:
         """Find or download, check, split. Raises DataError."""

@@ -37,11 +37,7 @@ class Omniglot(PublishedFiles):
     validation: PositiveInt = 1345
     split_seed: NonNegativeInt = 0
 
-    def __post_init__(self) -> None:
-        if set(self.files) != {"characters"}:
-            raise ValueError(
-                f"dataset.files has {', '.join(self.files) or 'nothing'}: it must have characters"
-            )
+    purposes = ("characters",)
 
     def load(self) -> Data:
         """Find or download, check, read, split. Raises DataError."""
