@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bnrun.api import load_estimator as load_estimator
+    from bnrun.core.fields import validated as validated
+    from bnrun.core.noise import Noise as Noise
     from bnrun.estimators.base import Estimator as Estimator
-    from bnrun.fields import validated as validated
-    from bnrun.noise import Noise as Noise
 
     __version__: str
 
 _HOMES = {
     "Estimator": "bnrun.estimators.base",
-    "Noise": "bnrun.noise",
+    "Noise": "bnrun.core.noise",
     "load_estimator": "bnrun.api",
-    "validated": "bnrun.fields",
+    "validated": "bnrun.core.fields",
 }
 
 __all__ = ["Estimator", "Noise", "__version__", "load_estimator", "validated"]

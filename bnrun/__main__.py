@@ -3,7 +3,7 @@
 import atexit
 import gc
 
-from bnrun.jobs.signals import leave_at_once
+from bnrun.run.signals import leave_at_once
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from bnrun.config.paths import CONFIGS
 from bnrun.estimators.base import Estimator
-from bnrun.paths import CONFIGS
 
 
 def load_estimator(

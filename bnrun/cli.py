@@ -15,11 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from bnrun.budget import by_budget
-from bnrun.errors import DivergedError, UserError, missing_launcher, sentence
-from bnrun.jobs.signals import Stopped, is_orphan, is_worker
-from bnrun.paths import CONFIGS, import_from_here
-from bnrun.run_id import run_id, study
+from bnrun.config.budget import by_budget
+from bnrun.config.errors import DivergedError, UserError, missing_launcher, sentence
+from bnrun.config.paths import CONFIGS, import_from_here
+from bnrun.config.run_id import run_id, study
+from bnrun.run.signals import Stopped, is_orphan, is_worker
 
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
@@ -42,8 +42,8 @@ MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError, ValueErr
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def run(config: DictConfig) -> str | None:
     """One job, in the folder that Hydra has made for it; tells if it was not to begin."""
-    from bnrun.jobs.halt import HALTED, Halt
-    from bnrun.jobs.job import forget, run_job
+    from bnrun.run.job import forget, run_job
+    from bnrun.sweep.halt import HALTED, Halt
 
     if is_orphan():
         # A pool's worker takes its next job even when the sweep has been stopped.

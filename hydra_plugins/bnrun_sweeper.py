@@ -37,8 +37,8 @@ class ResumingSweeper(BasicSweeper):
 
         Raises UserError if a job is refused or fails.
         """
-        from bnrun.jobs.configs import Configs
-        from bnrun.jobs.sweep import Sweep
+        from bnrun.sweep.configs import Configs
+        from bnrun.sweep.sweep import Sweep
 
         gc.enable()
         assert self.config is not None
@@ -52,7 +52,7 @@ class ResumingSweeper(BasicSweeper):
         sweep = Sweep(self.config, self.launcher, compose, self.max_batch_size)
         returns = sweep.run(jobs)
         if compose(jobs[0]).sweep.fresh_seeds is not None:
-            from bnrun.jobs.fresh import with_fresh_seeds
+            from bnrun.sweep.fresh import with_fresh_seeds
 
             fresh = with_fresh_seeds(jobs, compose, sweep.say)
             if fresh:

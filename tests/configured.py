@@ -4,10 +4,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bnrun import cli
-from bnrun.composition import build_training
-from bnrun.paths import CONFIGS
-from bnrun.settings import Settings
-from bnrun.trainer import Training
+from bnrun.config.paths import CONFIGS
+from bnrun.config.settings import Settings
+from bnrun.run.build import build_training
+from bnrun.training.loop import Training
 
 assert cli  # registers the resolvers
 

@@ -9,10 +9,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator
+from bnrun.core.chain import Downstream
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
 from bnrun.estimators.exact import patterns
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

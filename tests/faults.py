@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from runs import assert_equal_runs, bnrun
 
 from bnrun import cli
-from bnrun.jobs.outcome import flat
+from bnrun.run.outcome import flat
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["estimator=reinforce_nvil", "optimizer=adam", "trainer.steps=60"]
@@ -177,7 +177,7 @@ def read_only(folder: Path, times: int) -> str:
 
 def crashed(folder: Path) -> Path:
     """A run that stopped like a killed one after step 40, with checkpoints of steps 36 and 39."""
-    from bnrun.jobs.keeper import Keeper
+    from bnrun.run.keeper import Keeper
 
     genuine = Keeper.after_step
 
@@ -241,7 +241,7 @@ def sensible() -> tuple[dict[str, str], list[str]]:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from bnrun.paths import CONFIGS
+    from bnrun.config.paths import CONFIGS
 
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = OmegaConf.to_container(compose("config"), resolve=True)
@@ -340,7 +340,7 @@ def long_run(folder: Path, steps: int) -> str:
     words += ["trainer.evaluate_examples=50", "estimator=st"]
     memory = []
 
-    from bnrun.jobs.keeper import Keeper
+    from bnrun.run.keeper import Keeper
 
     genuine = Keeper.after_step
 

@@ -7,8 +7,8 @@ import torch
 from enumeration import CONFIGS, GivenNoise, gradient, load
 from torch import Tensor
 
+from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator
-from bnrun.noise import Noise
 
 WEIGHTS = torch.tensor([0.5, -1.0, 2.0, 1.5])
 LOGITS = torch.tensor([[0.3, -1.2, 0.0, 2.0], [0.0, 0.0, 1.0, -1.0]])

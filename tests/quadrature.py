@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.exact import Exact
-from bnrun.noise import Noise
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(activations [*S, R, B, U], weights [D, 1, 1, U]) -> loss per example [*S, R, B]."""

@@ -10,9 +10,9 @@ from same import same
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bnrun import cli
-from bnrun.jobs.job import run_job
-from bnrun.paths import CONFIGS
-from bnrun.run_id import run_id
+from bnrun.config.paths import CONFIGS
+from bnrun.config.run_id import run_id
+from bnrun.run.job import run_job
 
 assert cli  # registers the resolvers
 

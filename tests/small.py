@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import torch
 
-from bnrun.composition import place
+from bnrun.config.settings import TrainerSettings
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import stream
 from bnrun.data.base import Data, Split
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.models.cnn import CNN
 from bnrun.models.mlp import MLP
-from bnrun.neurons import SBN
-from bnrun.noise import stream
-from bnrun.settings import TrainerSettings
+from bnrun.run.build import place
 from bnrun.tasks.classification import Classification
-from bnrun.trainer import Training
+from bnrun.training.loop import Training
 
 
 def images(examples: int = 120, side: int = 8, classes: int = 3) -> Data:

@@ -6,10 +6,10 @@ from typing import Any
 
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import write_result
-from bnrun.report.contest import Contest, contests
-from bnrun.report.runs import find_runs
-from bnrun.report.table import tabulate
-from bnrun.report.yardstick import Wanted
+from bnrun.report.compare.contest import Contest, contests
+from bnrun.report.compare.yardstick import Wanted
+from bnrun.report.read.runs import find_runs
+from bnrun.report.render.table import tabulate
 
 
 def finish(

@@ -20,7 +20,7 @@ SYNCHRONISING = {
 
 
 class Tape(TorchDispatchMode):
-    """A bnrun.capture.Graph."""
+    """A bnrun.training.capture.Graph."""
 
     replays = 0
     records = 0

@@ -1,4 +1,4 @@
-from bnrun.jobs.about import about, outcome
+from bnrun.run.about import about, outcome
 
 CHOICES = {"neuron": "sbn", "estimator": "st", "dataset": "digits", "model": "mlp"}
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from bnrun.report.averages import averaged_points, draw_averages
+from bnrun.report.render.averages import averaged_points, draw_averages
 
 ROWS = [
     (0, 0.0, seed, f"gradients/{name}/{tag}", value)

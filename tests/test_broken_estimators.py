@@ -14,8 +14,9 @@ from bnrun.conformance.measurement import ContractError, measure
 from bnrun.conformance.problems import problems
 from bnrun.conformance.target import configured
 from bnrun.conformance.verdicts import disagreements, judge
-from bnrun.estimators.base import fire, inject
-from bnrun.neurons import SBN
+from bnrun.core.neurons import SBN
+from bnrun.estimators.base import fire
+from bnrun.estimators.tools.gradients import inject
 
 NETS = [net for net in problems() if net.name in ("1 layer, quadratic", "2 layers, quadratic")]
 

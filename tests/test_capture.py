@@ -8,9 +8,9 @@ from small import training
 from tape import Tape
 
 from bnrun.api import load_estimator
-from bnrun.capture import WARM_UP, Captured
-from bnrun.noise import Noise
-from bnrun.philox import normals, uniforms
+from bnrun.core.noise import Noise
+from bnrun.kernels.philox import normals, uniforms
+from bnrun.training.capture import WARM_UP, Captured
 
 ADAM = partial(torch.optim.Adam, fused=True)
 MOMENTUM = partial(torch.optim.SGD, momentum=0.9)

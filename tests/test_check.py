@@ -13,7 +13,8 @@ from bnrun.conformance.problems import problems
 MINE = dedent(
     '''
     import bnrun
-    from bnrun.estimators.base import fire, inject
+    from bnrun.estimators.base import fire
+    from bnrun.estimators.tools.gradients import inject
 
 
     class Half(bnrun.Estimator):

@@ -8,12 +8,14 @@ import torch
 from same import same
 from small import training
 
-from bnrun.estimators.baselines import NVIL, MovingAverage
+from bnrun.core.neurons import SBN
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.schedule import Schedule
 from bnrun.estimators.straight_through import ST
-from bnrun.jobs.checkpoint import (
+from bnrun.estimators.tools.baselines import NVIL, MovingAverage
+from bnrun.models.mlp import MLP
+from bnrun.run.checkpoint import (
     CHECKPOINT,
     PREVIOUS,
     DamagedError,
@@ -22,8 +24,6 @@ from bnrun.jobs.checkpoint import (
     read_state,
     write_checkpoint,
 )
-from bnrun.models.mlp import MLP
-from bnrun.neurons import SBN
 
 CPU = torch.device("cpu")
 HEADER = Header(config={"a": 1}, data={"file": "sum"}, step=3)

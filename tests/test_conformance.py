@@ -8,6 +8,7 @@ import pytest
 import torch
 from hydra.errors import HydraException
 
+from bnrun.config.paths import CONFIGS
 from bnrun.conformance.contract import CHECKS
 from bnrun.conformance.measurement import Build, measure
 from bnrun.conformance.problems import problems
@@ -20,8 +21,7 @@ from bnrun.conformance.verdicts import (
     resolution,
     threshold,
 )
-from bnrun.neurons import DBN, SBN, Neuron, Real
-from bnrun.paths import CONFIGS
+from bnrun.core.neurons import DBN, SBN, Neuron, Real
 
 NAMES = sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
 NEURONS: list[type[Neuron]] = [SBN, DBN, Real]

@@ -8,17 +8,18 @@ import torch
 from quadrature import LOGITS, Replay, all_draws, estimates, exact, total_variance, wavy
 from torch import Tensor
 
-from bnrun.estimators.base import Estimator, nest
-from bnrun.estimators.control_variate import ControlVariate
+from bnrun.core.chain import nest
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
 from bnrun.estimators.double_cv import DoubleCV
 from bnrun.estimators.muprop import MuProp
 from bnrun.estimators.rebar import REBAR
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
-from bnrun.estimators.relaxation import logistic
 from bnrun.estimators.rloo import RLOO
-from bnrun.neurons import SBN
-from bnrun.noise import Noise
+from bnrun.estimators.tools.control_variate import ControlVariate
+from bnrun.estimators.tools.relaxation import logistic
 
 NEURON = SBN(signed=True, slope=1.7)
 # Each with the plain estimator that fires the same bits from the same uniforms.

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from bnrun.core.noise import stream
 from bnrun.data.base import Split
 from bnrun.data.batches import Batches
-from bnrun.noise import stream
 
 
 def numbered(count: int = 23, shape: tuple[int, ...] = (2, 3), device: str = "cpu") -> Split:

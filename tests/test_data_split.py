@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 from configured import built
 
+from bnrun.core.noise import Noise
 from bnrun.data.base import Split
-from bnrun.evaluation import evaluate_splits
-from bnrun.noise import Noise
 from bnrun.tasks.classification import Classification
+from bnrun.training.evaluation import evaluate_splits
 
 SORTED = Split(torch.arange(700.0).view(-1, 1), torch.arange(10).repeat_interleave(70))
 

@@ -4,25 +4,25 @@ import re
 from functools import cache
 from pathlib import Path
 
+import entry as entries
+import estimator_figure as figure
 import pytest
 import torch
-
-from bnrun.conformance import entry as entries
-from bnrun.conformance import figure
-from bnrun.conformance.docstrings import (
+from docstrings import (
     first_sentence,
     own_passages,
     passages,
     short_source,
 )
-from bnrun.conformance.entry import chosen_problems, names
+from entry import chosen_problems, names
+from estimators_page import section
+
 from bnrun.conformance.measurement import Cost, draw
-from bnrun.conformance.page import section
-from bnrun.noise import Noise
+from bnrun.core.noise import Noise
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "estimators.md").read_text()
-AGAIN = "write it again: python -m bnrun.conformance.page docs/estimators.md"
+AGAIN = "write it again: python docs/build/estimators_page.py docs/estimators.md"
 
 entry = cache(entries.entry)
 

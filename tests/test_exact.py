@@ -8,10 +8,10 @@ import torch
 from enumeration import load
 from torch import Tensor
 
-from bnrun.estimators.base import Fired, nest
+from bnrun.core.chain import Fired, nest
+from bnrun.core.neurons import DBN, SBN, Real
+from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact, patterns
-from bnrun.neurons import DBN, SBN, Real
-from bnrun.noise import Noise
 
 NETS = [(1,), (6,), (3, 2), (6, 5), (2, 3, 2), (6, 3, 6)]
 INPUTS = torch.tensor([[0.5, -1.0, 2.0], [1.0, 0.3, -0.7]]).double()

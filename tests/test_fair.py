@@ -7,10 +7,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from bnrun import cli
-from bnrun.paths import CONFIGS
-from bnrun.report.contest import contests
-from bnrun.report.runs import find_runs
-from bnrun.report.table import tabulate
+from bnrun.config.paths import CONFIGS
+from bnrun.report.compare.contest import contests
+from bnrun.report.read.runs import find_runs
+from bnrun.report.render.table import tabulate
 
 assert cli  # registers the resolvers
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bnrun.files import replaced
+from bnrun.recording.files import replaced
 
 
 def test_a_replaced_file_has_the_new_content_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from configured import built
 from same import same
 
+from bnrun.core.chain import Fired
+from bnrun.core.neurons import DBN, SBN, Real
+from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Data, Split
-from bnrun.estimators.base import Fired
 from bnrun.models.critic import CNNCritic, MLPCritic
 from bnrun.models.generator import CNNGenerator, MLPGenerator
-from bnrun.neurons import DBN, SBN, Real
-from bnrun.noise import Noise, stream
-from bnrun.tasks.games import GAN, WGAN, WGANGP, gradient_penalty
-from bnrun.tasks.gan import pixels
+from bnrun.tasks.gan.games import GAN, WGAN, WGANGP, gradient_penalty
+from bnrun.tasks.gan.task import pixels
 
 SMALL = [
     *("task=gan", "model=generator_mlp", "optimizer=adam", "dtype=float64", "seeds=[3,7]"),

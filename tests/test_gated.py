@@ -6,9 +6,9 @@ import pytest
 import torch
 from configured import built
 
-from bnrun.estimators.base import Fired
-from bnrun.noise import Noise
-from bnrun.tasks.ways import forward
+from bnrun.core.chain import Fired
+from bnrun.core.noise import Noise
+from bnrun.tasks.tools.ways import forward
 
 SMALL = ["task=gated", "model=gated", "model.hidden=40", "model.gater=6", "dtype=float64"]
 

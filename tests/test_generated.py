@@ -8,8 +8,8 @@ import torch
 from configured import built
 from sklearn.neighbors import NearestNeighbors
 
-from bnrun.noise import stream
-from bnrun.tasks.generated import (
+from bnrun.core.noise import stream
+from bnrun.tasks.gan.image_scores import (
     BINS,
     bars,
     covered,
@@ -18,7 +18,7 @@ from bnrun.tasks.generated import (
     isolated,
     sigmoid_scores,
 )
-from bnrun.tasks.judge import Judge
+from bnrun.tasks.gan.judge import Judge
 
 
 def normal(*shape, name="test"):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from bnrun.core.noise import stream
 from bnrun.measurement import gradients
-from bnrun.noise import stream
 
 REFERENCE = torch.tensor([[3.0, -4.0, 0.0], [1.0, 2.0, 2.0]]).double()  # [G, P], norms 5 and 3
 

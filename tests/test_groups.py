@@ -9,13 +9,13 @@ from scipy import stats
 from studies import far, finish, record
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bnrun.jobs.groups import GroupRuns, write_groups
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.recorder import LOWER, UPPER
-from bnrun.report import main
-from bnrun.report.groups import Group, grouped
-from bnrun.report.runs import find_runs
-from bnrun.report.table import tabulate
+from bnrun.report.compare.group_means import Group, grouped
+from bnrun.report.read.runs import find_runs
+from bnrun.report.render.table import tabulate
+from bnrun.report_cli import main
+from bnrun.sweep.group_runs import GroupRuns, write_groups
 
 STUDY = Path("study")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from configured import built
 
+from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.measurement.probe import Probe
-from bnrun.noise import Noise
 
 SMALL = [
     "dtype=float64",

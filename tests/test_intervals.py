@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnrun.intervals import mean_interval
+from bnrun.recording.intervals import mean_interval
 
 
 @pytest.mark.parametrize("number", [2, 3, 5, 30])

@@ -13,10 +13,10 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from joblib.externals.loky import get_reusable_executor
 
-from bnrun.jobs.claim import HOLDER
-from bnrun.jobs.launch import launch
-from bnrun.jobs.plan import Job
 from bnrun.recording.result import RESULT
+from bnrun.run.claim import HOLDER
+from bnrun.sweep.launch import launch
+from bnrun.sweep.plan import Job
 
 # bnrun keeps it from users itself, but pytest has filters of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:(?s).*validated against ConfigStore schema")
@@ -143,7 +143,7 @@ def wait_until(condition):
 
 
 def test_a_launcher_that_is_not_installed_is_told_with_its_extra():
-    from bnrun.errors import missing_launcher
+    from bnrun.config.errors import missing_launcher
 
     class_name = "hydra_plugins.hydra_{0}_launcher.{0}_launcher.Launcher"
     for plugin, extra in (("joblib", "joblib"), ("submitit", "slurm"), ("ray", "ray")):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnrun.layers import (
+from bnrun.core.layers import (
     Activation,
     Affine,
     BatchNorm,
@@ -17,8 +17,8 @@ from bnrun.layers import (
     initial_weight,
     multiply_in,
 )
-from bnrun.narrow import NARROW, narrow_product
-from bnrun.noise import stream
+from bnrun.core.noise import stream
+from bnrun.kernels.narrow import NARROW, narrow_product
 
 SEEDS = [3, 7, 11]
 

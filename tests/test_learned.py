@@ -10,18 +10,18 @@ import torch
 from quadrature import LOGITS, Estimates, estimates, wavy
 from torch import Tensor
 
-from bnrun.estimators.baselines import NVIL, MovingAverage, OptimalBaseline
-from bnrun.estimators.control_variate import ControlVariate
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import Noise
 from bnrun.estimators.double_cv import DoubleCV
-from bnrun.estimators.learner import Learner, replica_mean
 from bnrun.estimators.mixture import Mixture
-from bnrun.estimators.perceptron import adam_step, fresh_moments
 from bnrun.estimators.rebar import REBAR
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.schedule import Schedule
-from bnrun.neurons import SBN
-from bnrun.noise import Noise
+from bnrun.estimators.tools.baselines import NVIL, MovingAverage, OptimalBaseline
+from bnrun.estimators.tools.control_variate import ControlVariate
+from bnrun.estimators.tools.learner import Learner, replica_mean
+from bnrun.estimators.tools.perceptron import adam_step, fresh_moments
 
 NEURON = SBN(signed=True)
 # Fast learners, so that a few calls tell.

@@ -10,10 +10,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from scipy import integrate, stats
 
-from bnrun.bengio_neurons import STS, NoisyRectifier, NoisySigmoid, Rectifier
+from bnrun.core.bengio_neurons import STS, NoisyRectifier, NoisySigmoid, Rectifier
+from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron, Real
+from bnrun.core.noise import Noise
 from bnrun.estimators.backprop import Backprop
-from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron, Real
-from bnrun.noise import Noise
 
 NEURONS = {
     "dbn": DBN,

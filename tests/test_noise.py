@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from bnrun.noise import LARGE, Noise, stream
+from bnrun.core.noise import LARGE, Noise, stream
 
 LIKE = torch.empty(4, 3, 50, 20)
 

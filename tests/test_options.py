@@ -20,7 +20,7 @@ from data_files import (
 )
 from scipy.io import savemat
 
-from bnrun.paths import CONFIGS
+from bnrun.config.paths import CONFIGS
 
 GROUPS = ("neuron", "estimator", "dataset", "model", "optimizer", "scheduler", "trainer")
 OPTIONS = [

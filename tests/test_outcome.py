@@ -2,11 +2,11 @@
 
 import math
 
-from bnrun.jobs.outcome import hyperparameters, means_of, scores_of
+from bnrun.run.outcome import hyperparameters, means_of, scores_of
 
 CONFIG = {
     "choices": {"neuron": "sbn", "estimator": "sigmoid_st"},
-    "neuron": {"_target_": "bnrun.neurons.SBN", "slope": 1.0},
+    "neuron": {"_target_": "bnrun.core.neurons.SBN", "slope": 1.0},
     "estimator": {"_target_": "x.Y", "neuron": {"_target_": "z", "slope": 1.0}, "slope": 2.0},
     "model": {"_target_": "m", "hidden": [5]},
     "optimizer": {"_target_": "o", "_partial_": True, "lr": 0.1},

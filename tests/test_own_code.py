@@ -35,7 +35,7 @@ def bnrun(folder: Path, *words: str) -> str:
 def verify(folder: Path, *words: str) -> str:
     return call(
         folder,
-        "import sys; from bnrun.report import main; code = main(); sys.exit(code == 2)",
+        "import sys; from bnrun.report_cli import main; code = main(); sys.exit(code == 2)",
         "verify",
         *words,
     )

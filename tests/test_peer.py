@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bnrun.conformance.target import configured
 from bnrun.conformance.verdicts import threshold
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import Noise
 from bnrun.measurement import gradients
-from bnrun.neurons import SBN
-from bnrun.noise import Noise
 
 pytestmark = pytest.mark.skipif(
     find_spec("storch") is None, reason="needs storchastic: pip install -e .[peer]"

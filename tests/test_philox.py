@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from bnrun import philox
-from bnrun.noise import Noise
+from bnrun.core.noise import Noise
+from bnrun.kernels import philox
 
 # Known answers of the authors' own library, Random123, for philox4x32 with 10 rounds.
 VECTORS = [
@@ -106,7 +106,7 @@ def test_the_kernel_in_tritons_interpreter_draws_the_numbers_of_the_tensor_arith
     """In a process of its own: Triton decides on import whether it interprets."""
     code = f"""
 import torch
-from bnrun import philox, philox_cuda
+from bnrun.kernels import philox, philox_cuda
 keys = torch.tensor({KEYS.tolist()})
 for block in {BLOCKS}:
     for count in {COUNTS}:

@@ -8,10 +8,10 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from bnrun import cli
-from bnrun.jobs.configs import Configs
-from bnrun.jobs.plan import examined
-from bnrun.paths import CONFIGS
-from bnrun.run_id import run_id
+from bnrun.config.paths import CONFIGS
+from bnrun.config.run_id import run_id
+from bnrun.sweep.configs import Configs
+from bnrun.sweep.plan import examined
 
 assert cli  # registers the resolvers
 

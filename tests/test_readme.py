@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnrun.paths import CONFIGS
+from bnrun.config.paths import CONFIGS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

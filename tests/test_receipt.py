@@ -8,8 +8,8 @@ import pytest
 import torch
 from runs import bnrun
 
-from bnrun.jobs.receipt import PATCH, _own_changes, changes, receipt
 from bnrun.recording.result import RESULT, read_result
+from bnrun.run.receipt import PATCH, _own_changes, changes, receipt
 
 SMALL = ("trainer.steps=2", "seeds=1", "model.hidden=[4]")
 
@@ -80,7 +80,7 @@ def test_a_large_new_file_is_named_by_its_hash_and_not_held(tmp_path: Path) -> N
 def test_the_patch_lies_in_the_folder_of_a_run_and_its_hash_in_the_receipt(
     patch: bytes | None, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bnrun.jobs.receipt._own_changes", lambda: patch)
+    monkeypatch.setattr("bnrun.run.receipt._own_changes", lambda: patch)
     folder = bnrun(tmp_path, *SMALL)
     assert read_result(folder / RESULT)["receipt"]["changes"] == told  # type: ignore[typeddict-item]  # an extra key
     if patch:
@@ -95,7 +95,7 @@ def test_a_receipt_is_of_the_code_at_the_start(
     came = iter([b"at the start", b"while it ran"])
     _own_changes.cache_clear()
     with monkeypatch.context() as patched:
-        patched.setattr("bnrun.jobs.receipt.changes", lambda folder: next(came))
+        patched.setattr("bnrun.run.receipt.changes", lambda folder: next(came))
         folder = bnrun(tmp_path, *SMALL)
     _own_changes.cache_clear()
     told = read_result(folder / RESULT)["receipt"]  # type: ignore[typeddict-item]  # an extra key

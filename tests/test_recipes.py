@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from bnrun import cli
-from bnrun.paths import CONFIGS
+from bnrun.config.paths import CONFIGS
 
 assert cli  # registers the resolvers
 

@@ -11,11 +11,11 @@ from interface import EXTREME, LOGITS, Interface
 from scipy import integrate, stats
 from torch import Tensor
 
+from bnrun.core.neurons import DBN, SBN
+from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress
 from bnrun.estimators.gumbel import GumbelRao, GumbelSigmoid, Relaxation, STGumbel
-from bnrun.estimators.logistic import conditional_latent, latent
-from bnrun.neurons import DBN, SBN
-from bnrun.noise import Noise
+from bnrun.estimators.tools.logistic import conditional_latent, latent
 
 NAMES = ["gumbel_sigmoid", "st_gumbel", "gumbel_rao"]
 HARD = ["st_gumbel", "gumbel_rao"]

@@ -4,14 +4,14 @@ import pytest
 import torch
 from small import training
 
+from bnrun.core.neurons import SBN, Real
+from bnrun.core.noise import Noise
 from bnrun.data.batches import Batches
 from bnrun.estimators.backprop import Backprop
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.estimators.straight_through import ST
 from bnrun.models.cnn import CNN
 from bnrun.models.mlp import MLP
-from bnrun.neurons import SBN, Real
-from bnrun.noise import Noise
 
 SEEDS = [3, 7, 11]
 MODELS = {

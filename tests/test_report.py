@@ -10,10 +10,10 @@ from scipy import stats
 
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT, read_result, write_result
-from bnrun.report import main, scores_table
-from bnrun.report.comparison import compare
-from bnrun.report.runs import find_runs
-from bnrun.report.scores import decimals, interval_text
+from bnrun.report.read.comparison import compare
+from bnrun.report.read.runs import find_runs
+from bnrun.report.read.scores import decimals, interval_text, scores_table
+from bnrun.report_cli import main
 
 ACCURACIES = {"thresholded": [0.96, 0.97, 0.98], "sampled": [0.91, 0.92, 0.96]}
 
@@ -42,10 +42,10 @@ def finish(
         "name": "study",
         "output": f"outputs/{folder}",
         "seeds": len(seeds),
-        "neuron": {"_target_": f"bnrun.neurons.{neuron}", "signed": False},
+        "neuron": {"_target_": f"bnrun.core.neurons.{neuron}", "signed": False},
         "estimator": {
             "_target_": f"bnrun.estimators.{estimator}",
-            "neuron": {"_target_": f"bnrun.neurons.{neuron}", "signed": False},
+            "neuron": {"_target_": f"bnrun.core.neurons.{neuron}", "signed": False},
         },
         "dataset": {"_target_": "bnrun.data.digits", "root": None},
         "model": {"_target_": "bnrun.models.mlp", "hidden": [100]},

@@ -11,14 +11,14 @@ import pytest
 from studies import far, finish, held, record
 
 from bnrun.recording.result import write_result
-from bnrun.report import main
-from bnrun.report.contest import Contest
-from bnrun.report.curves import panels
-from bnrun.report.overall import clear_pairs, summary
-from bnrun.report.scores import ScoreName
-from bnrun.report.sensitivity import sensitivity
-from bnrun.report.verdict import judge
-from bnrun.report.yardstick import Wanted
+from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.overall import clear_pairs, summary
+from bnrun.report.compare.verdict import judge
+from bnrun.report.compare.yardstick import Wanted
+from bnrun.report.read.scores import ScoreName
+from bnrun.report.render.curves import panels
+from bnrun.report.render.sensitivity import sensitivity
+from bnrun.report_cli import main
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import pytest
 from studies import far, finish, held, record
 
 from bnrun.recording.result import write_result
-from bnrun.report import main
-from bnrun.report.curves import panels
-from bnrun.report.scores import ScoreName
-from bnrun.report.verdict import judge
-from bnrun.report.yardstick import Wanted
+from bnrun.report.compare.verdict import judge
+from bnrun.report.compare.yardstick import Wanted
+from bnrun.report.read.scores import ScoreName
+from bnrun.report.render.curves import panels
+from bnrun.report_cli import main
 
 
 @pytest.fixture(autouse=True)

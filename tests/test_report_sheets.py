@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from studies import far, finish
 
-from bnrun.report import main
+from bnrun.report_cli import main
 
 
 @pytest.fixture(autouse=True)

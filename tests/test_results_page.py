@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from publication import collect_command, publish_command
+from raw import collect, read_raw
+from results_page import publish
 from runs import bnrun
 from test_report import finish
 
 from bnrun.recording.metrics import read_metrics
-from bnrun.report.command import main
-from bnrun.report.raw import collect, read_raw
-from bnrun.report.results import publish
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scores = {"sampled": [0.5, 0.6, 0.7], "thresholded": [0.8, None, 0.9]}
     finish("study/a", estimator="st", test=scores, diverged={"1": 7})
     finish("study/b", estimator="reinmax", test=scores)
-    assert main(["collect", "docs/results/recipe.csv", "study"]) == 0
+    assert collect_command(["docs/results/recipe.csv", "study"]) == 0
     folder = tmp_path / "docs" / "results"
     (folder / "recipe.yaml").write_text(RECIPE)
     return folder
@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_told_and_writes_no_page(
 ) -> None:
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace(wrong, said, 1))
-    assert main(["publish", str(folder)]) == 1
+    assert publish_command([str(folder)]) == 1
     assert str(recipe) in capsys.readouterr().err
     assert not folder.with_suffix(".md").exists()
 

@@ -14,12 +14,12 @@ import torch
 from filelock import FileLock
 from runs import assert_equal_runs, bnrun
 
-from bnrun.errors import DivergedError, UserError
+from bnrun.config.errors import DivergedError, UserError
 from bnrun.estimators.reinforce import Reinforce
-from bnrun.jobs.checkpoint import Header
-from bnrun.jobs.claim import claimed
-from bnrun.jobs.job import forget
-from bnrun.jobs.keeper import Keeper
+from bnrun.run.checkpoint import Header
+from bnrun.run.claim import claimed
+from bnrun.run.job import forget
+from bnrun.run.keeper import Keeper
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["estimator=reinforce_nvil", "optimizer=adam", "scheduler=step", "scheduler.step_size=1"]

@@ -9,6 +9,9 @@ from hydra.utils import instantiate
 from quadrature import all_draws, estimates, exact, mean, wavy
 
 from bnrun import load_estimator
+from bnrun.config.paths import CONFIGS
+from bnrun.core.neurons import DBN, SBN
+from bnrun.core.noise import Noise
 from bnrun.estimators.antithetic import DisARM
 from bnrun.estimators.base import Estimator, Progress
 from bnrun.estimators.double_cv import DoubleCV
@@ -17,9 +20,6 @@ from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.schedule import Schedule
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.estimators.straight_through import ST
-from bnrun.neurons import DBN, SBN
-from bnrun.noise import Noise
-from bnrun.paths import CONFIGS
 
 NEURON = SBN(signed=True)
 FIRST, SECOND = ST(NEURON), DisARM(NEURON)

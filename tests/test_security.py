@@ -7,8 +7,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from runs import bnrun
 
-from bnrun.errors import UserError
-from bnrun.paths import CONFIGS
+from bnrun.config.errors import UserError
+from bnrun.config.paths import CONFIGS
 
 RUN = ["trainer.steps=1", "seeds=1"]
 

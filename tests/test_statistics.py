@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnrun.report.statistics import (
+from bnrun.report.compare.statistics import (
     bootstrap_intervals,
     compare_pairs,
     fewest_seeds,
@@ -78,7 +78,7 @@ def test_a_large_report_can_still_tell_large_differences(seeds, monkeypatch):
     assert fewest_seeds(144) == 13
     assert all(pair.significant for pair in compare_pairs(pairs))
     # More pairs take more flips, or the least p-value times their number were above 5 %.
-    monkeypatch.setattr("bnrun.report.statistics._FLIPS", 2**12)
+    monkeypatch.setattr("bnrun.report.compare.statistics._FLIPS", 2**12)
     assert max(permutation_p([np.ones(20)] * 144)) * 144 <= 0.05
 
 

@@ -12,13 +12,13 @@ from interface import EXTREME, LOGITS, Interface
 from scipy import integrate, stats
 from torch import Tensor
 
+from bnrun.core.fields import validated
+from bnrun.core.neurons import DBN, SBN, Real
+from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress
 from bnrun.estimators.reinmax import ReinMax
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.estimators.straight_through import ST, StraightThrough
-from bnrun.fields import validated
-from bnrun.neurons import DBN, SBN, Real
-from bnrun.noise import Noise
 
 # For signed activations, at the default slope and for logit a and bit b, as published.
 SIGNED = {

@@ -4,14 +4,14 @@ import pytest
 import torch
 from configured import built
 
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Data, Split
 from bnrun.estimators.exact import patterns
 from bnrun.models.mlp import MLP
-from bnrun.neurons import SBN
-from bnrun.noise import Noise, stream
-from bnrun.tasks import ways
 from bnrun.tasks.structured_prediction import StructuredPrediction
-from bnrun.tasks.ways import in_every_way
+from bnrun.tasks.tools import ways
+from bnrun.tasks.tools.ways import in_every_way
 
 SEEDS = [3, 7]
 TASK = StructuredPrediction(binarization="none")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bnrun.jobs.keeper import Keeper
+from bnrun.run.keeper import Keeper
 
 GRID = ["estimator=st,arm", "optimizer.lr=0.1,0.3"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bnrun.tally import KEPT, Tally
+from bnrun.training.tally import KEPT, Tally
 
 NAN, INF = float("nan"), float("inf")
 FINE = torch.zeros(3)

@@ -11,10 +11,11 @@ from bnrun import load_estimator
 from bnrun.conformance.measurement import Side, measure
 from bnrun.conformance.problems import problems
 from bnrun.conformance.verdicts import agreement
+from bnrun.core.neurons import DBN, SBN, Neuron, Real
+from bnrun.core.noise import Noise
 from bnrun.estimators.antithetic import ARM, DisARM
 from bnrun.estimators.arms import ARMS, dirichlet_copula
 from bnrun.estimators.base import Estimator
-from bnrun.estimators.baselines import NVIL, MovingAverage, OptimalBaseline
 from bnrun.estimators.double_cv import DoubleCV
 from bnrun.estimators.local_expectation import LocalExpectation
 from bnrun.estimators.muprop import MuProp
@@ -23,8 +24,7 @@ from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.rloo import RLOO
 from bnrun.estimators.sigmoid_st import SigmoidST
-from bnrun.neurons import DBN, SBN, Neuron, Real
-from bnrun.noise import Noise
+from bnrun.estimators.tools.baselines import NVIL, MovingAverage, OptimalBaseline
 
 Build = Callable[[Neuron], Estimator]
 

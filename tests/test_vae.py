@@ -9,14 +9,14 @@ import torch
 from configured import built
 from enumeration import load
 
+from bnrun.core.chain import nest
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Split
-from bnrun.estimators.base import nest
 from bnrun.estimators.exact import Exact, patterns
 from bnrun.measurement.gradients import bias_z, scale, variance
 from bnrun.models.vae import VAE
-from bnrun.neurons import SBN
-from bnrun.noise import Noise, stream
-from bnrun.tasks.bits import binarized, log_likelihood
+from bnrun.tasks.tools.pixels import binarized, log_likelihood
 from bnrun.tasks.vae import Vae, draw
 
 SHAPE, PIXELS, SEEDS = (1, 2, 3), 6, [3, 7]

@@ -7,14 +7,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from bnrun.composition import build_training
-from bnrun.jobs.receipt import receipt
-from bnrun.paths import CONFIGS
+from bnrun.config.paths import CONFIGS
+from bnrun.config.settings import Settings
 from bnrun.recording.metrics import METRICS
 from bnrun.recording.recorder import Recorder
 from bnrun.recording.result import write_result
-from bnrun.report import main
-from bnrun.settings import Settings
+from bnrun.report_cli import main
+from bnrun.run.build import build_training
+from bnrun.run.receipt import receipt
 
 WORDS = ["dataset=digits", "model.hidden=[8]", "seeds=[3,5]", "trainer.steps=6"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bnrun.jobs.claim import HOLDER
-from bnrun.jobs.watch import Watch, duration
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT
+from bnrun.run.claim import HOLDER
+from bnrun.sweep.watch import Watch, duration
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def test_the_time_left_follows_from_what_was_gained_since_the_start(
 ) -> None:
     jobs[0].begin(steps=50)  # of an earlier sweep, which must not count
     clock = iter([0.0])
-    monkeypatch.setattr("bnrun.jobs.watch.time.monotonic", lambda: next(clock, 60.0))
+    monkeypatch.setattr("bnrun.sweep.watch.time.monotonic", lambda: next(clock, 60.0))
     # The thread would look at the same clock.
-    monkeypatch.setattr("bnrun.jobs.watch.EVERY", 1e6)
+    monkeypatch.setattr("bnrun.sweep.watch.EVERY", 1e6)
     console = quiet()
     with Watch(jobs, console, in_turn=False) as watch:
         jobs[0].end()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bnrun.errors import UserError, sentence
+from bnrun.config.errors import UserError, sentence
 
 EPILOG = """\
 examples:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from bnrun.conformance.measurement import Build, ContractError, EstimatorFunction, check_loss
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise, stream
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise, stream
 
 SEEDS = (3, 7)
 EXAMPLES, UNITS = 3, 4

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from bnrun.conformance.problems import Problem, linear
-from bnrun.estimators.base import Downstream, nest
+from bnrun.core.chain import Downstream, nest
+from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact
 from bnrun.measurement import gradients
-from bnrun.neurons import SBN, Neuron
-from bnrun.noise import Noise
 
 Side = Literal["logits", "upstream", "downstream", "loss"]
 """What is compared with the exact one: the gradient by the first layer's logits, by the weights

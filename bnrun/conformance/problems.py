@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bnrun.noise import stream
+from bnrun.core.noise import stream
 
 Head = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """(activations [*S, R, B, U], weight, bias, targets) -> loss per example [*S, R, B]."""

@@ -12,7 +12,7 @@ from bnrun.conformance.problems import problems
 from bnrun.conformance.target import Target
 from bnrun.conformance.timing import relative_time
 from bnrun.conformance.verdicts import WORDS, Verdict, disagreements, exact_on, judge, resolution
-from bnrun.neurons import SBN
+from bnrun.core.neurons import SBN
 
 
 def check(target: Target) -> int:

@@ -16,10 +16,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bnrun.config.errors import UserError, sentence
+from bnrun.config.paths import CONFIGS
 from bnrun.conformance.measurement import Build, EstimatorFunction
-from bnrun.errors import UserError, sentence
-from bnrun.neurons import DBN, SBN, BinaryNeuron, Neuron
-from bnrun.paths import CONFIGS
+from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
 
 NEURONS: dict[str, type[BinaryNeuron]] = {"sbn": SBN, "dbn": DBN}
 

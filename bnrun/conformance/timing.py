@@ -6,9 +6,9 @@ from time import process_time
 import torch
 
 from bnrun.conformance.measurement import Build, EstimatorFunction
+from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.noise import Noise, stream
 from bnrun.estimators.sigmoid_st import SigmoidST
-from bnrun.neurons import SBN, Neuron
-from bnrun.noise import Noise, stream
 
 INPUTS, UNITS, CLASSES, EXAMPLES = 784, 100, 10, 50
 ROUNDS = 30

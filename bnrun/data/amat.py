@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bnrun.core.fields import validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
-from bnrun.fields import validated
 
 _SPLITS = ("train", "validation", "test")
 _SHAPE = (1, 28, 28)

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 
+from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.partition import partition
-from bnrun.fields import NonNegativeInt, PositiveInt, validated
 
 Array = npt.NDArray[np.generic]
 Fraction = Annotated[float, Field(gt=0, lt=1)]

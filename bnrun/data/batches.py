@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bnrun.core.noise import stream
 from bnrun.data.base import Split
-from bnrun.noise import stream
 
 
 class Batches:

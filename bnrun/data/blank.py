@@ -2,8 +2,8 @@
 
 import torch
 
+from bnrun.core.fields import PositiveInt, validated
 from bnrun.data.base import Data, Split
-from bnrun.fields import PositiveInt, validated
 
 
 @validated

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bnrun.core.fields import PositiveInt, validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
-from bnrun.fields import PositiveInt, validated
 
 _TRAIN = [f"cifar-10-batches-py/data_batch_{number}" for number in range(1, 6)]
 _TEST = "cifar-10-batches-py/test_batch"

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.partition import Indices, partition
-from bnrun.fields import NonNegativeInt, PositiveInt, validated
 
 _WHITE = 16  # pixels count the ink of 4x4 fine pixels: 0 .. 16
 # Of the table as unsigned bytes: 1,797 rows of 64 pixels and a target.

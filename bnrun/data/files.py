@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bnrun.core.fields import validated
 from bnrun.data.download import cache_folder, download, uncompressed
 from bnrun.data.errors import DataError
-from bnrun.fields import validated
 
 
 @validated

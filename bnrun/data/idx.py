@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bnrun.core.fields import PositiveInt, validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
-from bnrun.fields import PositiveInt, validated
 
 _PURPOSES = ("train_images", "train_targets", "test_images", "test_targets")
 _UNSIGNED_BYTE = 8

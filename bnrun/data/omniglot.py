@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
 from bnrun.data.partition import partition
-from bnrun.fields import NonNegativeInt, PositiveInt, validated
 
 _ALPHABETS = 50
 _SHAPE = (1, 28, 28)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bnrun.noise import stream
+from bnrun.core.noise import stream
 
 Indices = npt.NDArray[np.int64]
 

@@ -5,9 +5,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator, inject
-from bnrun.fields import validated
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
+from bnrun.estimators.tools.gradients import inject
 
 
 def antithetic_bits(probability: Tensor, uniforms: Tensor) -> Tensor:

@@ -5,11 +5,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator, inject
-from bnrun.estimators.derivatives import score
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
 from bnrun.estimators.rloo import Samples, leave_one_out
-from bnrun.fields import validated
-from bnrun.noise import Noise
+from bnrun.estimators.tools.derivatives import score
+from bnrun.estimators.tools.gradients import inject
 
 
 def dirichlet_copula(uniforms: Tensor) -> Tensor:

@@ -4,10 +4,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator
-from bnrun.fields import validated
-from bnrun.neurons import DifferentiableNeuron, Neuron
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.neurons import DifferentiableNeuron, Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
 
 
 @validated

@@ -5,11 +5,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, fire, inject
-from bnrun.estimators.control_variate import ControlVariate
-from bnrun.estimators.derivatives import differentiate
-from bnrun.fields import validated
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import fire
+from bnrun.estimators.tools.control_variate import ControlVariate
+from bnrun.estimators.tools.derivatives import differentiate
+from bnrun.estimators.tools.gradients import inject
 
 
 @validated

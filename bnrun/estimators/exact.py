@@ -5,10 +5,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator
-from bnrun.fields import PositiveInt, validated
-from bnrun.neurons import SBN, Neuron
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
 
 
 def patterns(units: int, like: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from bnrun.core.fields import validated
 from bnrun.estimators.straight_through import StraightThrough
-from bnrun.fields import validated
 
 
 @validated

@@ -7,11 +7,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator, Progress, fire, with_derivative
-from bnrun.estimators.logistic import conditional_latent, latent
-from bnrun.fields import PositiveFloat, PositiveInt, validated
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import PositiveFloat, PositiveInt, validated
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator, Progress, fire
+from bnrun.estimators.tools.gradients import with_derivative
+from bnrun.estimators.tools.logistic import conditional_latent, latent
 
 
 @validated

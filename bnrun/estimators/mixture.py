@@ -5,11 +5,12 @@ from typing import Self
 
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Progress
-from bnrun.estimators.pair import Pair
-from bnrun.fields import UnitInterval, validated
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import UnitInterval, validated
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Progress
+from bnrun.estimators.tools.pair import Pair
 
 
 @validated

@@ -14,8 +14,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from bnrun.core.fields import Slope, validated
 from bnrun.estimators.straight_through import StraightThrough
-from bnrun.fields import Slope, validated
 
 
 @validated

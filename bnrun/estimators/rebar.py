@@ -5,13 +5,14 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, inject
-from bnrun.estimators.control_variate import ControlVariate
-from bnrun.estimators.derivatives import differentiate
-from bnrun.estimators.learner import Memory
-from bnrun.estimators.relaxation import Logistic, control, logistic
-from bnrun.fields import PositiveFloat, validated
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import PositiveFloat, validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.tools.control_variate import ControlVariate
+from bnrun.estimators.tools.derivatives import differentiate
+from bnrun.estimators.tools.gradients import inject
+from bnrun.estimators.tools.learner import Memory
+from bnrun.estimators.tools.relaxation import Logistic, control, logistic
 
 
 class Sample(NamedTuple):

@@ -4,11 +4,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, fire, inject
-from bnrun.estimators.baselines import Baseline, NoBaseline
-from bnrun.estimators.learner import Learner, Memory
-from bnrun.fields import validated
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import fire
+from bnrun.estimators.tools.baselines import Baseline, NoBaseline
+from bnrun.estimators.tools.gradients import inject
+from bnrun.estimators.tools.learner import Learner, Memory
 
 
 @validated
@@ -20,7 +22,7 @@ class Reinforce(Learner):
     Exact: always, in expectation. A baseline may give that up, as NVIL does with `normalize`.
     Cost: one downstream evaluation, no backward pass through it for the logits.
 
-    baseline  see bnrun.estimators.baselines; it moves the variance, not the mean
+    baseline  see bnrun.estimators.tools.baselines; it moves the variance, not the mean
 
     Source: Williams, Simple Statistical Gradient-Following Algorithms for Connectionist
     Reinforcement Learning (1992).

@@ -5,10 +5,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from bnrun.core.fields import PositiveFloat, validated
+from bnrun.core.neurons import SBN, Neuron
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.straight_through import StraightThrough
-from bnrun.fields import PositiveFloat, validated
-from bnrun.neurons import SBN, Neuron
 
 
 @validated

@@ -3,18 +3,18 @@
 import torch
 from torch import Tensor
 
-from bnrun.estimators.learner import Memory, replica_mean
-from bnrun.estimators.perceptron import (
+from bnrun.core.fields import PositiveFloat, PositiveInt, validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.rebar import REBAR, Sample
+from bnrun.estimators.tools.learner import Memory, replica_mean
+from bnrun.estimators.tools.perceptron import (
     WEIGHTS,
     adam_step,
     fresh_moments,
     fresh_perceptron,
     perceptron,
 )
-from bnrun.estimators.rebar import REBAR, Sample
-from bnrun.estimators.relaxation import control
-from bnrun.fields import PositiveFloat, PositiveInt, validated
-from bnrun.noise import Noise
+from bnrun.estimators.tools.relaxation import control
 
 
 @validated

@@ -5,10 +5,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator, fire, inject
-from bnrun.estimators.derivatives import score
-from bnrun.fields import validated
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator, fire
+from bnrun.estimators.tools.derivatives import score
+from bnrun.estimators.tools.gradients import inject
 
 Samples = Annotated[int, Field(ge=2)]
 

@@ -4,11 +4,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator, Progress
-from bnrun.estimators.pair import Pair
-from bnrun.fields import PositiveInt, validated
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator, Progress
+from bnrun.estimators.tools.pair import Pair
 
 
 @validated

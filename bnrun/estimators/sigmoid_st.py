@@ -8,11 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Progress, fire, with_derivative, with_gradient_of
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import Slope, validated
+from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Progress, fire
 from bnrun.estimators.straight_through import StraightThrough
-from bnrun.fields import Slope, validated
-from bnrun.neurons import SBN, Neuron
-from bnrun.noise import Noise
+from bnrun.estimators.tools.gradients import with_derivative, with_gradient_of
 
 
 @validated

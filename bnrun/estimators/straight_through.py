@@ -6,10 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.estimators.base import Downstream, Estimator, fire, with_derivative
-from bnrun.fields import validated
-from bnrun.neurons import DBN, SBN, Neuron
-from bnrun.noise import Noise
+from bnrun.core.chain import Downstream
+from bnrun.core.fields import validated
+from bnrun.core.neurons import DBN, SBN, Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator, fire
+from bnrun.estimators.tools.gradients import with_derivative
 
 
 @validated

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bnrun.core.chain import Chain
+from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
 from bnrun.measurement import gradients
 from bnrun.measurement.probe import Probe
-from bnrun.models.base import Chain
-from bnrun.noise import Noise
 from bnrun.tasks.base import Task
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from bnrun.core.chain import Chain, Downstream
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
 from bnrun.data.base import Split
-from bnrun.estimators.base import Downstream, Estimator
-from bnrun.models.base import Chain
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
+from bnrun.estimators.base import Estimator
 
 # 1,000 examples give a firing rate to about .001 per layer.
 PROBE = 1_000

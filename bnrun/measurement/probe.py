@@ -11,11 +11,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from bnrun.core.chain import Chain, Downstream, Serving, nest
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
 from bnrun.data.base import Split
-from bnrun.estimators.base import Downstream, Estimator, Serving, nest
-from bnrun.models.base import Chain
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
+from bnrun.estimators.base import Estimator
 from bnrun.tasks.base import Task
 
 # Tensors of the activations' size that differentiation keeps alive, about.

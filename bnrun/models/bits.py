@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bnrun.fields import PositiveInt, validated
-from bnrun.models.base import Chain
+from bnrun.core.chain import Chain
+from bnrun.core.fields import PositiveInt, validated
 
 
 @validated

@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bnrun.fields import PositiveInt, validated
-from bnrun.layers import Activation, Conv2d, Crop, Init, LayerNorm, Linear, MaxPool2d
-from bnrun.models.base import Chain
+from bnrun.core.chain import Chain
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.layers import Activation, Conv2d, Crop, Init, LayerNorm, Linear, MaxPool2d
 
 Layer = Literal["binary", "relu", "tanh", "sigmoid"]
 
@@ -24,7 +24,7 @@ class CNN:
     pool      "logits" takes the maximum of the logits, so that units fire after pooling; "bits"
               takes the maximum of the activations; both halve the side
     norm      "layer" normalises the logits of each layer before its units, "none" does not
-    init      initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    init      initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
     """
 
     channels: tuple[PositiveInt, PositiveInt] = (16, 32)

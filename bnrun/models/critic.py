@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from bnrun.fields import PositiveInt, UnitInterval, validated
-from bnrun.layers import Conv2d, Init, Linear, MaxPool2d
+from bnrun.core.fields import PositiveInt, UnitInterval, validated
+from bnrun.core.layers import Conv2d, Init, Linear, MaxPool2d
 
 
 @validated
@@ -17,7 +17,7 @@ class Critic(ABC):
     """A net with the pixels of images for inputs. No layer mixes examples.
 
     leak  slope of the leaky ReLU below 0
-    init  initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    init  initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
     """
 
     leak: UnitInterval = 0.2

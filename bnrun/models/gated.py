@@ -8,10 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bnrun.estimators.base import Fired
-from bnrun.fields import PositiveInt, validated
-from bnrun.layers import Activation, Init, Linear
-from bnrun.models.base import Chain
+from bnrun.core.chain import Chain, Fired
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.layers import Activation, Init, Linear
 
 
 @validated
@@ -22,7 +21,7 @@ class Gated:
     gater       tanh units of the net that computes the gates' logits
     activation  of the main path
     open        share of the gates that fire at the start; their logits' biases give it
-    init        initial weights, by name (see bnrun.layers.initial_weight)
+    init        initial weights, by name (see bnrun.core.layers.initial_weight)
 
     Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic
     Neurons for Conditional Computation (2013), arXiv 1308.3432.

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from bnrun.fields import PositiveInt, validated
-from bnrun.layers import Affine, BatchNorm, ConvTranspose2d, Init, LayerNorm, Linear
-from bnrun.models.base import Chain
+from bnrun.core.chain import Chain
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.layers import Affine, BatchNorm, ConvTranspose2d, Init, LayerNorm, Linear
 
 Norm = Literal["batch", "layer", "affine", "none"]
 
@@ -24,7 +24,7 @@ class MLPGenerator:
     hidden  units of each hidden layer
     norm    of the pre-activations of every layer, the output's logits too: "batch" over the
             examples, "layer" over the units, "affine" a learned scale and shift alone, "none"
-    init    initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    init    initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
     """
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1024,)

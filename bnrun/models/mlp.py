@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from bnrun.fields import PositiveInt, validated
-from bnrun.layers import Activation, Init, LayerNorm, Linear
-from bnrun.models.base import Chain
+from bnrun.core.chain import Chain
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.layers import Activation, Init, LayerNorm, Linear
 
 Layer = Literal["binary", "relu", "tanh", "sigmoid"]
 
@@ -22,7 +22,7 @@ class MLP:
     layers   what each hidden layer is made of: "binary", or a real-valued activation by name;
              one word for all of them or one per layer, at least one of them binary
     norm     "layer" normalises the logits of each hidden layer, "none" does not
-    init     initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    init     initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
     """
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (100,)

@@ -9,10 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bnrun.estimators.base import Fired
-from bnrun.fields import PositiveFloat, PositiveInt, validated
-from bnrun.layers import Init, Linear
-from bnrun.models.base import Chain
+from bnrun.core.chain import Chain, Fired
+from bnrun.core.fields import PositiveFloat, PositiveInt, validated
+from bnrun.core.layers import Init, Linear
 
 
 class Autoencoder(Chain):
@@ -71,7 +70,8 @@ class VAE:
                     downwards in the reverse one. Empty for linear maps
     negative_slope  of leaky ReLU below 0
     prior           "learned" logits of the last layer, which start at 0, or "fixed" ones of 0
-    init            initial weights, by name (see bnrun.layers.initial_weight); biases start at 0
+    init            initial weights, by name (see bnrun.core.layers.initial_weight); biases
+                    start at 0
 
     Source: Kingma, Welling, Auto-Encoding Variational Bayes (2013), arXiv 1312.6114; with bits:
     Mnih, Gregor (2014), arXiv 1402.0030.

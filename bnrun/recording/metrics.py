@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from bnrun.files import replaced
+from bnrun.recording.files import replaced
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch import Tensor
 from torch.utils.tensorboard import summary as torch_summary
 
-from bnrun.intervals import mean_interval
+from bnrun.recording.intervals import mean_interval
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.records import Record
 from bnrun.recording.tfrecord import RecordFile

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from bnrun.files import replaced
+from bnrun.recording.files import replaced
 
 RESULT = "result.json"
 

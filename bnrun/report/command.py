@@ -11,22 +11,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from bnrun.report.contest import Contest, contests
-from bnrun.report.curves import Panel, panels
-from bnrun.report.figures import save, styles
-from bnrun.report.latex import latex
-from bnrun.report.layout import Column, markdown_table, rich_table
-from bnrun.report.overall import clear_pairs, summary
-from bnrun.report.page import page
-from bnrun.report.publication import collect_command, publish_command
-from bnrun.report.runs import Found, find_runs
-from bnrun.report.scores import NOTE, ScoreName
-from bnrun.report.sensitivity import sensitivity
-from bnrun.report.sheets import write_final, write_pairs
-from bnrun.report.table import RunTable, markdown, print_table, tabulate, write_csv
-from bnrun.report.tuning import RULE
-from bnrun.report.verdict import METHOD, Verdict, final_columns, judge, pair_columns
-from bnrun.report.yardstick import Wanted, yardstick
+from bnrun.report.compare.contest import Contest, contests
+from bnrun.report.compare.overall import clear_pairs, summary
+from bnrun.report.compare.tuning import RULE
+from bnrun.report.compare.verdict import METHOD, Verdict, final_columns, judge, pair_columns
+from bnrun.report.compare.yardstick import Wanted, yardstick
+from bnrun.report.read.layout import Column, markdown_table, rich_table
+from bnrun.report.read.runs import Found, find_runs
+from bnrun.report.read.scores import NOTE, ScoreName
+from bnrun.report.render.curves import Panel, panels
+from bnrun.report.render.figures import save, styles
+from bnrun.report.render.latex import latex
+from bnrun.report.render.page import page
+from bnrun.report.render.sensitivity import sensitivity
+from bnrun.report.render.sheets import write_final, write_pairs
+from bnrun.report.render.table import RunTable, markdown, print_table, tabulate, write_csv
 
 _WIDE = 1000
 
@@ -48,19 +47,9 @@ class Report:
     notes: list[str]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point `bnrun-report`; exit status 1 if a result, or every one, could not be read."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["verify"]:
-        # The one thing here that needs torch.
-        from bnrun.jobs.verify import main as verify
-
-        return verify(words[1:])
-    if words[:1] == ["collect"]:
-        return collect_command(words[1:])
-    if words[:1] == ["publish"]:
-        return publish_command(words[1:])
-    options = _parser().parse_args(words)
+def main(arguments: Sequence[str]) -> int:
+    """Write and print a report; exit status 1 if a result, or every one, could not be read."""
+    options = _parser().parse_args(arguments)
     try:
         found = find_runs(options.paths)
         if not found.runs:
@@ -85,8 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare runs: which estimator wins, by how much, and whether that is noise. "
         "Prints it and writes report.md, report.html, and as CSV the runs (report.csv), the final "
         "scores (report-final.csv) and the pairs (report-pairs.csv). "
-        "`bnrun-report verify RUN` runs the first steps of a run again and compares the bits; "
-        "`collect` and `publish` make a page of results from raw scores, see their --help.",
+        "`bnrun-report verify RUN` runs the first steps of a run again and compares the bits.",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a run's folder or one above several"
@@ -181,7 +169,7 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
 
 def _write_groups(output: Path, options: argparse.Namespace) -> None:
     # Needs TensorBoard, which the rest of a report does without.
-    from bnrun.jobs.groups import write_groups
+    from bnrun.sweep.group_runs import write_groups
 
     folders = write_groups(output, options.paths, options.by)
     if folders:

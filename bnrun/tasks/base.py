@@ -7,13 +7,12 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
+from bnrun.core.chain import Chain, Fired
+from bnrun.core.fields import validated
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
-from bnrun.estimators.base import Fired
-from bnrun.fields import validated
-from bnrun.models.base import Chain
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
-from bnrun.tasks.ways import Scores, in_every_way
+from bnrun.tasks.tools.ways import Scores, in_every_way
 
 Pass = Sequence[Fired]
 """All binary layers of a net as one pass has used them, from the first to the last."""

@@ -6,10 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from bnrun.core.chain import Chain
+from bnrun.core.fields import PositiveFloat, validated
+from bnrun.core.layers import Linear
 from bnrun.data.base import Split
-from bnrun.fields import PositiveFloat, validated
-from bnrun.layers import Linear
-from bnrun.models.base import Chain
 from bnrun.tasks.base import Pass
 from bnrun.tasks.classification import Classification
 

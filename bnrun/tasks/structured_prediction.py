@@ -9,14 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from bnrun.core.chain import Chain
+from bnrun.core.fields import validated
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
-from bnrun.fields import validated
-from bnrun.models.base import Chain
-from bnrun.neurons import Neuron
-from bnrun.noise import Noise
 from bnrun.tasks.base import Goal, Observed, Pass, Task
-from bnrun.tasks.bits import Binarization, binarized, log_likelihood
-from bnrun.tasks.ways import forward
+from bnrun.tasks.tools.pixels import Binarization, binarized, log_likelihood
+from bnrun.tasks.tools.ways import forward
 
 
 @validated
@@ -27,7 +27,7 @@ class StructuredPrediction(Task):
     nll   the same as a score; "averaged" is -log mean_k p(y | x, h_k) over the samples, which falls
           to -log p(y | x) the more there are
 
-    binarization  of the images, see bnrun.tasks.bits
+    binarization  of the images, see bnrun.tasks.tools.pixels
     shown         examples in TensorBoard's picture, and guesses of each with the truth among them
 
     Source: Raiko et al., Techniques for Learning Binary Stochastic Feedforward Neural Networks

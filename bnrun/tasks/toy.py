@@ -5,9 +5,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from bnrun.core.chain import Chain
+from bnrun.core.fields import validated
 from bnrun.data.base import Data, Split
-from bnrun.fields import validated
-from bnrun.models.base import Chain
 from bnrun.tasks.base import Goal, Pass, Task
 
 

@@ -7,16 +7,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from bnrun.core.chain import Chain, Fired
+from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
-from bnrun.estimators.base import Fired
-from bnrun.fields import PositiveInt, validated
-from bnrun.models.base import Chain
 from bnrun.models.vae import Autoencoder
-from bnrun.neurons import SBN, Neuron
-from bnrun.noise import Noise
 from bnrun.tasks.base import Goal, Observed, Pass, Task
-from bnrun.tasks.bits import Binarization, binarized, log_likelihood
-from bnrun.tasks.ways import Scores, forward
+from bnrun.tasks.tools.pixels import Binarization, binarized, log_likelihood
+from bnrun.tasks.tools.ways import Scores, forward
 
 
 @validated
@@ -35,7 +34,7 @@ class Vae(Task):
     gradient of the ELBO for its mean where the estimator is unbiased. With the soft bits of
     gumbel_sigmoid that mean is not zero: it trains without a part of its own objective.
 
-    binarization  of the images, see bnrun.tasks.bits
+    binarization  of the images, see bnrun.tasks.tools.pixels
     shown         images in each of TensorBoard's pictures
 
     Source: Kingma, Welling (2013), arXiv 1312.6114; bound of K samples: Burda, Grosse,

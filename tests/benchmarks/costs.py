@@ -8,12 +8,12 @@ from stopwatch import Contender
 from workload import WIDTHS, mnist_sized
 
 from bnrun.api import load_estimator
+from bnrun.core.neurons import SBN
+from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.measurement.probe import Probe
 from bnrun.models.mlp import MLP
-from bnrun.neurons import SBN
-from bnrun.noise import Noise
 from bnrun.tasks.classification import Classification
 
 NAMES = ("sigmoid_st", "disarm", "rloo", "local_expectation")

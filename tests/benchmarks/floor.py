@@ -6,7 +6,7 @@ import torch
 from stopwatch import Contender
 from workload import BATCH, layers
 
-from bnrun.narrow import NARROW
+from bnrun.kernels.narrow import NARROW
 
 
 def products(widths: Sequence[int], seeds: int, device: str = "cpu") -> Contender:

@@ -21,8 +21,8 @@ import torch
 from stopwatch import Contender, race, ratio
 from workload import EXAMPLES, WIDTHS, mnist_sized
 
-from bnrun.composition import place
 from bnrun.data.base import Data
+from bnrun.run.build import place
 
 TESTS = Path(__file__).parents[1]
 

@@ -7,16 +7,16 @@ import torch
 from stopwatch import Contender
 from workload import BATCH, RATE, WIDTHS
 
+from bnrun.config.settings import TrainerSettings
+from bnrun.core.neurons import SBN
 from bnrun.data.base import Data
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.sigmoid_st import SigmoidST
-from bnrun.memory import keep_freed_memory
 from bnrun.models.cnn import CNN
 from bnrun.models.mlp import MLP
-from bnrun.neurons import SBN
-from bnrun.settings import TrainerSettings
 from bnrun.tasks.classification import Classification
-from bnrun.trainer import Training
+from bnrun.training.loop import Training
+from bnrun.training.memory import keep_freed_memory
 
 ADAM = partial(torch.optim.Adam, lr=RATE, fused=True)
 

@@ -24,7 +24,7 @@ from processes import worker_processes
 from stopwatch import Contender, race, ratio
 from workload import DEEP, EXAMPLES, WIDTHS, mnist_sized
 
-from bnrun.layers import multiply_in
+from bnrun.core.layers import multiply_in
 from bnrun.models.cnn import CNN
 
 try:

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import torch
 
+from bnrun.core.noise import stream
 from bnrun.data.base import Data, Split
-from bnrun.noise import stream
 
 WIDTHS = (784, 200, 10)
 DEEP = (784, 500, 500, 500, 10)

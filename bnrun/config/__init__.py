@@ -1,0 +1,1 @@
+"""What is known before torch is loaded: settings, run ids, budgets, paths, errors."""

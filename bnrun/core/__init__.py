@@ -1,0 +1,1 @@
+"""Noise, neurons, layers, and the chain that binds them."""

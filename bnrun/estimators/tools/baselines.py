@@ -1,0 +1,160 @@
+"""Baselines: what REINFORCE subtracts from the loss before it multiplies the score.
+
+A baseline has no state of its own: it reads a memory and returns the next one, so that the
+estimate is always made with the memory from before the samples it is made of.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from bnrun.core.fields import PositiveFloat, PositiveInt, UnitInterval, validated
+from bnrun.core.noise import Noise
+from bnrun.estimators.tools.learner import Memory, replica_mean
+from bnrun.estimators.tools.perceptron import (
+    WEIGHTS,
+    adam_step,
+    fresh_moments,
+    fresh_perceptron,
+    perceptron,
+)
+
+
+@validated
+class Baseline(ABC):
+    """A rule for the learning signal. Losses [*S, R, B, 1], logits and bits [*S, R, B, U]."""
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether REINFORCE keeps the mean of its estimate with this signal."""
+        return True
+
+    def fresh(self, logits: Tensor, noise: Noise) -> Memory:
+        """The memory before the first call."""
+        return {}
+
+    @abstractmethod
+    def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
+        """What multiplies the score in place of the loss, [*S, R, B, 1] or [*S, R, B, U]."""
+
+    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
+        """The memory after this call; centred is bits - p, [*S, R, B, U]."""
+        return memory
+
+
+@validated
+class NoBaseline(Baseline):
+    """The loss as it is."""
+
+    def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
+        return losses
+
+
+@validated
+class MovingAverage(Baseline):
+    """The loss less its running average over earlier calls; 0 before the first.
+
+    decay  share of the old average that one call leaves, in [0, 1]
+    """
+
+    decay: UnitInterval = 0.95
+
+    def fresh(self, logits: Tensor, noise: Noise) -> Memory:
+        zeros = logits.new_zeros(logits.shape[-3], 1, 1)
+        return {"sum": zeros, "weight": zeros}
+
+    def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
+        # Over its own weight, the average doesn't remember that it started at 0.
+        seen = memory["weight"] > 0
+        return losses - torch.where(seen, memory["sum"] / memory["weight"].where(seen, 1), 0)
+
+    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
+        return {
+            "sum": memory["sum"].lerp(replica_mean(losses), 1 - self.decay),
+            "weight": 1 - self.decay * (1 - memory["weight"]),
+        }
+
+
+@validated
+class OptimalBaseline(Baseline):
+    """The constant of least variance for each unit: E[(b - p)^2 f] / E[(b - p)^2].
+
+    Both means are running averages, which start at 0 and 1; 1e-4 is added to the second, so that
+    a saturated unit does not divide by 0.
+
+    decay  share of the old averages that one call leaves, in [0, 1]
+
+    Source: Bengio, Leonard, Courville (2013), arXiv 1308.3432; decay and start values: R2RT,
+    Binary Stochastic Neurons in Tensorflow (2016).
+    """
+
+    decay: UnitInterval = 0.95
+
+    def fresh(self, logits: Tensor, noise: Noise) -> Memory:
+        shape = logits.shape[-3], 1, logits.shape[-1]
+        return {"weighted_loss": logits.new_zeros(shape), "weight": logits.new_ones(shape)}
+
+    def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
+        return losses - memory["weighted_loss"] / (memory["weight"] + 1e-4)
+
+    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
+        squared = centred.square()
+        return {
+            "weighted_loss": memory["weighted_loss"].lerp(
+                replica_mean(squared * losses), 1 - self.decay
+            ),
+            "weight": memory["weight"].lerp(replica_mean(squared), 1 - self.decay),
+        }
+
+
+@validated
+class NVIL(Baseline):
+    """A learned net's guess from the logits, and the running mean of what it leaves.
+
+    signal = f - net(logits) - mean, with `normalize` divided by max(1, running standard deviation)
+
+    The net, one tanh layer, starts at 0 and follows the loss by Adam on the squared signal.
+    The division shortens the estimate where losses spread by more than 1: its direction stays
+    right on average, its length doesn't. So with `normalize` it is not called unbiased.
+
+    hidden     units of the net's hidden layer
+    lr         Adam's learning rate
+    decay      share of the old mean and variance that one call leaves, in [0, 1]
+    normalize  divide by max(1, standard deviation), as the paper does
+
+    Source: Mnih, Gregor, Neural Variational Inference and Learning in Belief Networks (2014),
+    arXiv 1402.0030; 100 hidden units and decay .8 are theirs.
+    """
+
+    hidden: PositiveInt = 100
+    lr: PositiveFloat = 1e-3
+    decay: UnitInterval = 0.8
+    normalize: bool = False
+
+    @property
+    def unbiased(self) -> bool:
+        return not self.normalize
+
+    def fresh(self, logits: Tensor, noise: Noise) -> Memory:
+        weights = fresh_perceptron(logits, self.hidden, noise, "baseline")
+        zeros = logits.new_zeros(logits.shape[-3], 1, 1)
+        statistics = {"mean": zeros, "variance": zeros}
+        return weights | fresh_moments(weights, WEIGHTS) | statistics
+
+    def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
+        signal = losses - perceptron(memory, logits) - memory["mean"]
+        return signal / memory["variance"].sqrt().clamp(min=1) if self.normalize else signal
+
+    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
+        def squared(memory: Memory) -> Tensor:
+            return replica_mean((residual(memory) - memory["mean"]).square())
+
+        def residual(memory: Memory) -> Tensor:
+            return losses - perceptron(memory, logits)
+
+        statistics = {
+            "mean": memory["mean"].lerp(replica_mean(residual(memory)), 1 - self.decay),
+            "variance": memory["variance"].lerp(squared(memory), 1 - self.decay),
+        }
+        return adam_step(memory, WEIGHTS, squared, self.lr) | statistics

@@ -1,0 +1,45 @@
+"""An estimator that is made of two others."""
+
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+from bnrun.core.fields import validated
+from bnrun.core.neurons import Neuron
+from bnrun.estimators.base import Estimator
+
+
+@validated
+class Pair(Estimator):
+    """Two estimators for one layer; each keeps its own memory.
+
+    first, second  estimators of the same neuron
+
+    Raises ValueError if their neurons differ from `neuron`.
+    """
+
+    accepts: ClassVar[tuple[type[Neuron], ...]] = (Neuron,)
+
+    first: Estimator
+    second: Estimator
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for part in ("first", "second"):
+            neuron = getattr(self, part).neuron
+            if neuron != self.neuron:
+                raise ValueError(
+                    f"estimator.{part}.neuron is {neuron}, estimator.neuron is {self.neuron}: "
+                    f"give both parts the neuron of the whole"
+                )
+        # What the two are together is known of the object only, not of the class.
+        object.__setattr__(self, "unbiased", self.first.unbiased and self.second.unbiased)
+
+    def frozen(self) -> Self:
+        return replace(self, first=self.first.frozen(), second=self.second.frozen())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"first": self.first.state_dict(), "second": self.second.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.first.load_state_dict(state["first"])
+        self.second.load_state_dict(state["second"])

@@ -1,0 +1,1 @@
+"""Numerical kernels: torch only, no knowledge of neurons or networks."""

@@ -1,0 +1,161 @@
+"""The names of all curves: every tag is built here, and taken apart here.
+
+A tag's parts are separated by slashes; the first is its section in TensorBoard. Layers are counted
+from 1.
+"""
+
+import re
+from typing import NamedTuple, Self
+
+SPLITS = ("train", "validation", "test")
+
+TRAINING_LOSS = "loss/train"
+LEARNING_RATE = "schedule/learning_rate"
+SPEED = "speed/steps_per_second"
+
+IN_USE = "in_use"
+"""The estimator that trains the net, among those whose gradients are measured."""
+TOTAL = "total"
+"""All binary layers as one, in place of a layer's name."""
+EVALUATIONS = "evaluations"
+
+ABOUT, CONFIG, OUTCOME = "run/about", "run/config", "run/outcome"
+"""Texts of a run."""
+GROUP_ABOUT = "group/about"
+
+
+class ScoreName(NamedTuple):
+    """A score, e.g. test, accuracy, sampled.
+
+    way  of evaluating; with "_slope_2" behind it where all neurons had another slope
+    """
+
+    split: str
+    score: str
+    way: str
+
+    @property
+    def tag(self) -> str:
+        """Of its curve."""
+        return f"{self.score}/{self.split}/{self.way}"
+
+    @property
+    def hparam(self) -> str:
+        """Of its final value in the HParams tab."""
+        return f"score/{self.split}/{self.score}/{self.way}"
+
+    def at_slope(self, slope: float) -> Self:
+        """The same score of neurons with this slope."""
+        return self._replace(way=f"{self.way}_slope_{slope:g}")
+
+    @classmethod
+    def parse(cls, tag: str) -> Self | None:
+        """The score of a curve; None for the curve of something else."""
+        match tag.split("/"):
+            case [score, split, way] if split in SPLITS:
+                return cls(split, score, way)
+            case _:
+                return None
+
+
+def layer(number: int) -> str:
+    """A layer's name inside tags."""
+    return f"layer{number}"
+
+
+def logits_gradient(number: int) -> str:
+    """Norm of the gradient by the logits of a layer."""
+    return f"gradient/logits/{layer(number)}"
+
+
+def parameter_gradient(name: str) -> str:
+    """Norm of the gradient by a parameter."""
+    return f"gradient/parameter/{name}"
+
+
+def schedule(number: int, name: str) -> str:
+    """What the schedule of a layer's estimator moves, e.g. its slope."""
+    return f"schedule/{layer(number)}/{name}"
+
+
+_UNITS = "units/"
+
+
+def units(number: int, statistic: str) -> str:
+    """A statistic of the units of a layer."""
+    return f"{_UNITS}{layer(number)}/{statistic}"
+
+
+def parse_units(tag: str) -> str | None:
+    """Layer and statistic, as in "layer1/firing_rate"; None for another curve."""
+    return tag.removeprefix(_UNITS) if tag.startswith(_UNITS) else None
+
+
+def logits_histogram(number: int) -> str:
+    """Histogram of the logits of a layer."""
+    return f"logits/{layer(number)}"
+
+
+def filters(number: int) -> str:
+    """Picture of the weights in front of a layer."""
+    return f"weights/{layer(number)}"
+
+
+class Measured(NamedTuple):
+    """A statistic of gradient estimates.
+
+    group      "gradients", or "gradients_vs_sbn" where the reference is another neuron's gradient
+    estimator  by name, IN_USE, or "reference-" and the name of the reference
+    place      a layer, or TOTAL
+    statistic  e.g. cosine
+    """
+
+    group: str
+    estimator: str
+    place: str
+    statistic: str
+
+    @property
+    def tag(self) -> str:
+        """Of its curve."""
+        return "/".join(self)
+
+    @classmethod
+    def parse(cls, tag: str) -> Self | None:
+        """The statistic of a curve; None for another curve."""
+        match tag.split("/"):
+            case [group, estimator, place, statistic] if group.startswith("gradients"):
+                return cls(group, estimator, place, statistic)
+            case _:
+                return None
+
+
+def measured_group(deterministic: bool) -> str:
+    """The group of all measured gradients, which tells whose gradient is the reference."""
+    return "gradients_vs_sbn" if deterministic else "gradients"
+
+
+def reference(name: str) -> str:
+    """What the reference of measured gradients is called among the estimators."""
+    return f"reference-{name}"
+
+
+def measured_evaluations(group: str, estimator: str) -> str:
+    """Downstream evaluations per draw of an estimator."""
+    return f"{group}/{estimator}/{EVALUATIONS}"
+
+
+def parse_measured_evaluations(tag: str) -> str | None:
+    """The estimator; None for another curve."""
+    found = re.fullmatch(rf"gradients\w*/([^/]+)/{EVALUATIONS}", tag)
+    return found and found[1]
+
+
+def band(tag: str) -> tuple[str, str]:
+    """The lower and the upper edge of a curve's band, in a section of their own."""
+    return f"band/lower/{tag}", f"band/upper/{tag}"
+
+
+def section(tag: str) -> str:
+    """The first part, by which TensorBoard groups charts."""
+    return tag.partition("/")[0]

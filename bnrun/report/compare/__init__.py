@@ -1,0 +1,1 @@
+"""Contestants, pairs, statistics and verdicts."""

@@ -1,0 +1,1 @@
+"""The report as text, tables, figures, HTML and LaTeX."""

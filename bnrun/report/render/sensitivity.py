@@ -1,0 +1,49 @@
+"""How much the learning rate matters: the score on validation against it, where it was varied."""
+
+import math
+
+import numpy as np
+
+from bnrun.recording.intervals import mean_interval
+from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.tuning import Trial, choose, shared_seeds
+from bnrun.report.render.curves import Line, Panel
+
+_RATE = "optimizer.lr"
+
+
+def sensitivity(contest: Contest) -> list[Panel]:
+    """One panel with a line per contestant; none where no learning rate was varied.
+
+    A line is over the seeds that all trials of its contestant share. Where more than the learning
+    rate was tuned, each learning rate is taken with what went best with it. A point is missing
+    where every seed diverged.
+    """
+    lines = [_line(label, trials, contest) for label, trials in _trials(contest).items()]
+    score = contest.yardstick.score
+    shown = [line for line in lines if len(line.x) > 1]
+    if not shown:
+        return []
+    title = f"Validation {score} against learning rate"
+    return [Panel(title, _RATE, score, shown, log_x=True)]
+
+
+def _trials(contest: Contest) -> dict[str, list[Trial]]:
+    """Label -> all that was tried; where learning rates compete, they are one line together."""
+    if contest.field.differ != (_RATE,):
+        return {c.label: list(c.trials) for c in contest.contestants}
+    trials = [trial for c in contest.contestants for trial in c.trials]
+    choices = trials[0].runs[0].result["config"].get("choices", {})
+    return {str(choices.get("estimator", _RATE)): trials}
+
+
+def _line(label: str, trials: list[Trial], contest: Contest) -> Line:
+    seeds = shared_seeds(trials)
+    rates = sorted({trial.lr for trial in trials if math.isfinite(trial.lr)})
+    tried = [[trial for trial in trials if trial.lr == rate] for rate in rates]
+    best = [choose(same, contest.yardstick.sign) for same in tried]
+    rows = [[t.validation.get(seed, math.nan) for seed in sorted(seeds)] for t in best]
+    mean, half, number = mean_interval(np.array(rows).reshape(len(rates), len(seeds)))
+    known = number > 0
+    x = np.array(rates)[known]
+    return Line(label, x, mean[known], (mean - half)[known], (mean + half)[known])

@@ -1,0 +1,1 @@
+"""Many runs: planning, launching and watching the jobs of a sweep."""
