@@ -10,13 +10,14 @@ from studies import far, finish, record
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bnrun.recording.metrics import MetricsFile
-from bnrun.recording.recorder import LOWER, UPPER
+from bnrun.recording.tags import band
 from bnrun.report.compare.group_means import Group, grouped
 from bnrun.report.read.runs import find_runs
 from bnrun.report.render.table import tabulate
 from bnrun.report_cli import main
 from bnrun.sweep.group_runs import GroupRuns, write_groups
 
+LOWER, UPPER = band("")
 STUDY = Path("study")
 
 

@@ -23,8 +23,8 @@ def test_scores_are_sorted_by_split_score_and_way():
 def test_a_diverged_seed_does_not_blank_the_mean():
     scores = {"test": {"loss": {"sampled": [1.0, math.nan, 3.0], "averaged": [math.nan]}}}
     means = means_of(scores)
-    assert means["test/loss/sampled"] == 2.0
-    assert math.isnan(means["test/loss/averaged"])
+    assert means["score/test/loss/sampled"] == 2.0
+    assert math.isnan(means["score/test/loss/averaged"])
 
 
 def test_hyperparameters_are_the_choices_and_the_values_that_train():

@@ -15,10 +15,13 @@ from tensorboard.plugins.hparams import metadata
 from torch import Tensor
 
 from bnrun.recording.metrics import METRICS, read_metrics
-from bnrun.recording.recorder import LOWER, SPEED, UPPER, Recorder
+from bnrun.recording.recorder import Recorder
 from bnrun.recording.records import Record
+from bnrun.recording.tags import SPEED, ScoreName, band
 from bnrun.recording.tiles import tile
 
+LOWER, UPPER = band("")
+ACCURACY, LOSS = ScoreName("test", "accuracy", "sampled"), ScoreName("test", "loss", "sampled")
 SEEDS = (3, 11, 4)
 NAN = math.nan
 
@@ -168,14 +171,14 @@ def test_hparams_keep_their_types_and_bring_their_scores(tmp_path: Path) -> None
     hparams = {"neuron": "sbn", "lr": 0.5, "epochs": 3, "nesterov": True, "hidden": [2, 3]}
     with Recorder(tmp_path, SEEDS) as recorder:
         recorder.write(record(40, {"a": [1.0] * 3}))
-        recorder.hparams(hparams | {"clip": None}, {"test/accuracy/sampled": 0.9, "lost": NAN})
+        recorder.hparams(hparams | {"clip": None}, {ACCURACY.hparam: 0.9, LOSS.hparam: NAN})
     content = events(tmp_path).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
     told = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
     assert told == hparams | {"hidden": "[2, 3]", "clip": "None"}
     assert told["nesterov"] is True
     assert curve(tmp_path, "score/test/accuracy/sampled") == [(40, pytest.approx(0.9))]
-    assert "score/lost" not in events(tmp_path).Tags()["scalars"]
+    assert LOSS.hparam not in events(tmp_path).Tags()["scalars"]
     # It would make TensorBoard show the columns of this run alone for all runs.
     tags = events(tmp_path).PluginTagToContent(metadata.PLUGIN_NAME)
     assert metadata.EXPERIMENT_TAG not in tags

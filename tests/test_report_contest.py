@@ -11,11 +11,11 @@ import pytest
 from studies import far, finish, held, record
 
 from bnrun.recording.result import write_result
+from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.overall import clear_pairs, summary
 from bnrun.report.compare.verdict import judge
 from bnrun.report.compare.yardstick import Wanted
-from bnrun.report.read.scores import ScoreName
 from bnrun.report.render.curves import panels
 from bnrun.report.render.sensitivity import sensitivity
 from bnrun.report_cli import main

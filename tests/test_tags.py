@@ -51,6 +51,12 @@ def test_a_measured_statistic_is_parsed_from_the_tag_that_it_builds(group):
     assert Measured.parse(cost) is None
 
 
+def test_a_statistic_of_an_average_is_parsed_from_its_name():
+    assert tags.parse_averaged(tags.averaged("relative_rmse", 100)) == ("relative_rmse", 100)
+    assert tags.parse_averaged("cosine_single_low") is None
+    assert tags.parse_averaged("bias") is None
+
+
 def test_statistics_of_units_are_parsed():
     assert tags.parse_units(tags.units(1, "firing_rate")) == "layer1/firing_rate"
     assert tags.parse_units(tags.TRAINING_LOSS) is None

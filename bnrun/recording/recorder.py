@@ -16,16 +16,12 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch import Tensor
 from torch.utils.tensorboard import summary as torch_summary
 
+from bnrun.recording import tags
 from bnrun.recording.intervals import mean_interval
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.records import Record
 from bnrun.recording.tfrecord import RecordFile
 from bnrun.recording.tiles import png, tile
-
-LOWER, UPPER = "band/lower/", "band/upper/"
-"""Prefixes of the tags of a band's edges: a group of their own in the Scalars tab."""
-
-SPEED = "speed/steps_per_second"
 
 _BINS = 64
 
@@ -71,15 +67,15 @@ class Recorder:
 
     def write(self, record: Record) -> None:
         """Write one record to the metrics file and to TensorBoard."""
-        tags = list(record.scalars)
+        names = list(record.scalars)
         values = _stacked(list(record.scalars.values()))
         self._step = record.step
         speed = self._speed(record)
-        rows = dict(zip(tags, values.tolist(), strict=True))
+        rows = dict(zip(names, values.tolist(), strict=True))
         self._metrics.append(record.step, record.epoch, record.seconds, rows)
-        self._events.write(record.step, self._summary(record, tags, values, speed))
+        self._events.write(record.step, self._summary(record, names, values, speed))
         for events, column in zip(self._seed_events, values.T, strict=False):
-            events.write(record.step, _scalars(dict(zip(tags, column.tolist(), strict=True))))
+            events.write(record.step, _scalars(dict(zip(names, column.tolist(), strict=True))))
 
     def text(self, tag: str, markdown: str) -> None:
         """Show a text in TensorBoard's Text tab."""
@@ -89,7 +85,7 @@ class Recorder:
         """Show the run as a row of TensorBoard's HParams tab.
 
         hparams  name -> number, boolean or anything that has a text
-        scores   name -> final value, written as the scalar score/<name>
+        scores   tag -> final value, written as a scalar
         """
         # No experiment summary: TensorBoard would take the columns of one run for all of them.
         start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
@@ -104,7 +100,7 @@ class Recorder:
         end = plugin_data_pb2.SessionEndInfo(
             status=api_pb2.STATUS_SUCCESS, end_time_secs=time.time()
         )
-        summary = _scalars({f"score/{name}": value for name, value in scores.items()})
+        summary = _scalars(scores)
         summary.value.extend(
             [
                 _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
@@ -143,15 +139,15 @@ class Recorder:
         step, seconds = self._metrics.last_time
         if record.step <= step or record.seconds <= seconds:
             return {}
-        return {SPEED: (record.step - step) / (record.seconds - seconds)}
+        return {tags.SPEED: (record.step - step) / (record.seconds - seconds)}
 
     def _summary(
-        self, record: Record, tags: list[str], values: NDArray[np.float64], speed: dict[str, float]
+        self, record: Record, names: list[str], values: NDArray[np.float64], speed: dict[str, float]
     ) -> Summary:
         summary = _scalars(speed)
-        summary.MergeFrom(_banded(tags, values))
+        summary.MergeFrom(_banded(names, values))
         if not self._charted.keys() >= record.scalars.keys():
-            self._charted |= dict.fromkeys(tags)
+            self._charted |= dict.fromkeys(names)
             summary.MergeFrom(_summaries.custom_scalars(_layout(self._charted)))
         for tag, samples in record.histograms.items():
             finite = samples[samples.isfinite()].detach().double().numpy()
@@ -183,7 +179,7 @@ def write_curves(
             points.setdefault(step, {})[tag] = row
     folder.mkdir(parents=True, exist_ok=True)
     events = EventFile(folder, None)
-    head = _summaries.text("group/about", text)
+    head = _summaries.text(tags.GROUP_ABOUT, text)
     head.MergeFrom(_summaries.custom_scalars(_layout(dict.fromkeys(curves))))
     events.write(0, head)
     for step, rows in sorted(points.items()):
@@ -237,32 +233,32 @@ def _stacked(rows: Sequence[Tensor]) -> NDArray[np.float64]:
     return array
 
 
-def _scalars(values: Mapping[str, float], prefix: str = "") -> Summary:
+def _scalars(values: Mapping[str, float]) -> Summary:
     """Values that are not numbers have no point: they would leave a curve without its band."""
     summary = Summary()
     for tag, value in values.items():
         if math.isfinite(value):
-            summary.value.add(tag=prefix + tag, simple_value=value)
+            summary.value.add(tag=tag, simple_value=value)
     return summary
 
 
-def _banded(tags: Sequence[str], values: NDArray[np.float64]) -> Summary:
+def _banded(names: Sequence[str], values: NDArray[np.float64]) -> Summary:
     """Means over the seeds of values [T, R], and the edges of their bands."""
     mean, half, _ = mean_interval(values)
     half = np.where(np.isnan(half), 0.0, half)
     summary = Summary()
-    for prefix, edge in (("", mean), (LOWER, mean - half), (UPPER, mean + half)):
+    lower, upper = zip(*map(tags.band, names), strict=True) if names else ((), ())
+    for curves, edge in ((names, mean), (lower, mean - half), (upper, mean + half)):
         shown = np.clip(edge, -_LARGEST, _LARGEST).tolist()
-        summary.MergeFrom(_scalars(dict(zip(tags, shown, strict=True)), prefix))
+        summary.MergeFrom(_scalars(dict(zip(curves, shown, strict=True))))
     return summary
 
 
-def _layout(tags: Mapping[str, None]) -> dict[str, dict[str, list[Any]]]:
+def _layout(names: Mapping[str, None]) -> dict[str, dict[str, list[Any]]]:
     """One margin chart per tag, so that the layouts of several runs merge into one."""
     layout: dict[str, dict[str, list[Any]]] = {}
-    for tag in tags:
-        chart = ["Margin", [tag, LOWER + tag, UPPER + tag]]
-        layout.setdefault(tag.partition("/")[0], {})[tag] = chart
+    for tag in names:
+        layout.setdefault(tags.section(tag), {})[tag] = ["Margin", [tag, *tags.band(tag)]]
     return layout
 
 

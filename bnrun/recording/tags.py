@@ -13,6 +13,8 @@ TRAINING_LOSS = "loss/train"
 LEARNING_RATE = "schedule/learning_rate"
 SPEED = "speed/steps_per_second"
 
+MEASURED = "gradients"
+"""How the tags of measured gradients begin."""
 IN_USE = "in_use"
 """The estimator that trains the net, among those whose gradients are measured."""
 TOTAL = "total"
@@ -124,7 +126,7 @@ class Measured(NamedTuple):
     def parse(cls, tag: str) -> Self | None:
         """The statistic of a curve; None for another curve."""
         match tag.split("/"):
-            case [group, estimator, place, statistic] if group.startswith("gradients"):
+            case [group, estimator, place, statistic] if group.startswith(MEASURED):
                 return cls(group, estimator, place, statistic)
             case _:
                 return None
@@ -132,7 +134,7 @@ class Measured(NamedTuple):
 
 def measured_group(deterministic: bool) -> str:
     """The group of all measured gradients, which tells whose gradient is the reference."""
-    return "gradients_vs_sbn" if deterministic else "gradients"
+    return f"{MEASURED}_vs_sbn" if deterministic else MEASURED
 
 
 def reference(name: str) -> str:
@@ -147,8 +149,19 @@ def measured_evaluations(group: str, estimator: str) -> str:
 
 def parse_measured_evaluations(tag: str) -> str | None:
     """The estimator; None for another curve."""
-    found = re.fullmatch(rf"gradients\w*/([^/]+)/{EVALUATIONS}", tag)
+    found = re.fullmatch(rf"{MEASURED}\w*/([^/]+)/{EVALUATIONS}", tag)
     return found and found[1]
+
+
+def averaged(statistic: str, draws: int) -> str:
+    """A statistic of the average of so many draws, e.g. cosine_10."""
+    return f"{statistic}_{draws}"
+
+
+def parse_averaged(statistic: str) -> tuple[str, int] | None:
+    """The statistic and its number of draws; None for a statistic of single draws."""
+    name, _, draws = statistic.rpartition("_")
+    return (name, int(draws)) if draws.isdecimal() else None
 
 
 def band(tag: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.contest import Contest, contests
 from bnrun.report.compare.overall import clear_pairs, summary
 from bnrun.report.compare.tuning import RULE
@@ -18,7 +19,7 @@ from bnrun.report.compare.verdict import METHOD, Verdict, final_columns, judge, 
 from bnrun.report.compare.yardstick import Wanted, yardstick
 from bnrun.report.read.layout import Column, markdown_table, rich_table
 from bnrun.report.read.runs import Found, find_runs
-from bnrun.report.read.scores import NOTE, ScoreName
+from bnrun.report.read.scores import NOTE
 from bnrun.report.render.curves import Panel, panels
 from bnrun.report.render.figures import save, styles
 from bnrun.report.render.latex import latex

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bnrun.recording.tags import ScoreName
+
 
 def scores_of(scalars: dict[str, list[float]]) -> dict[str, Any]:
     """From tags score/split/way to split -> score -> way -> one value per seed."""
@@ -22,9 +24,9 @@ def scores_of(scalars: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def means_of(scores: dict[str, Any]) -> dict[str, float]:
-    """split/score/way -> mean over the seeds whose score is finite, NaN where none is."""
+    """Tag of a final score -> mean over the seeds whose score is finite, NaN where none is."""
     return {
-        f"{split}/{score}/{way}": _finite_mean(values)
+        ScoreName(split, score, way).hparam: _finite_mean(values)
         for split in ("validation", "test")
         for score, ways in scores.get(split, {}).items()
         for way, values in ways.items()

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bnrun.recording.result import Goal, Result
+from bnrun.recording.tags import ScoreName
 from bnrun.report.read.runs import Run
-from bnrun.report.read.scores import SPLITS, ScoreName, score_names, values_of
+from bnrun.report.read.scores import SPLITS, score_names, values_of
 
 _OWN_WAY = {"dbn": "thresholded", "real": "mean_field"}
 """How a neuron is evaluated as it is trained; every other one by a single sample of its bits."""
@@ -51,7 +52,7 @@ class Yardstick(NamedTuple):
 
     def tag_of(self, run: Run) -> str:
         """Of this run's curve in its history."""
-        return f"{self.score}/{self.split}/{self.way_of(run)}"
+        return ScoreName(self.split, self.score, self.way_of(run)).tag
 
     def values(self, runs: Sequence[Run], split: str | None = None) -> dict[int, float]:
         """Seed -> score on `split`, NaN if it diverged; of several runs the first that has it."""

@@ -3,26 +3,18 @@
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from rich.table import Table
 
 from bnrun.recording.intervals import mean_interval
 from bnrun.recording.result import Result
+from bnrun.recording.tags import ScoreName
 from bnrun.report.read.layout import Column, rich_table
 
 SPLITS = ("test", "validation")
 """The splits that a reader is shown; scores on training data are in the CSV alone."""
 
 NOTE = "± is half the 95 % t interval of the mean over the seeds whose score is finite."
-
-
-class ScoreName(NamedTuple):
-    """Where a score is in a result, e.g. test, accuracy, sampled."""
-
-    split: str
-    score: str
-    way: str
 
 
 def score_names(results: Iterable[Result]) -> list[ScoreName]:

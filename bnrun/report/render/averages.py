@@ -4,6 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnrun.recording.metrics import read_metrics
+from bnrun.recording.tags import (
+    IN_USE,
+    TOTAL,
+    Measured,
+    parse_averaged,
+    parse_measured_evaluations,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +37,7 @@ def draw_averages(folder: Path) -> list[Path]:
     points = averaged_points(read_metrics(folder))
     if points["estimator"].n_unique() > 1:
         # What trains the net is in the list as well, under its own name.
-        points = points.filter(points["estimator"] != "in_use")
+        points = points.filter(points["estimator"] != IN_USE)
     steps = sorted(points["step"].unique())
     figure, rows = plt.subplots(
         len(steps), 4, figsize=(18, 4 * len(steps)), squeeze=False, layout="constrained"
@@ -57,27 +64,31 @@ def averaged_points(metrics: "pl.DataFrame") -> "pl.DataFrame":
     """
     import polars as pl
 
-    parts = pl.col("tag").str.extract_groups(
-        r"^gradients\w*/(?<estimator>[^/]+)/total/(?<statistic>relative_rmse|cosine)_(?<draws>\d+)$"
-    )
-    found = metrics.with_columns(parts).unnest(parts.meta.output_name()).drop_nulls("draws")
-    if found.is_empty():
+    tags = metrics["tag"].unique().to_list()
+    averaged = [(tag, *parsed) for tag in tags if (parsed := _parse(tag))]
+    if not averaged:
         raise ValueError("no averages were logged: run with gradients.averages=[1,10,100], say")
-    cost = metrics.filter(pl.col("tag").str.contains(r"^gradients\w*/[^/]+/evaluations$")).select(
-        "step",
-        "seed",
-        pl.col("tag").str.split("/").list.get(1).alias("estimator"),
-        pl.col("value").alias("evaluations"),
-    )
-    joined = found.join(cost, on=["step", "seed", "estimator"])
+    columns = ["tag", "estimator", "statistic", "draws"]
+    costs = [(tag, name) for tag in tags if (name := parse_measured_evaluations(tag))]
+    cost = metrics.join(
+        pl.DataFrame(costs, schema=["tag", "estimator"], orient="row"), on="tag"
+    ).select("step", "seed", "estimator", evaluations="value")
     return (
-        joined.filter(pl.col("value").is_finite())
-        .with_columns(pl.col("draws").cast(pl.Int64))
+        metrics.join(pl.DataFrame(averaged, schema=columns, orient="row"), on="tag")
+        .join(cost, on=["step", "seed", "estimator"])
+        .filter(pl.col("value").is_finite())
         .with_columns(evaluations=pl.col("evaluations") * pl.col("draws"))
         .group_by("step", "estimator", "statistic", "draws", maintain_order=True)
         .agg(pl.col("value").mean(), pl.col("evaluations").mean())
         .sort("estimator", "draws")
     )
+
+
+def _parse(tag: str) -> tuple[str, str, int] | None:
+    """Estimator, statistic and number of draws of the curve of an average."""
+    measured = Measured.parse(tag)
+    average = measured and measured.place == TOTAL and parse_averaged(measured.statistic)
+    return (measured.estimator, *average) if measured and average else None
 
 
 def _draw(axes: "Axes", points: "pl.DataFrame", against: str) -> None:

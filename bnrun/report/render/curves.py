@@ -1,7 +1,6 @@
 """What runs measured on their way, as lines with bands over seeds."""
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,15 @@ from numpy.typing import NDArray
 
 from bnrun.recording.intervals import mean_interval
 from bnrun.recording.metrics import read_metrics, read_times
+from bnrun.recording.tags import (
+    IN_USE,
+    MEASURED,
+    TOTAL,
+    TRAINING_LOSS,
+    Measured,
+    measured_evaluations,
+    measured_group,
+)
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.field import Contestant
 
@@ -19,10 +27,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-IN_USE = "in_use"
-"""What the gradient instrument calls the estimator that trains the net."""
-
-_GRADIENT = re.compile(r"^gradients\w*/([^/]+)/total/(cosine|bias|variance)$")
+_GRADIENT = ("cosine", "bias", "variance")
+"""Statistics of the measured gradients that have a figure."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,9 @@ def panels(contest: Contest) -> list[Panel]:
     histories = {c.label: _history(contest, c) for c in contest.contestants}
     found = list(_score_panels(contest, histories))
     loss = [
-        _line(label, *history.tags["loss/train"])
+        _line(label, *history.tags[TRAINING_LOSS])
         for label, history in histories.items()
-        if "loss/train" in history.tags
+        if TRAINING_LOSS in history.tags
     ]
     found.append(Panel("Training loss", "updates", "loss", loss))
     found += _gradient_panels(contest, histories)
@@ -106,8 +112,9 @@ def _gradient_panels(contest: Contest, histories: dict[str, History]) -> Iterato
     scatter = []
     for contestant in contest.contestants:
         for tag, (steps, values) in histories[contestant.label].tags.items():
-            if match := _GRADIENT.match(tag):
-                name, statistic = match.groups()
+            measured = Measured.parse(tag)
+            if measured and measured.place == TOTAL and measured.statistic in _GRADIENT:
+                name, statistic = measured.estimator, measured.statistic
                 alone = len(contest.contestants) == 1
                 if name == IN_USE or alone:
                     label = contestant.label if name == IN_USE else name
@@ -137,9 +144,9 @@ def _history(contest: Contest, contestant: Contestant) -> History:
     import polars as pl
 
     wanted = (
-        (pl.col("tag") == "loss/train")
+        (pl.col("tag") == TRAINING_LOSS)
         | (pl.col("tag") == contest.yardstick.tag_of(contestant.runs[0]))
-        | pl.col("tag").str.starts_with("gradients")
+        | pl.col("tag").str.starts_with(MEASURED)
     )
     frames = []
     for run in contestant.runs:
@@ -151,7 +158,7 @@ def _history(contest: Contest, contestant: Contestant) -> History:
         return History({}, lambda steps: np.full_like(steps, math.nan), None)
     frame = pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
     tags = dict(_tables(frame))
-    cost = tags.get(f"gradients/{IN_USE}/evaluations")
+    cost = tags.get(measured_evaluations(measured_group(deterministic=False), IN_USE))
     evaluations = contestant.runs[0].result.get("evaluations")
     if cost is not None:
         evaluations = float(np.nanmean(cost[1]))

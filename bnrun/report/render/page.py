@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnrun.recording.intervals import mean_interval
+from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.overall import clear_pairs, summary
 from bnrun.report.compare.verdict import Verdict, pair_columns, score_text
 from bnrun.report.compare.yardstick import Yardstick
 from bnrun.report.read.comparison import ABSENT
 from bnrun.report.read.layout import Column
-from bnrun.report.read.scores import ScoreName, decimals, interval_text, values_of, way_text
+from bnrun.report.read.scores import decimals, interval_text, values_of, way_text
 from bnrun.report.render.curves import Panel
 from bnrun.report.render.figures import styles, svg
 from bnrun.report.render.table import RunTable

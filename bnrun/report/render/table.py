@@ -12,11 +12,11 @@ from rich.text import Text
 
 from bnrun.recording.intervals import mean_interval
 from bnrun.recording.result import Result
+from bnrun.recording.tags import ScoreName
 from bnrun.report.read.comparison import compare
 from bnrun.report.read.layout import Column, markdown_table, rich_table
 from bnrun.report.read.runs import Run
 from bnrun.report.read.scores import (
-    ScoreName,
     decimals,
     interval_text,
     main_scores,
