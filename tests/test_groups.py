@@ -14,8 +14,9 @@ from bnrun.recording.tags import band
 from bnrun.report.compare.group_means import Group, grouped
 from bnrun.report.read.runs import find_runs
 from bnrun.report.render.table import tabulate
+from bnrun.report.render.tensorboard import write_groups
 from bnrun.report_cli import main
-from bnrun.sweep.group_runs import GroupRuns, write_groups
+from bnrun.sweep.group_runs import GroupRuns
 
 LOWER, UPPER = band("")
 STUDY = Path("study")

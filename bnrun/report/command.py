@@ -169,8 +169,8 @@ def _write(report: Report, output: Path, options: argparse.Namespace) -> None:
 
 
 def _write_groups(output: Path, options: argparse.Namespace) -> None:
-    # Needs TensorBoard, which the rest of a report does without.
-    from bnrun.sweep.group_runs import write_groups
+    # Loads torch and TensorBoard, which the rest of a report does without.
+    from bnrun.report.render.tensorboard import write_groups
 
     folders = write_groups(output, options.paths, options.by)
     if folders:

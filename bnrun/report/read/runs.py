@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 from bnrun.recording.metrics import METRICS, last_step
 from bnrun.recording.result import RESULT, Result, read_result
@@ -75,7 +75,8 @@ def _overridden(folder: Path) -> frozenset[str]:
     path = folder / ".hydra" / "overrides.yaml"
     if not path.is_file():
         return frozenset()
-    # Not resolved: a value may hold an interpolation that only its run could follow.
-    overrides = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    assert isinstance(overrides, list)
+    try:
+        overrides = yaml.safe_load(path.read_bytes()) or []
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML") from error
     return frozenset(str(override).lstrip("+~").partition("=")[0] for override in overrides)

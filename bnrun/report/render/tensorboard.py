@@ -1,0 +1,45 @@
+"""Group runs: TensorBoard runs whose curves are means over many runs."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnrun.recording.recorder import write_curves
+from bnrun.report.compare.group_means import grouped
+from bnrun.report.read.runs import find_runs
+from bnrun.report.render.table import tabulate
+
+GROUPS = "groups"
+"""The folder of a study that holds its group runs."""
+
+
+def write_groups(study: Path, runs: Sequence[Path], by: Sequence[str] | None = None) -> list[Path]:
+    """Write the group runs of some runs into the folder of their study, replacing older ones.
+
+    runs  folders of runs, or folders above some
+    by    settings in which the groups differ; None for what a report compares
+
+    Returns their folders; there are none if there is nothing to average. Raises ValueError if `by`
+    names something that is not a setting or if a run cannot be read, OSError if a folder cannot be
+    written.
+    """
+    written = []
+    for group in grouped(tabulate(find_runs(runs).runs), by):
+        folder = study / GROUPS / re.sub(r"[^A-Za-z0-9_.=+-]+", "_", group.name)
+        write_curves(folder, group.curves, group.text)
+        written.append(folder)
+    _remove_others(study / GROUPS, written)
+    return written
+
+
+def _remove_others(folder: Path, kept: Sequence[Path]) -> None:
+    """Remove group runs of other settings, which nothing would update any more."""
+    if not folder.is_dir():
+        return
+    for other in set(folder.iterdir()) - set(kept):
+        for file in other.glob("events.out.tfevents.*.bnrun"):
+            file.unlink()
+        if not any(other.iterdir()):
+            other.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
