@@ -15,8 +15,8 @@ from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Data, Split
 from bnrun.models.critic import CNNCritic, MLPCritic
 from bnrun.models.generator import CNNGenerator, MLPGenerator
+from bnrun.tasks.gan.evaluation import generated, pixels
 from bnrun.tasks.gan.games import GAN, WGAN, WGANGP, gradient_penalty
-from bnrun.tasks.gan.task import pixels
 
 SMALL = [
     *("task=gan", "model=generator_mlp", "optimizer=adam", "dtype=float64", "seeds=[3,7]"),
@@ -325,7 +325,7 @@ def test_a_real_generator_is_evaluated_by_hard_threshold_and_by_sampling():
     noise = Noise([3, 7])
     latent = noise.normal(torch.empty(2, 150, 6))
     logits = run.model.stages[0](latent)
-    images = dict(task._images(run.model, [Real()], latent, noise))
+    images = dict(generated(run.model, [Real()], latent, noise))
     assert torch.equal(images["thresholded"], (logits > 0).double())
     assert torch.equal(images["mean_field"], torch.sigmoid(logits))
     p = torch.sigmoid(logits)
@@ -353,7 +353,7 @@ def test_what_there_is_to_see_is_shown():
 
 
 def test_data_and_models_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="last binary layer for the image of 64 pixels"):
+    with pytest.raises(ValueError, match="last binary layer as the image of 64 pixels"):
         built([*SMALL[:1], "model=mlp", "task.judge_steps=1"])
     task = built(SMALL).task
     split = Split(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64))

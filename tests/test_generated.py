@@ -43,7 +43,7 @@ def test_covered_is_what_neighbours_one_by_one_say():
 @pytest.fixture(scope="module")
 def judge():
     task = built(["task=gan", "model=generator_mlp", "dtype=float64", "task.judge_steps=300"]).task
-    return task.judge
+    return task.evaluation.judge
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from bnrun.estimators.exact import patterns
 from bnrun.models.mlp import MLP
 from bnrun.tasks.structured_prediction import StructuredPrediction
 from bnrun.tasks.tools import ways
-from bnrun.tasks.tools.ways import in_every_way
+from bnrun.tasks.tools.ways import evaluate_ways
 
 SEEDS = [3, 7]
 TASK = StructuredPrediction(binarization="none")
@@ -61,7 +61,7 @@ def test_nll_falls_to_the_enumerated_one_with_the_number_of_samples(double):
     found = {}
     for samples in (1, 10, 3000):
         scores = [
-            in_every_way(TASK, model, [SBN()] * 2, split, Noise(SEEDS, "test", n), samples)["nll"]
+            evaluate_ways(TASK, model, [SBN()] * 2, split, Noise(SEEDS, "test", n), samples)["nll"]
             for n in range(20)
         ]
         found[samples] = torch.stack([score["averaged"] for score in scores]).mean(0)
@@ -77,10 +77,12 @@ def test_samples_in_chunks_are_those_of_one_piece(double, monkeypatch):
     one_layer = MLP(hidden=(3,)).build(data.shape, TASK.outputs(data), [3])
     found = []
     for together in (1000, 7):
-        monkeypatch.setattr(ways, "TOGETHER", together)
+        monkeypatch.setattr(ways, "SAMPLES_PER_PASS", together)
         noise = Noise([3], "test")
         found.append(
-            in_every_way(TASK, one_layer, [SBN()], bits_of(data.test), noise, 60)["nll"]["averaged"]
+            evaluate_ways(TASK, one_layer, [SBN()], bits_of(data.test), noise, 60)["nll"][
+                "averaged"
+            ]
         )
     torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=0)
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
-from bnrun.data.base import Data, Split
+from bnrun.data.base import Data, Dataset, Split
 from bnrun.data.errors import DataError
 from bnrun.data.partition import partition
 
@@ -40,7 +40,7 @@ _UNREADABLE = (
 
 
 @validated
-class ArrayFile:
+class ArrayFile(Dataset):
     """Arrays by name in a file: NumPy's .npz, or a dictionary of tensors saved by torch.
 
     path        the file: .npz, .pt or .pth. Nothing in it is ever unpickled into objects

@@ -1,5 +1,6 @@
-"""What a dataset is: three fixed splits in memory."""
+"""The base class of every dataset, and what it loads: three fixed splits in memory."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,24 +9,29 @@ from torch import Tensor
 
 
 class Split(NamedTuple):
-    """Examples in memory: inputs [N, *shape], targets [N, ...]. Sources give float32 on the CPU.
+    """Examples in memory: inputs [N, *shape] and targets [N, ...].
 
-    Targets of classes are [N] int64. A batch for R replicas has a leading axis more: inputs
-    [R, B, *shape], targets [R, B, ...].
+    Datasets give float32 inputs on the CPU; class targets are [N] int64. A batch for R replicas
+    has one more leading axis: inputs [R, B, *shape], targets [R, B, ...].
     """
 
     inputs: Tensor
     targets: Tensor
 
     def spread(self, count: int | None) -> "Split":
-        """At most `count` examples at even distances, all for None; always the same.
+        """Return at most `count` evenly spaced examples, always the same; all of them for None.
 
-        The first ones may be of one kind: the test images of binarized MNIST are sorted by class.
+        The first `count` could be of one kind: the test images of binarized MNIST are sorted by
+        class.
         """
         total = len(self.targets)
         if count is None or count >= total:
             return self
         rows = torch.arange(count, device=self.targets.device) * total // count
+        return self.take(rows)
+
+    def take(self, rows: Tensor) -> "Split":
+        """Return the examples with these indices, [n] int64."""
         return Split(self.inputs.index_select(0, rows), self.targets.index_select(0, rows))
 
 
@@ -33,10 +39,11 @@ class Split(NamedTuple):
 class Data:
     """A dataset with its fixed train/validation/test split.
 
+    name     of the dataset, for messages
     shape    of one input: (channels, height, width) of an image, or (features,)
-    classes  number of target values; targets are 0 .. classes - 1. 0 where no example has a
-             class: a source gives zeros for targets then, a task what it makes of the inputs
-    hashes   file or array -> sha256 of its uncompressed bytes
+    classes  number of classes; targets are 0 .. classes - 1. 0 if examples have no class: the
+             targets are then zeros, or whatever a task computes from the inputs
+    hashes   file or array -> sha256 of its uncompressed bytes; written into result.json
     """
 
     name: str
@@ -53,3 +60,18 @@ class Data:
             assert targets.dtype == torch.int64 or not self.classes, targets.dtype
             assert len(targets) > 0, f"{self.name} has an empty split"
             assert inputs.shape == (len(targets), *self.shape), (inputs.shape, targets.shape)
+
+
+class Dataset(ABC):
+    """A source of data, chosen by `dataset=`. A subclass must define `load`.
+
+    The fields of a subclass are the keys of its yaml; `bnrun.core.fields.validated` checks their
+    types and ranges. For files that are downloaded, subclass `bnrun.data.files.PublishedFiles`.
+    """
+
+    @abstractmethod
+    def load(self) -> Data:
+        """Read the examples and split them, the same way every time.
+
+        Raises DataError if the data are missing, damaged or not what they should be.
+        """

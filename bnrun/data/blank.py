@@ -3,11 +3,11 @@
 import torch
 
 from bnrun.core.fields import PositiveInt, validated
-from bnrun.data.base import Data, Split
+from bnrun.data.base import Data, Dataset, Split
 
 
 @validated
-class Blank:
+class Blank(Dataset):
     """Inputs [N, 1] and targets [N], all zero, the same in every split; no classes.
 
     examples  N: updates in an epoch times the batch size

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
-from bnrun.data.base import Data, Split
+from bnrun.data.base import Data, Dataset, Split
 from bnrun.data.errors import DataError
 from bnrun.data.partition import Indices, partition
 
@@ -20,7 +20,7 @@ _SHA256 = "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"
 
 
 @validated
-class Digits:
+class Digits(Dataset):
     """1,797 handwritten digits of 8x8 pixels, inputs [N, 1, 8, 8] in [0, 1], ten classes.
 
     validation, test  number of examples; the rest is for training

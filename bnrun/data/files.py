@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bnrun.core.fields import validated
+from bnrun.data.base import Dataset
 from bnrun.data.download import cache_folder, download, uncompressed
 from bnrun.data.errors import DataError
 
@@ -42,7 +43,7 @@ class File:
 
 
 @validated
-class PublishedFiles:
+class PublishedFiles(Dataset):
     """Where a dataset's files are and what they must be; the base of the sources of such data.
 
     name       of the dataset, e.g. "mnist"

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
+from bnrun.models.base import Model
 
 
 @validated
-class Bits:
+class Bits(Model):
     """One layer of binary units whose logits are the weights; the outputs are the activations.
 
     units  U of them

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.layers import Activation, Conv2d, Crop, Init, LayerNorm, Linear, MaxPool2d
+from bnrun.models.base import Model
 
 Layer = Literal["binary", "relu", "tanh", "sigmoid"]
 
 
 @validated
-class CNN:
+class CNN(Model):
     """Twice convolution, pooling, units; then a dense layer of units, and the head.
 
     channels  feature maps of the two convolutions

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from bnrun.core.chain import Chain, Fired
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.layers import Activation, Init, Linear
+from bnrun.models.base import Model
 
 
 @validated
-class Gated:
+class Gated(Model):
     """One hidden layer, each unit of which is multiplied by a gate; the gates are the binary layer.
 
     hidden      units of the main path, and gates

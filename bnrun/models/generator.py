@@ -11,6 +11,7 @@ from torch import nn
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.layers import Affine, BatchNorm, ConvTranspose2d, Init, LayerNorm, Linear
+from bnrun.models.base import Model
 
 Norm = Literal["batch", "layer", "affine", "none"]
 
@@ -18,7 +19,7 @@ _NORMS = {"batch": BatchNorm, "layer": LayerNorm, "affine": Affine}
 
 
 @validated
-class MLPGenerator:
+class MLPGenerator(Model):
     """Fully connected ReLU layers; the binary layer is the output.
 
     hidden  units of each hidden layer
@@ -50,7 +51,7 @@ class MLPGenerator:
 
 
 @validated
-class CNNGenerator:
+class CNNGenerator(Model):
     """Transposed convolutions without padding from a 1 x 1 image; the binary layer is the output.
 
     channels  feature maps of each layer but the last, which has one

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.layers import Activation, Init, LayerNorm, Linear
+from bnrun.models.base import Model
 
 Layer = Literal["binary", "relu", "tanh", "sigmoid"]
 
 
 @validated
-class MLP:
+class MLP(Model):
     """Fully connected layers.
 
     hidden   units of each hidden layer

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bnrun.core.chain import Chain, Fired
 from bnrun.core.fields import PositiveFloat, PositiveInt, validated
 from bnrun.core.layers import Init, Linear
+from bnrun.models.base import Model
 
 
 class Autoencoder(Chain):
@@ -62,7 +63,7 @@ class Autoencoder(Chain):
 
 
 @validated
-class VAE:
+class VAE(Model):
     """Nets of the same shape up and down, 784-200-784 where there is one layer and nothing hidden.
 
     latent          units of each binary layer, from the image upwards

@@ -1,118 +1,149 @@
-"""What a task is: what goes in and comes out of a net, one loss per example, and the scores."""
+"""The base classes of every task: what a net is asked for, its loss, and its scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from bnrun.core.chain import Chain, Fired
-from bnrun.core.fields import validated
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
-from bnrun.tasks.tools.ways import Scores, in_every_way
+from bnrun.recording.result import Goal
+from bnrun.tasks.tools.ways import Scores, evaluate_ways
 
 Pass = Sequence[Fired]
-"""All binary layers of a net as one pass has used them, from the first to the last."""
-
-
-class Goal(TypedDict):
-    """What a run of a task is judged by.
-
-    score             name of the score
-    way               of evaluating; None for the neuron's own: a DBN's "thresholded", else
-                      "sampled"
-    larger_is_better  whether more of it is better
-    """
-
-    score: str
-    way: str | None
-    larger_is_better: bool
+"""All binary layers of a net as used in one forward pass, from first to last."""
 
 
 class Observed(NamedTuple):
-    """What there is to see of a net besides its scores, as in a record."""
+    """What a task logs about a net besides its scores, by tag. Everything is on the CPU.
+
+    scalars     one value per replica, [R]
+    histograms  values of each replica, [R, N]
+    images      grey tiles [N, H, W] in [-1, 1], of the first replica
+    """
 
     scalars: dict[str, Tensor]
     histograms: dict[str, Tensor]
     images: dict[str, Tensor]
 
 
-@validated
 class Task(ABC):
-    """One loss per example, and scores. A subclass writes `outputs`, `loss`, and for its scores
-    either `scores`, `evidence` and `averaged` or `evaluate`; the rest has a default.
+    """What a net is trained for, chosen by `task=`; this is all that the trainer calls.
 
-    A batch is a Split with inputs [R, B, ...] and targets [R, B, ...]. Everything may have
-    leading sample axes S as well.
+    A subclass must set `goal` and define `outputs`, `loss` and `evaluate`; every other method has
+    a default that does nothing. Most tasks have scores per example: they subclass `ScoredTask`,
+    which defines `evaluate`.
+
+    The calls come in this order: `prepared`, `outputs`, `begin`; then at every step `drawn`,
+    `before_update`, `loss`, `after_update`; and between steps `evaluate` and `observed`.
+
+    A batch is a Split with inputs [R, B, ...] and targets [R, B, ...]: R replicas, B examples. S
+    stands for any number of leading sample axes, which an estimator may add to activations.
+
+    The fields of a subclass are the keys of its yaml; `bnrun.core.fields.validated` checks their
+    types and ranges, and makes the task immutable. A task that learns something itself is an
+    ordinary class, and returns what it has learned from `state_dict`.
     """
 
     goal: ClassVar[Goal]
+    """The score that a run is judged by."""
 
     def prepared(self, data: Data) -> Data:
-        """The data as the task sees them, e.g. images cut into inputs and targets.
+        """Return the data as the net is to see them, e.g. images cut into inputs and targets.
 
-        Raises ValueError for data that the task has no meaning for.
+        Raises ValueError if the task makes no sense for these data.
         """
         return data
 
     @abstractmethod
     def outputs(self, data: Data) -> int:
-        """How many values the head of the model gives per example, for prepared data."""
+        """Return the number of values per example that the head computes, for prepared data."""
 
     def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:  # noqa: B027  # optional
-        """Called once before everything else; raises ValueError for a model that does not fit."""
+        """Called once, before training, with prepared data on the device of the model.
+
+        Raises ValueError if the model does not suit the task.
+        """
 
     def drawn(self, batch: Split, noise: Noise) -> Split:
-        """The batch with what is drawn afresh at each step, e.g. a binarization of the images."""
+        """Return the batch with what is sampled at each use, e.g. binarized images."""
         return batch
 
     def before_update(  # noqa: B027  # optional
         self, model: Chain, neurons: Sequence[Neuron], step: int, batch: Split
     ) -> None:
-        """What the task itself learns before the net's update number `step`, counted from 0.
+        """Called before each update of the net, for what the task itself learns, e.g. a critic.
 
-        batch  the one of that update, as drawn
+        step   number of the update, from 0
+        batch  the batch of this update, as returned by `drawn`
         """
 
     def after_update(self, model: Chain) -> None:  # noqa: B027  # optional
-        """What holds for the weights at all times, e.g. a largest norm."""
+        """Called after each update of the net, to enforce constraints such as a maximum norm."""
 
     @abstractmethod
     def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """The loss per example that training minimises, [*S, R, B]."""
+        """Return the loss per example that training minimises, [*S, R, B].
 
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
-        """Scores per example of one pass, each [*S, R, B]; their mean is reported."""
-        raise NotImplementedError
+        fired  the binary layers of this pass; `model.outputs(batch.inputs, fired)` are the outputs
+        """
 
-    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """Logarithms that are averaged over samples of the bits, [K, R, B, ...]."""
-        raise NotImplementedError
-
-    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
-        """Scores per example, each [R, B], from the log of a sum over `samples` samples."""
-        raise NotImplementedError
-
+    @abstractmethod
     def evaluate(
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
     ) -> Scores:
-        """Mean scores of every replica over the examples of `split`: score -> way -> [R]."""
-        return in_every_way(self, model, neurons, split, noise, samples)
+        """Return the mean scores of every replica over `split`: score -> way -> [R], on the CPU.
+
+        samples  passes to average over in the way "averaged"
+        """
 
     @torch.no_grad()
     def observed(
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
-        """What else there is to see of the net, e.g. samples as images; all on the CPU."""
+        """Return what else to log about the net on a split, e.g. samples as images."""
         return Observed({}, {}, {})
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the task has learnt, as tensors and plain values."""
+        """Return everything the task has learned, as tensors and plain values."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict` returned."""
         assert not state, f"{type(self).__name__} keeps no state"
+
+
+class ScoredTask(Task):
+    """A task with scores per example, evaluated in every way (see bnrun.tasks.tools.ways).
+
+    A subclass must set `goal` and define `outputs`, `loss`, `scores`, `evidence` and `averaged`.
+    """
+
+    @abstractmethod
+    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+        """Return the scores per example of one pass, each [*S, R, B]; their mean is reported."""
+
+    @abstractmethod
+    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+        """Return the logarithm of what is averaged over samples of the bits, [K, R, B, ...].
+
+        For example the log-probability of every class: averaging K passes averages their
+        predicted probabilities.
+        """
+
+    @abstractmethod
+    def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
+        """Return the scores per example of many passes together, each [R, B].
+
+        evidence  logarithm of the sum, not the mean, of exp(evidence) over the passes, [R, B, ...]
+        samples   number of passes
+        """
+
+    def evaluate(
+        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
+    ) -> Scores:
+        return evaluate_ways(self, model, neurons, split, noise, samples)

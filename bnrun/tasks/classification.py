@@ -7,11 +7,12 @@ from torch import Tensor
 from bnrun.core.chain import Chain
 from bnrun.core.fields import validated
 from bnrun.data.base import Data, Split
-from bnrun.tasks.base import Goal, Pass, Task
+from bnrun.recording.result import Goal
+from bnrun.tasks.base import Pass, ScoredTask
 
 
 @validated
-class Classification(Task):
+class Classification(ScoredTask):
     """One class per example. Outputs are unnormalised log-probabilities, [*S, R, B, classes]."""
 
     goal: ClassVar[Goal] = {"score": "accuracy", "way": None, "larger_is_better": True}

@@ -14,13 +14,14 @@ from bnrun.core.fields import validated
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
-from bnrun.tasks.base import Goal, Observed, Pass, Task
+from bnrun.recording.result import Goal
+from bnrun.tasks.base import Observed, Pass, ScoredTask
 from bnrun.tasks.tools.pixels import Binarization, binarized, log_likelihood
 from bnrun.tasks.tools.ways import forward
 
 
 @validated
-class StructuredPrediction(Task):
+class StructuredPrediction(ScoredTask):
     """The lower half y of an image from the upper half x. Outputs are y's logits, [*S, R, B, U].
 
     loss  -log p(y | x, h), summed over the pixels, in nats, at sampled hidden bits h

@@ -8,11 +8,12 @@ from torch import Tensor
 from bnrun.core.chain import Chain
 from bnrun.core.fields import validated
 from bnrun.data.base import Data, Split
-from bnrun.tasks.base import Goal, Pass, Task
+from bnrun.recording.result import Goal
+from bnrun.tasks.base import Pass, ScoredTask
 
 
 @validated
-class Toy(Task):
+class Toy(ScoredTask):
     """The mean of (b - t)^2 over the bits b of the last binary layer.
 
     With t below 1/2 the best bit is always 0, by a little: the closer t is to 1/2, the smaller the

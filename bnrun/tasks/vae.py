@@ -13,13 +13,14 @@ from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.models.vae import Autoencoder
-from bnrun.tasks.base import Goal, Observed, Pass, Task
+from bnrun.recording.result import Goal
+from bnrun.tasks.base import Observed, Pass, ScoredTask
 from bnrun.tasks.tools.pixels import Binarization, binarized, log_likelihood
 from bnrun.tasks.tools.ways import Scores, forward
 
 
 @validated
-class Vae(Task):
+class Vae(ScoredTask):
     """Images x of bits, explained by latent bits b. Outputs are x's logits given b, [*S, R, B, U].
 
     loss        log q(b | x) - log p(x, b), whose mean is the negative ELBO, in nats
