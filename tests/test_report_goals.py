@@ -14,6 +14,8 @@ from bnrun.report.compare.yardstick import Wanted
 from bnrun.report.render.curves import panels
 from bnrun.report_cli import main
 
+WAYS = ("thresholded", "sampled", "mean_field")
+
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -64,6 +66,21 @@ def test_without_a_score_on_validation_nothing_is_chosen() -> None:
     contests = held()
     assert [c.setting for c in contests] == ["optimizer.lr=0.1", "optimizer.lr=1.0"]
     assert {c.tuned for contest in contests for c in contest.contestants} == {""}
+
+
+def test_a_custom_neuron_is_judged_by_the_way_that_its_run_names() -> None:
+    for neuron, way in (
+        ("my_dbn", "thresholded"),
+        ("my_real", "mean_field"),
+        ("my_sbn", "sampled"),
+    ):
+        place = finish(neuron, far(0.0), neuron=neuron)
+        ways = {name: far(0.3 if name == way else 0.0) for name in WAYS}
+        change(place, way=way, scores={"test": {"accuracy": ways}})
+    (contest,) = held()
+    means = {c.label: round(c.mean, 1) for c in contest.contestants}
+    assert means == dict.fromkeys(neurons, 0.8)
+    assert sorted(contest.ways) == sorted(WAYS)
 
 
 def test_a_goal_may_name_its_way_of_evaluating() -> None:

@@ -15,6 +15,7 @@ GOOD: dict[str, Any] = {
         "test": {"accuracy": {"sampled": [0.125, 0.75]}, "loss": {"sampled": [1.5, 2.5]}},
     },
     "goal": {"score": "accuracy", "way": None, "larger_is_better": True},
+    "way": "sampled",
     "diverged": {"7": 350},
     "steps": 400,
     "seconds": 12.5,
@@ -54,6 +55,17 @@ def test_a_result_without_a_goal_is_that_of_a_classifier(tmp_path: Path) -> None
     assert read_result(write_result(tmp_path, without("goal"))) == read_result(
         write_result(tmp_path, GOOD)
     )
+
+
+@pytest.mark.parametrize(
+    ("neuron", "way"), [("dbn", "thresholded"), ("real", "mean_field"), ("sbn", "sampled")]
+)
+def test_an_old_result_without_a_way_has_that_of_its_neuron(
+    tmp_path: Path, neuron: str, way: str
+) -> None:
+    old = without("way") | {"config": {"choices": {"neuron": neuron}}}
+    assert "way" not in json.loads(write_result(tmp_path, old).read_text())
+    assert read_result(tmp_path / RESULT)["way"] == way
 
 
 def without(key: str) -> dict[str, Any]:

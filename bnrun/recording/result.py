@@ -30,8 +30,13 @@ class Goal(TypedDict):
     larger_is_better: bool
 
 
-# Of results from before there were other tasks.
+# Goal of results from before there were other tasks.
 _CLASSIFICATION: Goal = {"score": "accuracy", "way": None, "larger_is_better": True}
+
+
+# Results from before runs wrote `way` name the neuron's yaml alone, and only these two were not
+# evaluated by a sample of their bits.
+_OLD_WAYS = {"dbn": "thresholded", "real": "mean_field"}
 
 
 class Result(TypedDict):
@@ -40,6 +45,8 @@ class Result(TypedDict):
     seeds        one per replica
     scores       split -> score -> way of evaluating -> one value per seed
     goal         by which score to judge it; that of a classifier where the file has none
+    way          the neuron's own way of evaluating (thresholded, sampled or mean_field), which
+                 is meant where the goal names none; read_result fills it in for older results
     evaluations  of the loss for each example of an update; older results have none
     diverged     seed -> step at which its loss was no longer finite
     steps        updates done
@@ -56,6 +63,7 @@ class Result(TypedDict):
     seeds: Annotated[list[int], Field(min_length=1)]
     scores: dict[str, dict[str, dict[str, list[Score]]]]
     goal: Goal
+    way: NotRequired[str]
     evaluations: NotRequired[float]
     diverged: dict[int, int]
     steps: int
@@ -92,7 +100,10 @@ def read_result(path: Path) -> Result:
         raise ValueError(
             f"{path}: no JSON ({error}), so remove it and start its run again"
         ) from error
-    return _checked(content, path)
+    result = _checked(content, path)
+    neuron = str(result["config"]["choices"].get("neuron"))
+    result.setdefault("way", _OLD_WAYS.get(neuron, "sampled"))
+    return result
 
 
 def _checked(content: Any, path: Path) -> Result:

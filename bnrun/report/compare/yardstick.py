@@ -9,9 +9,6 @@ from bnrun.recording.tags import ScoreName
 from bnrun.report.read.runs import Run
 from bnrun.report.read.scores import SPLITS, score_names, values_of
 
-_OWN_WAY = {"dbn": "thresholded", "real": "mean_field"}
-"""How a neuron is evaluated as it is trained; every other one by a single sample of its bits."""
-
 
 class Wanted(NamedTuple):
     """A score that was asked for, and whether more of it is better; None where nobody said it."""
@@ -43,11 +40,11 @@ class Yardstick(NamedTuple):
         return 1.0 if self.larger else -1.0
 
     def way_of(self, run: Run) -> str:
-        """The way in which this run is evaluated; its first where it has not its neuron's own."""
+        """How this run is evaluated; the first way it has if it lacks its neuron's own."""
         if self.way is not None:
             return self.way
         ways = run.result["scores"].get(self.split, {}).get(self.score, {})
-        own = _OWN_WAY.get(str(run.result["config"]["choices"].get("neuron")), "sampled")
+        own = run.result["way"]
         return own if own in ways else next(iter(ways), "")
 
     def tag_of(self, run: Run) -> str:
