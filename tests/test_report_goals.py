@@ -69,11 +69,8 @@ def test_without_a_score_on_validation_nothing_is_chosen() -> None:
 
 
 def test_a_custom_neuron_is_judged_by_the_way_that_its_run_names() -> None:
-    for neuron, way in (
-        ("my_dbn", "thresholded"),
-        ("my_real", "mean_field"),
-        ("my_sbn", "sampled"),
-    ):
+    neurons = {"my_dbn": "thresholded", "my_real": "mean_field", "my_sbn": "sampled"}
+    for neuron, way in neurons.items():
         place = finish(neuron, far(0.0), neuron=neuron)
         ways = {name: far(0.3 if name == way else 0.0) for name in WAYS}
         change(place, way=way, scores={"test": {"accuracy": ways}})
