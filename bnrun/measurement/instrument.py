@@ -1,6 +1,6 @@
 """The gradient instrument: how good an estimate is, measured while a net is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,16 +13,20 @@ from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
 from bnrun.measurement import gradients
 from bnrun.measurement.probe import Probe
+from bnrun.recording import tags
 from bnrun.tasks.base import Task
+
+Place = tuple[str, str]
+"""A layer (or all of them) and a statistic: the last two parts of a tag."""
 
 
 @dataclass
 class Reference:
     """What the estimates are compared with.
 
-    name        "exact", or the unbiased estimator whose draws were averaged
+    name        "exact", or the unbiased estimator whose draws are averaged
     estimators  one per binary layer
-    draws       how many are averaged; 1 where it is exact
+    draws       how many draws are averaged; 1 for "exact"
     """
 
     name: str
@@ -32,17 +36,17 @@ class Reference:
 
 @dataclass
 class Instrument:
-    """Measures estimators against a reference at the same weights, examples and uniforms.
+    """Compares estimators with a reference at the same weights, examples and uniforms.
 
-    estimators  name -> one estimator per binary layer; those that learn go on learning from
-                what they measure, with the estimate always taken before
+    estimators  name -> one estimator per binary layer. Those that learn keep learning from what
+                they measure, but only after each estimate is taken
     reference   see Reference
-    group       first part of the tags; it says so where the reference is another neuron's
+    group       first part of the tags, by `tags.measured_group`
     every       epochs between two measurements
     draws       independent estimates per measurement and replica, D
-    examples    size of the probe: so many training examples, spread over all, B
-    memory      bytes that one chunk of draws may take, about
-    averages    numbers M of averaged draws to give the error and the cosine of
+    examples    training examples in the probe, spread over all of them, B
+    memory      bytes that one chunk of draws may take, roughly
+    averages    numbers M of draws; the error and cosine of the average of M draws are measured
     """
 
     estimators: Mapping[str, Sequence[Estimator]]
@@ -62,62 +66,75 @@ class Instrument:
         step: int,
         batch_size: int,
     ) -> dict[str, Tensor]:
-        """Scalars by tag "group/estimator/layer/statistic", each [R], on the CPU.
+        """Scalars by tag, each [R], on the CPU.
 
         in_use      name -> the estimators that train the net; they do not learn from this
         net         the model, its task and the training examples
-        batch_size  of the training, to tell the estimator's noise from the minibatch's
+        batch_size  of the training; tells the estimator's noise from the minibatch's
         """
         model, task, split = net
         probe = Probe(model, task, split.spread(self.examples), seeds, self.memory)
-        exact = self.reference
-        noise = Noise(seeds, "reference", step)
-        drawn = [layer.double() for layer in probe.draw(exact.estimators, exact.draws, noise)]
-        found = {f"reference-{exact.name}/{k}": v for k, v in _of_truth(drawn, batch_size).items()}
-        truth = {part: Truth.of(draws) for part, draws in _parts(drawn).items()}
+        truths = self._draw_reference(probe, step)
+        by_place = _reference_statistics(truths, batch_size)
+        scalars = dict(self._tagged(tags.reference(self.reference.name), by_place))
+        truth = {place: Truth.of(draws) for place, draws in _by_place(truths).items()}
         frozen = {name: [e.frozen() for e in layers] for name, layers in in_use.items()}
         for name, estimators in {**self.estimators, **frozen}.items():
-            cost = float(probe.cost(estimators).evaluations)
-            found[f"{name}/evaluations"] = torch.full((len(seeds),), cost)
+            evaluations = float(probe.cost(estimators).evaluations)
+            tag = tags.measured_evaluations(self.group, name)
+            scalars[tag] = torch.full((len(seeds),), evaluations)
             layers = probe.draw(estimators, self.draws, Noise(seeds, "gradients", step))
-            compared = self._compare([layer.double() for layer in layers], truth, batch_size)
-            found |= {f"{name}/{tag}": value for tag, value in compared.items()}
-        return {f"{self.group}/{tag}": value.cpu() for tag, value in found.items()}
+            by_place = self._compare([layer.double() for layer in layers], truth, batch_size)
+            scalars |= self._tagged(name, by_place)
+        return {tag: value.cpu() for tag, value in scalars.items()}
+
+    def _draw_reference(self, probe: Probe, step: int) -> list[Tensor]:
+        """Draws of the reference gradient, per layer [D, R, B, U] in float64."""
+        noise = Noise(probe.seeds, "reference", step)
+        layers = probe.draw(self.reference.estimators, self.reference.draws, noise)
+        return [layer.double() for layer in layers]
+
+    def _tagged(
+        self, estimator: str, by_place: Mapping[Place, Tensor]
+    ) -> Iterator[tuple[str, Tensor]]:
+        for place, value in by_place.items():
+            yield tags.Measured(self.group, estimator, *place).tag, value
 
     def _compare(
         self, layers: Sequence[Tensor], truth: "Mapping[str, Truth]", batch_size: int
-    ) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        for part, draws in _parts(layers).items():
+    ) -> dict[Place, Tensor]:
+        by_place: dict[Place, Tensor] = {}
+        for part, draws in _by_place(layers).items():
             compared = statistics(draws, truth[part], self.averages)
-            # A single layer is the total as well, and need not be measured twice.
-            for place in {part, "total"} if len(layers) == 1 else {part}:
-                found |= {f"{place}/{name}": value for name, value in compared.items()}
+            # A single layer is the total as well, so it is measured once and reported twice.
+            for place in [part, tags.TOTAL] if len(layers) == 1 else [part]:
+                by_place |= {(place, name): value for name, value in compared.items()}
         for number, layer in enumerate(layers, start=1):
-            found[f"layer{number}/estimator_noise"] = _noise_of_draws(layer) / batch_size
-        return found
+            noise = _variance_over_draws(layer) / batch_size
+            by_place[tags.layer(number), "estimator_noise"] = noise
+        return by_place
 
 
 class Truth(NamedTuple):
-    """A reference gradient [R, P] with its standard error, None where it is exact."""
+    """A reference gradient [R, P] with its standard error, or None if it is exact."""
 
     gradient: Tensor
     error: Tensor | None
 
     @classmethod
     def of(cls, draws: Tensor) -> "Truth":
-        """The mean of reference draws [D, R, P]; a single one is exact."""
+        """The mean of reference draws [D, R, P]; a single draw is exact."""
         error = gradients.standard_error(draws) if len(draws) > 1 else None
         return cls(draws.mean(0), error)
 
 
-def _parts(layers: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Every layer's gradient, and all layers as one where there are several, [D, R, P]."""
-    flat = {f"layer{number}": layer.flatten(2) for number, layer in enumerate(layers, start=1)}
-    return flat if len(flat) == 1 else flat | {"total": torch.cat(list(flat.values()), -1)}
+def _by_place(layers: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Each layer's gradient, and if there are several their concatenation, [D, R, P]."""
+    flat = {tags.layer(number): layer.flatten(2) for number, layer in enumerate(layers, start=1)}
+    return flat if len(flat) == 1 else flat | {tags.TOTAL: torch.cat(list(flat.values()), -1)}
 
 
-def _noise_of_draws(layer: Tensor) -> Tensor:
+def _variance_over_draws(layer: Tensor) -> Tensor:
     """Variance of one example's gradient for draws [D, R, B, U], traced, mean over B, [R]."""
     return layer.var(0).sum(-1).mean(-1)
 
@@ -127,10 +144,10 @@ def statistics(draws: Tensor, truth: Truth, averages: Sequence[int]) -> dict[str
 
     norm             Euclidean norm of the mean draw
     bias             norm(bias) / norm(reference), debiased
-    bias_z           squared bias in standard deviations under no bias; under 5 is none
+    bias_z           squared bias in standard deviations under no bias; below 5 means none
     variance         trace of the covariance of one draw
     mse              mean squared distance of one draw from the reference
-    relative_rmse    root of it / norm(reference)
+    relative_rmse    sqrt(mse) / norm(reference)
     cosine           of the mean draw with the reference
     cosine_single, _low, _high   of single draws: mean, and the 15 % and 85 % quantiles
     signal_to_noise  norm(reference)^2 / variance
@@ -139,7 +156,7 @@ def statistics(draws: Tensor, truth: Truth, averages: Sequence[int]) -> dict[str
     """
     exact, error = truth
     band = gradients.cosine_band(draws, exact)
-    found = {
+    values = {
         "norm": torch.linalg.vector_norm(draws.mean(0), dim=-1),
         "bias": gradients.relative_bias(draws, exact, error),
         "bias_z": gradients.bias_z(draws, exact, error),
@@ -155,27 +172,30 @@ def statistics(draws: Tensor, truth: Truth, averages: Sequence[int]) -> dict[str
     }
     for count in averages:
         means = draws[: len(draws) // count * count].unflatten(0, (-1, count)).mean(1)
-        found[f"relative_rmse_{count}"] = gradients.relative_rmse(draws, exact, count)
-        found[f"cosine_{count}"] = gradients.cosine(means, exact.expand_as(means)).mean(0)
-    return found
+        rmse = gradients.relative_rmse(draws, exact, count)
+        values[tags.averaged("relative_rmse", count)] = rmse
+        cosine = gradients.cosine(means, exact.expand_as(means)).mean(0)
+        values[tags.averaged("cosine", count)] = cosine
+    return values
 
 
-def _of_truth(truth: Sequence[Tensor], batch_size: int) -> dict[str, Tensor]:
+def _reference_statistics(layers: Sequence[Tensor], batch_size: int) -> dict[Place, Tensor]:
     """Norm of the reference, its own relative standard error, and the minibatch's noise.
 
-    The noises are variances (traces of the covariance) of a layer's bias gradient in one batch:
-    minibatch_noise is what the choice of examples adds, estimator_noise what the bits add.
+    Both noises are variances (traces of the covariance) of the gradient with respect to a layer's
+    bias in one batch: minibatch_noise comes from the choice of examples, estimator_noise from the
+    bits.
     """
-    whole = torch.cat([layer.flatten(2) for layer in truth], -1)
+    whole = torch.cat([layer.flatten(2) for layer in layers], -1)
     norm = torch.linalg.vector_norm(whole.mean(0), dim=-1)
-    found = {"total/norm": norm}
+    by_place = {(tags.TOTAL, "norm"): norm}
     if len(whole) > 1:
         error = torch.linalg.vector_norm(gradients.standard_error(whole), dim=-1)
-        found["total/relative_error"] = error / norm
-    for number, layer in enumerate(truth, start=1):
+        by_place[tags.TOTAL, "relative_error"] = error / norm
+    for number, layer in enumerate(layers, start=1):
         spread = layer.mean(0).var(1).sum(-1)
         if len(layer) > 1:
-            # The finite number of averaged draws has spread the examples' gradients further.
-            spread = spread - _noise_of_draws(layer) / len(layer)
-        found[f"layer{number}/minibatch_noise"] = spread.clamp(min=0) / batch_size
-    return found
+            # A mean over finitely many draws adds its own variance to that of the examples.
+            spread = spread - _variance_over_draws(layer) / len(layer)
+        by_place[tags.layer(number), "minibatch_noise"] = spread.clamp(min=0) / batch_size
+    return by_place

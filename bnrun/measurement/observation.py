@@ -1,4 +1,4 @@
-"""Looking at a net from outside: its gradients as they pass, and what its units do."""
+"""Observing a net from outside: its gradients as they pass, and how its units behave."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,22 +11,23 @@ from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
+from bnrun.recording import tags
 
-# 1,000 examples give a firing rate to about .001 per layer.
-PROBE = 1_000
-# Values per replica in a histogram: more would not show, and cost time.
-HISTOGRAM = 10_000
+PROBE_EXAMPLES = 1_000
+"""Enough for a layer's firing rate to within about .001."""
+HISTOGRAM_VALUES = 10_000
+"""Per replica. More would take time and look the same."""
 
 
 @dataclass
-class Watched:
-    """An estimator that keeps the logits it was given, for their gradient; else the same."""
+class TappedEstimator:
+    """An estimator that also keeps the logits it is called with, to read their gradient later."""
 
     estimator: Estimator
     logits: list[Tensor] = field(default_factory=list, init=False)
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        # An estimator of an earlier layer may evaluate this one without a gradient as well.
+        # The estimator of an earlier layer may also evaluate this layer without a gradient.
         if logits.requires_grad:
             logits.retain_grad()
             self.logits.append(logits)
@@ -37,7 +38,7 @@ class Watched:
         return self.estimator.firing_neuron
 
     def gradient_norm(self) -> Tensor:
-        """Euclidean norm of the loss's gradient at the logits, one per replica, [R]."""
+        """Euclidean norm of the loss's gradient with respect to the logits, [R]."""
         norms = [
             replica_norm(logits.grad.movedim(-3, 0))
             for logits in self.logits
@@ -46,9 +47,9 @@ class Watched:
         return torch.stack(norms).norm(dim=0)
 
 
-def replica_norm(x: Tensor) -> Tensor:
+def replica_norm(values: Tensor) -> Tensor:
     """Euclidean norm over all but the first axis, [R, ...] -> [R]."""
-    return x.flatten(1).norm(dim=1) if x.dim() > 1 else x.abs()
+    return values.flatten(1).norm(dim=1) if values.dim() > 1 else values.abs()
 
 
 @torch.no_grad()
@@ -56,13 +57,12 @@ def layer_logits(
     model: Chain, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
 ) -> list[Tensor]:
     """Logits of every binary layer in one forward pass of the neurons, each [R, B, U]."""
-    x = inputs
-    found = []
+    activations = inputs
+    logits = []
     for stage, neuron in zip(model.stages, neurons, strict=True):
-        logits = stage(x)
-        found.append(logits)
-        x = getattr(neuron, neuron.mode)(logits, noise)
-    return found
+        logits.append(stage(activations))
+        activations = getattr(neuron, neuron.mode)(logits[-1], noise)
+    return logits
 
 
 def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
@@ -71,21 +71,21 @@ def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
     firing_rate  mean probability of a 1 (for a DBN: share of ones)
     entropy      mean entropy of a unit's bit given its input, in bits; 0 for a DBN
     saturated    share of (example, unit) pairs with probability below .01 or above .99
-    dead         share of units whose probability is on one side of .5 for every example
-    bimodality   mean over units of Sarle's coefficient of the logits over the examples,
-                 (skewness^2 + 1) / kurtosis: 1/3 for a normal law, 5/9 for a uniform one, 1 for
-                 two values; 0 for a constant
+    dead         share of units whose probability is on the same side of .5 for every example
+    bimodality   Sarle's coefficient of a unit's logits over the examples, mean over units:
+                 (skewness^2 + 1) / kurtosis, which is 1/3 for a normal distribution, 5/9 for a
+                 uniform one and 1 for two values; 0 for a constant
     """
     probability = neuron.probability(logits)
     ones = (logits > 0).to(logits.dtype)
     fires = ones if neuron.mode == "thresholded" else probability
     entropy = torch.special.entr(fires) + torch.special.entr(1 - fires)
-    always = ones.amin(1) == ones.amax(1)
+    constant = ones.amin(1) == ones.amax(1)
     return {
         "firing_rate": fires.mean((1, 2)),
         "entropy": entropy.mean((1, 2)) / torch.log(torch.tensor(2.0)).item(),
         "saturated": ((probability < 0.01) | (probability > 0.99)).float().mean((1, 2)),
-        "dead": always.float().mean(1),
+        "dead": constant.float().mean(1),
         "bimodality": bimodality(logits).mean(1),
     }
 
@@ -97,37 +97,38 @@ def bimodality(values: Tensor) -> Tensor:
     """
     centred = values - values.mean(1, keepdim=True)
     second, third, fourth = (centred.pow(k).mean(1) for k in (2, 3, 4))
-    # What rounding leaves of a constant is no spread.
-    spread = second > 1e-10 * values.square().mean(1)
-    return ((third.square() / second + second.square()) / fourth).where(spread, 0)
+    # The centred values of a constant are rounding errors, which would have a coefficient too.
+    varies = second > 1e-10 * values.square().mean(1)
+    return ((third.square() / second + second.square()) / fourth).where(varies, 0)
 
 
 def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
-    """Euclidean norm of the gradient of every parameter, each [R]."""
+    """Euclidean norm of the gradient of every parameter, by tag, each [R]."""
     return {
-        f"gradient/parameter/{name}": replica_norm(parameter.grad)
+        tags.parameter_gradient(name): replica_norm(parameter.grad)
         for name, parameter in model.named_parameters()
         if parameter.grad is not None
     }
 
 
 def probe_batch(split: Split, seeds: Sequence[int]) -> Split:
-    """Some examples of `split`, the same for every replica, without a copy per replica."""
-    return Split(*(part.expand(len(seeds), *part.shape) for part in split.spread(PROBE)))
+    """Some examples of `split`, the same for every replica, expanded to R without a copy."""
+    examples = split.spread(PROBE_EXAMPLES)
+    return Split(*(part.expand(len(seeds), *part.shape) for part in examples))
 
 
 def observe_units(
     model: Chain, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
 ) -> dict[str, dict[str, Tensor]]:
-    """Scalars, histograms and images of the layers for inputs [R, B, ...]."""
+    """Scalars, histograms and images of the layers by tag, for inputs [R, B, ...]."""
     scalars, histograms = {}, {}
     layers = zip(layer_logits(model, neurons, inputs, noise), neurons, strict=True)
     for number, (logits, neuron) in enumerate(layers, start=1):
         for name, values in unit_statistics(logits, neuron).items():
-            scalars[f"units/layer{number}/{name}"] = values.cpu()
-        values = logits.flatten(1)
-        stride = -(-values.shape[1] // HISTOGRAM)
-        histograms[f"logits/layer{number}"] = values[:, ::stride].cpu()
+            scalars[tags.units(number, name)] = values.cpu()
+        flat = logits.flatten(1)
+        stride = -(-flat.shape[1] // HISTOGRAM_VALUES)
+        histograms[tags.logits_histogram(number)] = flat[:, ::stride].cpu()
     filters = model.filters()
-    images = {} if filters is None else {"weights/layer1": filters.cpu()}
+    images = {} if filters is None else {tags.filters(1): filters.cpu()}
     return {"scalars": scalars, "histograms": histograms, "images": images}

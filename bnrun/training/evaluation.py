@@ -9,6 +9,7 @@ from bnrun.core.chain import Chain
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data
+from bnrun.recording.tags import SPLITS, ScoreName
 from bnrun.tasks.base import Task
 
 
@@ -21,16 +22,16 @@ def evaluate_splits(
     noise: Noise,
     samples: int,
     examples: int | None,
-) -> dict[str, Tensor]:
-    """Scores on train, validation and test by tag "score/split/way", each [R].
+) -> dict[ScoreName, Tensor]:
+    """Scores on train, validation and test, each [R].
 
-    Of each split it takes `examples`, spread over it, or all where that is None; of the training
-    examples never more than there are for validation.
+    Evaluates `examples` examples of each split, spread over it, or all of them if that is None;
+    never more training examples than there are in the validation split.
     """
-    seen = data.train.spread(len(data.validation.targets))
-    tags: dict[str, Tensor] = {}
-    for name, split in (("train", seen), ("validation", data.validation), ("test", data.test)):
+    train = data.train.spread(len(data.validation.targets))
+    named: dict[ScoreName, Tensor] = {}
+    for name, split in zip(SPLITS, (train, data.validation, data.test), strict=True):
         scores = task.evaluate(model, neurons, split.spread(examples), noise, samples)
         for score, ways in scores.items():
-            tags |= {f"{score}/{name}/{way}": values for way, values in ways.items()}
-    return tags
+            named |= {ScoreName(name, score, way): values for way, values in ways.items()}
+    return named

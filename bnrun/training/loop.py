@@ -21,13 +21,15 @@ from bnrun.data.batches import Batches
 from bnrun.estimators.base import Estimator, Progress
 from bnrun.measurement.instrument import Instrument
 from bnrun.measurement.observation import (
-    Watched,
+    TappedEstimator,
     observe_units,
     parameter_gradient_norms,
     probe_batch,
     replica_norm,
 )
+from bnrun.recording import tags
 from bnrun.recording.records import Record
+from bnrun.recording.tags import ScoreName
 from bnrun.tasks.base import Task
 from bnrun.training.capture import Captured
 from bnrun.training.evaluation import evaluate_splits
@@ -175,15 +177,15 @@ class Training:
         """One step of every replica, and what there is to log about it; each value [R]."""
         rate = self.optimizer.param_groups[0]["lr"]
         estimators = self.current_estimators()
-        watched = [Watched(estimator) for estimator in estimators]
+        watched = [TappedEstimator(estimator) for estimator in estimators]
         self.update(watched)
-        scalars = {"loss/train": self.tally.mean()}
+        scalars = {tags.TRAINING_LOSS: self.tally.mean()}
         for number, (layer, estimator) in enumerate(zip(watched, estimators, strict=True), start=1):
-            scalars[f"gradient/logits/layer{number}"] = layer.gradient_norm()
+            scalars[tags.logits_gradient(number)] = layer.gradient_norm()
             for name, value in estimator.scalars().items():
-                scalars[f"schedule/layer{number}/{name}"] = self._constant(value)
+                scalars[tags.schedule(number, name)] = self._constant(value)
         scalars |= parameter_gradient_norms(self.model)
-        scalars["schedule/learning_rate"] = self._constant(rate)
+        scalars[tags.LEARNING_RATE] = self._constant(rate)
         self.lost = (self.tally.diverged >= 0).nonzero().flatten().tolist()
         return {tag: value.detach().cpu() for tag, value in scalars.items()}
 
@@ -197,21 +199,20 @@ class Training:
         for slope in self.settings.evaluate_slopes:
             sloped = [replace(neuron, slope=slope) for neuron in neurons]
             again = Noise(self.seeds, "observation", self.step)
-            found = self._scores(sloped, again)
-            for tag, values in found.items():
-                if not tag.endswith("/thresholded"):  # A threshold has no slope.
-                    scores[f"{tag}_slope_{slope:g}"] = values
+            for name, values in self._scores(sloped, again).items():
+                if name.way != "thresholded":  # A threshold has no slope.
+                    scores[name.at_slope(slope)] = values
         # A binary layer turns NaN into bits, so a diverged replica's scores would look sound.
         lost = (self.tally.diverged >= 0).cpu()
-        scores = {tag: values.masked_fill(lost, torch.nan) for tag, values in scores.items()}
+        scalars = {name.tag: v.masked_fill(lost, torch.nan) for name, v in scores.items()}
         seen = self.task.observed(self.model, neurons, self.data.validation, noise)
         return {
-            "scalars": scores | units["scalars"] | seen.scalars,
+            "scalars": scalars | units["scalars"] | seen.scalars,
             "histograms": units["histograms"] | seen.histograms,
             "images": units["images"] | seen.images,
         }
 
-    def _scores(self, neurons: Sequence[Neuron], noise: Noise) -> dict[str, Tensor]:
+    def _scores(self, neurons: Sequence[Neuron], noise: Noise) -> dict[ScoreName, Tensor]:
         settings = self.settings
         last = self.step == self.total
         samples = (last and settings.final_samples) or settings.samples
@@ -222,7 +223,7 @@ class Training:
         """What the gradient instrument finds, where there is one."""
         if self.instrument is not None:
             yield self.instrument.measure(
-                {"in_use": self.current_estimators()},
+                {tags.IN_USE: self.current_estimators()},
                 (self.model, self.task, self.data.train),
                 self.seeds,
                 self.step,
