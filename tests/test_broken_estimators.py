@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from bnrun.conformance.contract import broken_rules
+from bnrun.conformance.findings import assess, disagreements
 from bnrun.conformance.measurement import ContractError, measure
 from bnrun.conformance.problems import problems
 from bnrun.conformance.target import configured
-from bnrun.conformance.verdicts import disagreements, judge
 from bnrun.core.neurons import SBN
 from bnrun.estimators.base import fire
 from bnrun.estimators.tools.gradients import inject
@@ -22,7 +22,7 @@ NETS = [net for net in problems() if net.name in ("1 layer, quadratic", "2 layer
 
 
 def found_by_the_kit(build, precision: float) -> list[str]:
-    return disagreements([judge(measure(build, net, precision=precision)) for net in NETS])
+    return disagreements([assess(measure(build, net, precision=precision)) for net in NETS])
 
 
 def leaking(loss: Tensor, relaxed: Tensor) -> Tensor:
@@ -270,8 +270,8 @@ def scaled(build, factor):
 def test_wrong_sign_half_and_five_percent_too_much_fail_in_every_family(name, factor, precision):
     # 0.005: an error of 10 standard errors, where chance ends at 5.3.
     build = scaled(configured(name), factor)
-    verdict = judge(measure(build, NETS[0], precision=precision))
-    sides = {side: seen.holds for side, seen in verdict.sides.items()}
+    finding = assess(measure(build, NETS[0], precision=precision))
+    sides = {side: seen.holds for side, seen in finding.sides.items()}
     assert sides == {"logits": False, "upstream": False, "downstream": True, "loss": True}
 
 

@@ -1,4 +1,4 @@
-"""bnrun-check: verdicts, exit status, and every mistake in one sentence."""
+"""bnrun-check: findings, exit status, and every mistake in one sentence."""
 
 import re
 import subprocess

@@ -10,17 +10,17 @@ from hydra.errors import HydraException
 
 from bnrun.config.paths import CONFIGS
 from bnrun.conformance.contract import CHECKS
-from bnrun.conformance.measurement import Build, measure
-from bnrun.conformance.problems import problems
-from bnrun.conformance.target import configured
-from bnrun.conformance.verdicts import (
-    Verdict,
+from bnrun.conformance.findings import (
+    Finding,
+    assess,
     disagreements,
     exact_on,
-    judge,
     resolution,
     threshold,
 )
+from bnrun.conformance.measurement import Build, measure
+from bnrun.conformance.problems import problems
+from bnrun.conformance.target import configured
 from bnrun.core.neurons import DBN, SBN, Neuron, Real
 
 NAMES = sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
@@ -80,14 +80,14 @@ BIASED = [case for case in SAMPLING if not CLAIMS[case]]
 
 
 @cache
-def verdicts(case: str, deepest: int = 3, precision: float = 0.0075) -> list[Verdict]:
+def findings(case: str, deepest: int = 3, precision: float = 0.0075) -> list[Finding]:
     nets = [net for net in problems() if net.depth <= deepest]
-    return [judge(measure(build_of(case), net, precision=precision)) for net in nets]
+    return [assess(measure(build_of(case), net, precision=precision)) for net in nets]
 
 
 @pytest.mark.parametrize("case", UNBIASED)
 def test_unbiased_estimator_agrees_with_the_exact_gradient(case):
-    found = verdicts(SMALLER.get(case, case))
+    found = findings(SMALLER.get(case, case))
     assert disagreements(found) == []
     assert resolution(found) <= 0.05
 
@@ -95,14 +95,14 @@ def test_unbiased_estimator_agrees_with_the_exact_gradient(case):
 @pytest.mark.parametrize("case", VARIANTS)
 def test_unbiased_estimator_agrees_with_the_exact_gradient_with_other_options(case):
     assert CLAIMS[case]
-    found = verdicts(case, deepest=2)
+    found = findings(case, deepest=2)
     assert disagreements(found) == []
     assert resolution(found) <= 0.05
 
 
 @pytest.mark.parametrize("name", BIASED)
 def test_biased_estimator_is_exact_only_where_theory_says_so(name):
-    found = verdicts(name, deepest=1, precision=0.02)
+    found = findings(name, deepest=1, precision=0.02)
     theory = [net.name for net in SHALLOW if net.head.__name__ in EXACT_ON.get(name, set())]
     assert exact_on(found, "logits") == theory
     assert exact_on(found, "upstream") == theory
@@ -110,7 +110,7 @@ def test_biased_estimator_is_exact_only_where_theory_says_so(name):
 
 @pytest.mark.parametrize("name", BIASED)
 def test_biased_estimator_is_exact_in_the_loss_and_the_weights_after_one_layer(name):
-    found = verdicts(name, deepest=1, precision=0.02)
+    found = findings(name, deepest=1, precision=0.02)
     expected = [] if name in SOFT else [net.name for net in SHALLOW]
     assert exact_on(found, "loss") == expected
     assert exact_on(found, "downstream") == expected

@@ -19,7 +19,7 @@ from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.rloo import RLOO
 from bnrun.estimators.tools.control_variate import ControlVariate
-from bnrun.estimators.tools.relaxation import logistic
+from bnrun.estimators.tools.relaxed_control import logistic
 
 NEURON = SBN(signed=True, slope=1.7)
 # Each with the plain estimator that fires the same bits from the same uniforms.

@@ -4,27 +4,27 @@ import re
 from functools import cache
 from pathlib import Path
 
-import entry as entries
+import catalogue
 import estimator_figure as figure
 import pytest
 import torch
+from catalogue import chosen_problems, names
 from docstrings import (
     first_sentence,
     own_passages,
     passages,
     short_source,
 )
-from entry import chosen_problems, names
 from estimators_page import section
 
-from bnrun.conformance.measurement import Cost, draw
+from bnrun.conformance.measurement import Evaluations, draw
 from bnrun.core.noise import Noise
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "estimators.md").read_text()
 AGAIN = "write it again: python docs/build/estimators_page.py docs/estimators.md"
 
-entry = cache(entries.entry)
+entry = cache(catalogue.entry)
 
 
 @pytest.mark.parametrize("name", names())
@@ -44,7 +44,7 @@ def test_page_has_nothing_that_is_not_configured():
 @pytest.mark.parametrize("name", ["exact", "sigmoid_st"])
 def test_section_is_measured_again_to_the_digit(name):
     one = entry(name)
-    assert section(one, one.verdicts()) in PAGE, AGAIN
+    assert section(one, one.findings()) in PAGE, AGAIN
 
 
 @pytest.mark.parametrize("name", names())
@@ -64,7 +64,7 @@ def test_docstring_says_forward_backward_exact_cost_and_source(name):
 
 @pytest.mark.parametrize("name", names())
 def test_cost_in_the_docstring_is_what_is_counted(name):
-    one, net, counted = entry(name), chosen_problems()[0], Cost()
+    one, net, counted = entry(name), chosen_problems()[0], Evaluations()
     said = re.match(r"(.+?) downstream evaluation", one.passages["Cost"])
     if said is None:
         assert one.parts  # that of its parts
@@ -72,14 +72,14 @@ def test_cost_in_the_docstring_is_what_is_counted(name):
     units = net.stages[0][0].shape[-1]
     known = {"one": 1, "U": units, "K": getattr(one.estimator, "samples", None)}
     draw(net, [one.build(one.neuron())], Noise(range(net.replicas)), 8, counted)
-    assert eval(said[1].replace("^", "**"), known) == counted.evaluations
+    assert eval(said[1].replace("^", "**"), known) == counted.total
 
 
 def test_figure_has_the_same_bytes_every_time(tmp_path):
     files = [tmp_path / "first.svg", tmp_path / "second.svg"]
     for file in files:
         one = entry("disarm")
-        figure.draw(figure.response(one.build(one.neuron()), 3), file)
+        figure.save(figure.response(one.build(one.neuron()), 3), file)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from bnrun.conformance.findings import threshold
 from bnrun.conformance.target import configured
-from bnrun.conformance.verdicts import threshold
 from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.measurement import gradients

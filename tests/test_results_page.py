@@ -1,11 +1,12 @@
-"""Raw results go into a CSV and come out as a page, with the published numbers in their rows."""
+"""Raw results are collected into a CSV and shown on a page beside the published numbers."""
 
 import shutil
 from pathlib import Path
 
+import collect as collect_program
 import pytest
-from publication import collect_command, publish_command
-from raw import collect, read_raw
+import results_page
+from raw_results import collect, read_raw
 from results_page import publish
 from runs import bnrun
 from test_report import finish
@@ -39,12 +40,12 @@ figures:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Raw results of two estimators, and what to show of them."""
+    """Raw results of two estimators, and a recipe that shows them."""
     monkeypatch.chdir(tmp_path)
     scores = {"sampled": [0.5, 0.6, 0.7], "thresholded": [0.8, None, 0.9]}
     finish("study/a", estimator="st", test=scores, diverged={"1": 7})
     finish("study/b", estimator="reinmax", test=scores)
-    assert collect_command(["docs/results/recipe.csv", "study"]) == 0
+    assert collect_program.main(["docs/results/recipe.csv", "study"]) == 0
     folder = tmp_path / "docs" / "results"
     (folder / "recipe.yaml").write_text(RECIPE)
     return folder
@@ -53,9 +54,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_raw_results_hold_every_seed_and_split_with_its_setting(folder: Path) -> None:
     rows = read_raw(folder / "recipe.csv")
     assert len(rows) == 2 * 3 * 3
-    lost = [row for row in rows if row["estimator"] == "st" and row["seed"] == "1"]
-    assert [row["diverged"] for row in lost] == ["7"] * 3
-    assert {(row["accuracy/sampled"], row["accuracy/thresholded"]) for row in lost} == {("0.6", "")}
+    diverged = [row for row in rows if row["estimator"] == "st" and row["seed"] == "1"]
+    assert [row["diverged"] for row in diverged] == ["7"] * 3
+    assert {(row["accuracy/sampled"], row["accuracy/thresholded"]) for row in diverged} == {
+        ("0.6", "")
+    }
 
 
 def test_the_page_has_means_with_intervals_and_the_published_number_in_its_row(
@@ -70,7 +73,7 @@ def test_the_page_has_means_with_intervals_and_the_published_number_in_its_row(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("right", "wrong"),
     [
         ("tag: P", "tag: paper"),
         ("accuracy/sampled: sampled", "accuracy/nothing: x"),
@@ -81,12 +84,12 @@ def test_the_page_has_means_with_intervals_and_the_published_number_in_its_row(
         ("column: accuracy/sampled", "column: accuracy/thresholded"),
     ],
 )
-def test_what_does_not_fit_is_told_and_writes_no_page(
-    folder: Path, wrong: str, said: str, capsys: pytest.CaptureFixture[str]
+def test_a_recipe_that_does_not_match_its_results_is_an_error_and_no_page_is_written(
+    folder: Path, right: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = folder / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace(wrong, said, 1))
-    assert publish_command([str(folder)]) == 1
+    recipe.write_text(recipe.read_text().replace(right, wrong, 1))
+    assert results_page.main([str(folder)]) == 1
     assert str(recipe) in capsys.readouterr().err
     assert not folder.with_suffix(".md").exists()
 
@@ -125,9 +128,9 @@ def test_curves_units_and_gradients_are_those_of_the_history(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not (DOCS / "results").is_dir(), reason="no results are committed")
-def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
+def test_the_committed_page_is_made_from_the_committed_results(tmp_path: Path) -> None:
     shutil.copytree(DOCS / "results", tmp_path / "results")
-    made = publish(tmp_path / "results")
-    assert made.read_text() == (DOCS / "results.md").read_text(), (
-        "run bnrun-report publish docs/results"
+    page = publish(tmp_path / "results").read_text()
+    assert page == (DOCS / "results.md").read_text(), (
+        "docs/results.md is stale: run python docs/build/results_page.py"
     )

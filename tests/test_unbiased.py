@@ -8,9 +8,9 @@ from quadrature import Loss, Replay, all_draws, estimates, exact, mean, total_va
 from torch import Tensor
 
 from bnrun import load_estimator
+from bnrun.conformance.findings import agreement
 from bnrun.conformance.measurement import Side, measure
 from bnrun.conformance.problems import problems
-from bnrun.conformance.verdicts import agreement
 from bnrun.core.neurons import DBN, SBN, Neuron, Real
 from bnrun.core.noise import Noise
 from bnrun.estimators.antithetic import ARM, DisARM

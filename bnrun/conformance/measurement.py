@@ -38,16 +38,16 @@ class ContractError(ValueError):
 
 
 @dataclass
-class Cost:
+class Evaluations:
     """Evaluations of the head per draw: all of them, and those differentiated by the bits."""
 
-    evaluations: float = 0
+    total: float = 0
     differentiated: float = 0
 
     def count(self, activations: Tensor, draws: int) -> None:
         """Add one downstream call with activations [*S, D, R, B, U]."""
         evaluations = activations[..., 0, 0, 0].numel() / draws
-        self.evaluations += evaluations
+        self.total += evaluations
         if activations.requires_grad and torch.is_grad_enabled():
             self.differentiated += evaluations
 
@@ -58,13 +58,13 @@ class Measurement:
 
     draws   by side, [D, P]
     exact   by side, [P]
-    cost    of one draw
+    evaluations  of one draw
     """
 
     problem: Problem
     draws: dict[Side, Tensor]
     exact: dict[Side, Tensor]
-    cost: Cost = field(default_factory=Cost)
+    evaluations: Evaluations = field(default_factory=Evaluations)
 
 
 def measure(
@@ -87,15 +87,15 @@ def measure(
         draw(problem, estimators, noise, 8)
     estimators = [_frozen(estimator) for estimator in estimators]
 
-    cost = Cost()
+    evaluations = Evaluations()
     exact = exact_gradients(problem)
-    chunks = [draw(problem, estimators, noise, 64, cost)]
-    chunk = int(min(max(EVALUATIONS_PER_CHUNK / max(cost.evaluations, 1), 64), LEAST))
+    chunks = [draw(problem, estimators, noise, 64, evaluations)]
+    chunk = int(min(max(EVALUATIONS_PER_CHUNK / max(evaluations.total, 1), 64), LEAST))
     while True:
         draws = {side: torch.cat([chunk[side] for chunk in chunks]) for side in SIDES}
         missing = _missing(draws, exact, precision)
         if missing <= 0:
-            return Measurement(problem, draws, exact, cost)
+            return Measurement(problem, draws, exact, evaluations)
         chunks = [draws]
         for _ in range(-(-missing // chunk)):
             chunks.append(draw(problem, estimators, noise, chunk))
@@ -137,7 +137,7 @@ def draw(
     estimators: Sequence[EstimatorFunction],
     noise: Noise,
     draws: int,
-    cost: Cost | None = None,
+    evaluations: Evaluations | None = None,
 ) -> dict[Side, Tensor]:
     """`draws` estimates at once, by side, [D, P]: draws are a leading axis of the logits.
 
@@ -155,8 +155,8 @@ def draw(
 
     def head(activations: Tensor) -> Tensor:
         _check_activations(activations, before)
-        if cost is not None:
-            cost.count(activations, draws)
+        if evaluations is not None:
+            evaluations.count(activations, draws)
         return problem.head(activations, weights[-1], biases[-1], problem.targets)
 
     logits = linear(problem.inputs, weights[0], biases[0])

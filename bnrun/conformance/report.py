@@ -7,11 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from bnrun.conformance.contract import broken_rules
+from bnrun.conformance.findings import WORDS, Finding, assess, disagreements, exact_on, resolution
 from bnrun.conformance.measurement import SIDES, measure
 from bnrun.conformance.problems import problems
 from bnrun.conformance.target import Target
 from bnrun.conformance.timing import relative_time
-from bnrun.conformance.verdicts import WORDS, Verdict, disagreements, exact_on, judge, resolution
 from bnrun.core.neurons import SBN
 
 
@@ -21,15 +21,15 @@ def check(target: Target) -> int:
     console = Console(width=None if Console().is_terminal else 120, highlight=False)
     broken = broken_rules(target.build, target.neuron())
     with console.status("measuring"):
-        verdicts = [judge(measure(target.build, p, target.neuron)) for p in problems()]
-        lines = [*_bias(target, verdicts), *_calls(broken), _cost(target, verdicts[0])]
-    console.print(_table(target, verdicts))
+        findings = [assess(measure(target.build, p, target.neuron)) for p in problems()]
+        lines = [*_bias(target, findings), *_calls(broken), _cost(target, findings[0])]
+    console.print(_table(target, findings))
     for line in lines:
         console.print(escape(line))
-    return int(target.claims_unbiased and bool(disagreements(verdicts)))
+    return int(target.claims_unbiased and bool(disagreements(findings)))
 
 
-def _table(target: Target, verdicts: Sequence[Verdict]) -> Table:
+def _table(target: Target, findings: Sequence[Finding]) -> Table:
     reference = "exact gradient" if target.neuron is SBN else "exact gradient of an SBN"
     table = Table(
         title=f"{escape(target.name)} beside the {reference} at the same logits",
@@ -42,21 +42,21 @@ def _table(target: Target, verdicts: Sequence[Verdict]) -> Table:
         table.add_column(title, justify="right")
     for title in ["bias after", "z after"]:
         table.add_column(title, justify="right")
-    for verdict in verdicts:
-        table.add_row(*_row(verdict))
+    for finding in findings:
+        table.add_row(*_row(finding))
     return table
 
 
-def _row(verdict: Verdict) -> list[str]:
-    logits, after = verdict.sides["logits"], verdict.sides["downstream"]
+def _row(finding: Finding) -> list[str]:
+    logits, after = finding.sides["logits"], finding.sides["downstream"]
     return [
-        verdict.problem.name,
+        finding.problem.name,
         f"{logits.bias:.1%}",
         _shown_z(logits.z),
-        f"{verdict.variance:.3g}",
-        f"{verdict.cosine_of_mean:.3f}",
-        f"{verdict.cosine_of_draw:.3f}",
-        f"{verdict.draws}",
+        f"{finding.variance:.3g}",
+        f"{finding.cosine_of_mean:.3f}",
+        f"{finding.cosine_of_draw:.3f}",
+        f"{finding.draws}",
         f"{after.bias:.1%}",
         _shown_z(after.z),
     ]
@@ -66,13 +66,13 @@ def _shown_z(z: float) -> str:
     return f"{z:.1f}" if z < 1000 else "> 1000"
 
 
-def _bias(target: Target, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    missed = disagreements(verdicts)
+def _bias(target: Target, findings: Sequence[Finding]) -> Iterator[str]:
+    missed = disagreements(findings)
     if not missed:
         found = "Unbiased, as it claims" if target.claims_unbiased else "No bias found"
         yield (
-            f"{found}: gradients and loss agree with enumeration on all {len(verdicts)} nets; "
-            f"{_shown_resolution(verdicts)} would have shown."
+            f"{found}: gradients and loss agree with enumeration on all {len(findings)} nets; "
+            f"{_shown_resolution(findings)} would have shown."
         )
         if not target.claims_unbiased:
             yield "It does not claim so: set `unbiased = True` on the class if theory agrees."
@@ -83,20 +83,20 @@ def _bias(target: Target, verdicts: Sequence[Verdict]) -> Iterator[str]:
     else:
         yield "Biased, and it does not claim otherwise."
     for side in SIDES:
-        yield _where(WORDS[side], exact_on(verdicts, side), verdicts)
+        yield _where(WORDS[side], exact_on(findings, side), findings)
     if target.neuron is not SBN:
         yield "A DBN has no gradient of its own: what is called bias is the distance to the SBN's."
 
 
-def _shown_resolution(verdicts: Sequence[Verdict]) -> str:
-    size = resolution(verdicts)
+def _shown_resolution(findings: Sequence[Finding]) -> str:
+    size = resolution(findings)
     return f"an error of {size:.1%} in any gradient" if size > 0.001 else "any error"
 
 
-def _where(words: str, names: Sequence[str], verdicts: Sequence[Verdict]) -> str:
+def _where(words: str, names: Sequence[str], findings: Sequence[Finding]) -> str:
     if not names:
         return f"Bias shows in the {words} on every net."
-    if len(names) == len(verdicts):
+    if len(names) == len(findings):
         return f"No bias shows in the {words} on any net."
     return f"No bias shows in the {words} on: {'; '.join(names)}."
 
@@ -111,11 +111,11 @@ def _calls(broken: Sequence[str]) -> Iterator[str]:
         yield f"BREAKS A RULE: {line}."
 
 
-def _cost(target: Target, verdict: Verdict) -> str:
-    cost, units = verdict.cost, verdict.problem.stages[0][0].shape[-1]
+def _cost(target: Target, finding: Finding) -> str:
+    evaluations, units = finding.evaluations, finding.problem.stages[0][0].shape[-1]
     text = (
-        f"Cost: {cost.evaluations:g} downstream evaluations per call on {units} "
-        f"units, {cost.differentiated:g} of them differentiated by the activations"
+        f"Cost: {evaluations.total:g} downstream evaluations per call on {units} "
+        f"units, {evaluations.differentiated:g} of them differentiated by the activations"
     )
     try:
         ratio = relative_time(target.build, target.neuron())

@@ -10,11 +10,11 @@ from bnrun.core.fields import UnitInterval, validated
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress
-from bnrun.estimators.tools.pair import Pair
+from bnrun.estimators.tools.combination import Combination
 
 
 @validated
-class Mixture(Pair):
+class Mixture(Combination):
     """Two estimators at once, weighted: of the losses, and so of all gradients.
 
     forward:  weight * first + (1 - weight) * second, each with noise of its own

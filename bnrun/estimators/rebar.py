@@ -12,7 +12,7 @@ from bnrun.estimators.tools.control_variate import ControlVariate
 from bnrun.estimators.tools.derivatives import differentiate
 from bnrun.estimators.tools.gradients import inject
 from bnrun.estimators.tools.learner import Memory
-from bnrun.estimators.tools.relaxation import Logistic, control, logistic
+from bnrun.estimators.tools.relaxed_control import Logistic, control, logistic
 
 
 class Sample(NamedTuple):

@@ -14,7 +14,7 @@ from bnrun.estimators.tools.perceptron import (
     fresh_perceptron,
     perceptron,
 )
-from bnrun.estimators.tools.relaxation import control
+from bnrun.estimators.tools.relaxed_control import control
 
 
 @validated

@@ -9,11 +9,11 @@ from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator, Progress
-from bnrun.estimators.tools.pair import Pair
+from bnrun.estimators.tools.combination import Combination
 
 
 @validated
-class Schedule(Pair):
+class Schedule(Combination):
     """`first` up to a point of the training, `second` from there on.
 
     forward:  that of the part in use

@@ -79,7 +79,7 @@ def _drawn(estimator: EstimatorFunction, noise: Noise, draws: int) -> tuple[Tens
     return gradient[:, 0, :, 0], calls[0]
 
 
-def draw(seen: Response, path: Path) -> None:
+def save(seen: Response, path: Path) -> None:
     """Write the figure as SVG, the same bytes for the same response."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6, 2.3), layout="constrained")

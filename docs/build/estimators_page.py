@@ -15,12 +15,12 @@ from statistics import median
 
 import estimator_figure as figure
 import torch
+from catalogue import WARM_UP, Entry, chosen_problems, entry, names
 from docstrings import LABELS, first_sentence, passages, short_source, summary
-from entry import WARM_UP, Entry, chosen_problems, entry, names
 
+from bnrun.conformance.findings import Finding
 from bnrun.conformance.problems import Problem
 from bnrun.conformance.timing import relative_time
-from bnrun.conformance.verdicts import Verdict
 from bnrun.estimators.tools.baselines import Baseline
 from bnrun.recording.files import replaced
 
@@ -63,19 +63,19 @@ median of steps taken in turn. It varies by machine.
 
 """
 
-Measured = dict[Entry, list[Verdict]]
+Measured = dict[Entry, list[Finding]]
 
 
 def page(measured: Measured) -> str:
     """The whole page as Markdown."""
-    seen = [verdict.sides["logits"] for verdicts in measured.values() for verdict in verdicts]
+    seen = [finding.sides["logits"] for findings in measured.values() for finding in findings]
     introduction = INTRODUCTION.format(
         warm_up=WARM_UP,
         problems="\n".join(_shape(problem) for problem in chosen_problems()),
         chance=max(agreement.threshold for agreement in seen),
         detectable=max(agreement.detectable for agreement in seen if agreement.holds),
     )
-    sections = [section(one, verdicts) for one, verdicts in measured.items()]
+    sections = [section(one, findings) for one, findings in measured.items()]
     return introduction + "\n".join([overview(measured), *sections])
 
 
@@ -87,7 +87,7 @@ def _shape(problem: Problem) -> str:
 def overview(measured: Measured) -> str:
     """The table of all estimators, a line for each, timed here."""
     rows = [["name", "gradient", "exact when", "evaluations", "time", "source"]]
-    for one, verdicts in measured.items():
+    for one, findings in measured.items():
         print(f"timing {one.name}", file=sys.stderr)
         said = one.passages
         told = [said, *(passages(type(part)) for part in one.parts.values())]
@@ -97,7 +97,7 @@ def overview(measured: Measured) -> str:
                 f"[{one.name}](#{one.name})",
                 "unbiased" if one.estimator.unbiased else "biased",
                 _escaped(first_sentence(said["Exact"])),
-                _evaluations(verdicts[0], said["Cost"]),
+                _evaluations(findings[0], said["Cost"]),
                 _time(one),
                 ", ".join(filter(None, sources)) or "-",
             ]
@@ -112,18 +112,18 @@ def _time(one: Entry) -> str:
         return "-"  # it refuses a layer of that width
 
 
-def _evaluations(verdict: Verdict, cost: str = "") -> str:
+def _evaluations(finding: Finding, cost: str = "") -> str:
     """How many were counted, with the formula that the docstring may have: "6 (U + 1)"."""
     formula = re.match(r"(\S*[UK].*?) downstream", cost)
-    backward = verdict.cost.differentiated
+    backward = finding.evaluations.differentiated
     return (
-        f"{verdict.cost.evaluations:g}"
+        f"{finding.evaluations.total:g}"
         + (f" ({formula[1]})" if formula else "")
         + (f", {backward:g} bwd" if backward else "")
     )
 
 
-def section(one: Entry, verdicts: Sequence[Verdict]) -> str:
+def section(one: Entry, findings: Sequence[Finding]) -> str:
     """What is known of one estimator."""
     description = one.description[0].upper() + one.description[1:]
     lines = [
@@ -133,7 +133,7 @@ def section(one: Entry, verdicts: Sequence[Verdict]) -> str:
         f"```text\n{_formulas(one.passages)}\n```\n",
         *(f"- {fact}" for fact in _facts(one)),
         "",
-        _results(verdicts),
+        _results(findings),
     ]
     return "\n".join(lines)
 
@@ -165,21 +165,21 @@ def _facts(one: Entry) -> list[str]:
     return [*facts, f"Neurons: {', '.join(one.neurons)}."]
 
 
-def _results(verdicts: Sequence[Verdict]) -> str:
+def _results(findings: Sequence[Finding]) -> str:
     title = ["problem", "bias", "z", "variance", "cosine of mean", "of a draw"]
     rows = [[*title, "draws", "evaluations"]]
-    for verdict in verdicts:
-        seen = verdict.sides["logits"]
+    for finding in findings:
+        seen = finding.sides["logits"]
         rows.append(
             [
-                verdict.problem.name,
+                finding.problem.name,
                 "none shown" if seen.holds else f"{100 * seen.bias:.3g} %",
                 f"{seen.z:.1f}" if seen.z < 1000 else "> 1000",
-                f"{verdict.variance:.3g}",
-                f"{verdict.cosine_of_mean:.3f}",
-                f"{verdict.cosine_of_draw:.3f}",
-                f"{verdict.draws:,}",
-                _evaluations(verdict),
+                f"{finding.variance:.3g}",
+                f"{finding.cosine_of_mean:.3f}",
+                f"{finding.cosine_of_draw:.3f}",
+                f"{finding.draws:,}",
+                _evaluations(finding),
             ]
         )
     return _table(rows)
@@ -211,9 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = {}
     for one in map(entry, names()):
         print(f"measuring {one.name}", file=sys.stderr)
-        measured[one] = one.verdicts()
+        measured[one] = one.findings()
         seen = figure.response(one.build(one.neuron()), one.warm_up)
-        figure.draw(seen, folder / f"{one.name}.svg")
+        figure.save(seen, folder / f"{one.name}.svg")
     with replaced(target) as file:
         file.write(page(measured).encode())
 

@@ -1,18 +1,20 @@
-"""docs/results.md: published numbers beside ours, from committed raw results and their notes.
+"""Write docs/results.md from the raw results and notes in docs/results.
 
-For each recipe the folder has <recipe>.csv, raw results per seed, and <recipe>.yaml, which says
-what to show of them: title, command, text, tables with published numbers, figures.
+python docs/build/results_page.py
+
+For each recipe the folder has <recipe>.csv, the raw results per seed (made by collect.py), and
+<recipe>.yaml, which says what to show: title, command, text, tables with published numbers,
+figures. Exit status 1 if they do not fit together.
 """
 
+import argparse
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from omegaconf import OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from raw import FACTS, read_raw
-from yaml import YAMLError
+from raw_results import FACTS, read_raw
+from results_recipe import FigureSpec, TableSpec, read_recipe
 
 from bnrun.recording.files import replaced
 from bnrun.recording.intervals import mean_interval
@@ -21,82 +23,28 @@ from bnrun.report.read.scores import decimals, interval_text
 from bnrun.report.render.curves import Line, Panel
 from bnrun.report.render.figures import save, styles
 
+RESULTS = Path(__file__).parents[1] / "results"
+
 HEAD = """# Results
 
 The field's experiments, run by name and shown beside the published numbers. Ours are means over
 seeds ± half the 95 % t interval. Published numbers are marked (P) where they were read in the paper
 or its authors' code, (S) where they come from an independent re-run or notes, (M) where they are
-remembered and were not checked. This page is made by `python docs/build/publication.py publish
-docs/results` from the raw results per seed in [results/](results/).
+remembered and were not checked. This page is made by `python docs/build/results_page.py` from the
+raw results per seed in [results/](results/).
 """
 
 Row = dict[str, str]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Published(_Part):
-    """A published number: in the row with these settings, beside this column."""
-
-    where: dict[str, str]
-    column: str
-    value: float
-    tag: Annotated[str, Field(pattern="^[PSM]$")]
-
-
-class TableSpec(_Part):
-    """A table: one row per combination of the settings `rows`, of the rows that `where` selects.
-
-    without  setting -> values whose rows are left out
-
-    columns  score/way -> its title
-    """
-
-    title: str
-    split: str
-    where: dict[str, str] = {}
-    without: dict[str, list[str]] = {}
-    rows: list[str]
-    columns: dict[str, str]
-    published: list[Published] = []
-
-
-class FigureSpec(_Part):
-    """A figure: one line per combination of the settings `lines`, over columns score/way -> x.
-
-    log  both axes are logarithmic
-    """
-
-    name: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
-    title: str
-    split: str
-    where: dict[str, str] = {}
-    without: dict[str, list[str]] = {}
-    lines: list[str]
-    points: dict[str, float]
-    xlabel: str
-    ylabel: str
-    log: bool = False
-
-
-class Recipe(_Part):
-    """What the page says about one recipe; `text` is Markdown."""
-
-    title: str
-    command: str
-    budget: str
-    text: str
-    tables: list[TableSpec]
-    figures: list[FigureSpec] = []
-
-
 def publish(folder: Path) -> Path:
-    """Write <folder>.md and the figures in <folder>; raises ValueError for what does not fit."""
+    """Write <folder>.md, and its figures into the folder.
+
+    Raises ValueError if the folder holds no recipe, or if a recipe and its results do not match.
+    """
     files = sorted(folder.glob("*.yaml"))
     if not files:
-        raise ValueError(f"{folder}: no <recipe>.yaml to make a page of")
+        raise ValueError(f"{folder}: no <recipe>.yaml in it")
     sections = [_section(path) for path in files]
     page = folder.with_suffix(".md")
     with replaced(page) as file:
@@ -105,7 +53,7 @@ def publish(folder: Path) -> Path:
 
 
 def _section(path: Path) -> str:
-    recipe, rows = _recipe(path), read_raw(path.with_suffix(".csv"))
+    recipe, rows = read_recipe(path), read_raw(path.with_suffix(".csv"))
     runs = {_settings(row): row for row in rows}.values()
     minutes = sum(float(row["seconds"]) for row in runs) / 60
     origin = (
@@ -116,24 +64,13 @@ def _section(path: Path) -> str:
     for table in recipe.tables:
         parts += [f"**{table.title}**", _table(table, rows, path)]
     for figure in recipe.figures:
-        _draw(figure, rows, path.parent / f"{path.stem}-{figure.name}")
+        _save_figure(figure, rows, path.parent / f"{path.stem}-{figure.name}")
         parts.append(f"![{figure.title}]({path.parent.name}/{path.stem}-{figure.name}.svg)")
     return "\n\n".join(parts) + "\n"
 
 
-def _recipe(path: Path) -> Recipe:
-    try:
-        return Recipe.model_validate(OmegaConf.to_container(OmegaConf.load(path), resolve=True))
-    except YAMLError as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path}: {place}: {first['msg']}") from error
-
-
 def _settings(row: Row) -> tuple[str, ...]:
-    """What tells a run from others: its settings, which stand before the facts."""
+    """The settings of the run that a row belongs to: the columns before FACTS."""
     columns = list(row)
     return tuple(row[column] for column in columns[: columns.index(FACTS[0])])
 
@@ -168,21 +105,21 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
 
 
 def _cell(values: Sequence[float], digits: int) -> str:
-    """Mean and interval; a number that is the same for all seeds, like a count, as it is."""
+    """Mean ± interval; the number alone if all seeds share it, like a count."""
     return f"{values[0]:g}" if len(set(values)) == 1 else interval_text(values, digits)
 
 
 def _groups(
-    rows: Sequence[Row], wanted: TableSpec | FigureSpec, by: Sequence[str]
+    rows: Sequence[Row], spec: TableSpec | FigureSpec, by: Sequence[str]
 ) -> dict[tuple[str, ...], list[Row]]:
-    """The rows that a table or figure is about, by the values of the settings `by`."""
-    found: dict[tuple[str, ...], list[Row]] = {}
+    """The rows that a table or figure selects, grouped by the settings `by`."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        chosen = all(row.get(key) == value for key, value in wanted.where.items())
-        left_out = any(row.get(key) in values for key, values in wanted.without.items())
-        if row["split"] == wanted.split and chosen and not left_out:
-            found.setdefault(tuple(row[key] for key in by), []).append(row)
-    return found
+        chosen = all(row.get(key) == value for key, value in spec.where.items())
+        left_out = any(row.get(key) in values for key, values in spec.without.items())
+        if row["split"] == spec.split and chosen and not left_out:
+            groups.setdefault(tuple(row[key] for key in by), []).append(row)
+    return groups
 
 
 def _values(rows: Sequence[Row], column: str, path: Path) -> list[float]:
@@ -192,15 +129,15 @@ def _values(rows: Sequence[Row], column: str, path: Path) -> list[float]:
 
 
 def _published(table: TableSpec, column: str, key: Mapping[str, str]) -> str:
-    found = [
+    numbers = [
         f"{number.value:g} ({number.tag})"
         for number in table.published
         if number.column == column and number.where.items() <= key.items()
     ]
-    return "; ".join(found)
+    return "; ".join(numbers)
 
 
-def _draw(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
+def _save_figure(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
     groups = _groups(rows, figure, figure.lines)
     x = np.array(list(figure.points.values()))
     lines = []
@@ -216,3 +153,22 @@ def _draw(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
     for path in save(panel, styles([line.label for line in lines]), stem):
         if path.suffix == ".png":
             path.unlink()  # The page shows the SVG.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page and its figures. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=RESULTS, help="raw results (default: docs/results)"
+    )
+    try:
+        page = publish(parser.parse_args(arguments).folder)
+    except (ValueError, OSError) as error:
+        print(f"results_page: {error}", file=sys.stderr)
+        return 1
+    print(f"written: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

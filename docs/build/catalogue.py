@@ -12,10 +12,10 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from bnrun.config.paths import CONFIGS
+from bnrun.conformance.findings import Finding, assess
 from bnrun.conformance.measurement import Build, EstimatorFunction, measure
 from bnrun.conformance.problems import Problem, problems
 from bnrun.conformance.target import configured
-from bnrun.conformance.verdicts import Verdict, judge
 from bnrun.core.neurons import SBN, Neuron, Real
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.tools.baselines import Baseline
@@ -83,10 +83,10 @@ class Entry:
         """Calls before measuring: none for what does not learn."""
         return 0 if self.estimator.frozen() is self.estimator else WARM_UP
 
-    def verdicts(self) -> list[Verdict]:
+    def findings(self) -> list[Finding]:
         """Measured on each of PROBLEMS, with fixed seeds."""
         return [
-            judge(measure(self.build, net, self.neuron, PRECISION, warm_up=self.warm_up))
+            assess(measure(self.build, net, self.neuron, PRECISION, warm_up=self.warm_up))
             for net in chosen_problems()
         ]
 

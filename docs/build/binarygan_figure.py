@@ -1,14 +1,15 @@
-"""Draws docs/binarygan.png: what the generators of experiment=binarygan make, side by side.
+"""Draw docs/binarygan.png: the images of the four generators of experiment=binarygan.
 
-python docs/binarygan.py outputs/binarygan
+python docs/build/binarygan_figure.py outputs/binarygan
 
-Above, 64 images of the first seed at the end; below, the sigmoid outputs in 256 bins over [0, 1],
-their share on a logarithmic scale from 1e-5 to 1. The pictures are those in the runs' TensorBoard.
+Top: 64 images of the first seed at the end of training. Bottom: histogram of the sigmoid outputs,
+256 bins over [0, 1], shares on a logarithmic scale from 1e-5 to 1. Both are read from the images
+that the runs logged to TensorBoard.
 """
 
+import argparse
 import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,15 @@ PANELS = (
     ("real, Bernoulli sampling", "real", "sampled"),
 )
 BINS = 256
+FIGURE = Path(__file__).parents[1] / "binarygan.png"
 
 
-def main(study: Path) -> None:
-    """Raises StopIteration if one of the main rows is not done."""
-    runs = {neuron: next(main_rows(study, neuron)) for neuron in ("dbn", "sbn", "real")}
+def main() -> None:
+    """Write the figure. Raises StopIteration if one of the three runs is not finished."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("study", type=Path, help="folder of the runs, e.g. outputs/binarygan")
+    study = parser.parse_args().study
+    runs = {neuron: next(plain_runs(study, neuron)) for neuron in ("dbn", "sbn", "real")}
     figure, axes = plt.subplots(
         2, len(PANELS), figsize=(10, 3.6), height_ratios=(3, 1), layout="constrained"
     )
@@ -41,11 +46,11 @@ def main(study: Path) -> None:
         column[1].set_yticks([-5, 0], ["1e-5", "1"], fontsize=7)
         column[1].set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=7)
         column[0].set_axis_off()
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+    figure.savefig(FIGURE, dpi=110)
 
 
-def main_rows(study: Path, neuron: str) -> Iterator[Path]:
-    """Folders of the study's runs with this neuron and nothing else changed."""
+def plain_runs(study: Path, neuron: str) -> Iterator[Path]:
+    """Folders of the runs with this neuron and the experiment's other defaults."""
     for path in sorted(study.glob("*/result.json")):
         config: dict[str, Any] = json.loads(path.read_text())["config"]
         choices = config["choices"]
@@ -60,17 +65,17 @@ def main_rows(study: Path, neuron: str) -> Iterator[Path]:
 
 
 def last(run: Path, tag: str) -> NDArray[np.float32]:
-    """The last picture with this tag, [H, W]."""
+    """The last image with this tag, [H, W]."""
     events = EventAccumulator(str(run), size_guidance={"images": 0})
     events.Reload()
-    picture = plt.imread(io.BytesIO(events.Images(tag)[-1].encoded_image_string))
-    return picture.reshape(*picture.shape[:2], -1)[..., 0]
+    image = plt.imread(io.BytesIO(events.Images(tag)[-1].encoded_image_string))
+    return image.reshape(*image.shape[:2], -1)[..., 0]
 
 
 def histogram(run: Path) -> NDArray[np.float32]:
-    """The first seed's, cut out of the grid of all seeds'."""
+    """The first seed's histogram, cut out of the grid of all seeds."""
     return last(run, "sigmoid_outputs/histogram")[:96, :BINS]
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import torch
 
-from bnrun.conformance.measurement import SIDES, Cost, Measurement, Side
+from bnrun.conformance.measurement import SIDES, Evaluations, Measurement, Side
 from bnrun.conformance.problems import Problem
 from bnrun.measurement import gradients
 
@@ -66,7 +66,7 @@ def agreement(measurement: Measurement, side: Side) -> Agreement:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """What a measurement says, without its draws.
 
     sides           how each side agrees with the exact one
@@ -74,7 +74,7 @@ class Verdict:
     cosine_of_mean  between the mean of the draws and the exact gradient
     cosine_of_draw  the mean over single draws
     draws           how many there were
-    cost            of one call
+    evaluations     of one call
 
     Variance and cosines are those of the gradient by the first layer's logits.
     """
@@ -85,44 +85,44 @@ class Verdict:
     cosine_of_mean: float
     cosine_of_draw: float
     draws: int
-    cost: Cost
+    evaluations: Evaluations
 
 
-def judge(measurement: Measurement) -> Verdict:
+def assess(measurement: Measurement) -> Finding:
     """Compare a measurement with the exact gradient."""
     draws, exact = measurement.draws["logits"], measurement.exact["logits"]
-    return Verdict(
+    return Finding(
         problem=measurement.problem,
         sides={side: agreement(measurement, side) for side in SIDES},
         variance=float(gradients.variance(draws) / exact.square().sum()),
         cosine_of_mean=float(gradients.cosine(draws.mean(0), exact)),
         cosine_of_draw=float(gradients.cosine_band(draws, exact).mean),
         draws=len(draws),
-        cost=measurement.cost,
+        evaluations=measurement.evaluations,
     )
 
 
-def disagreements(verdicts: Sequence[Verdict]) -> list[str]:
+def disagreements(findings: Sequence[Finding]) -> list[str]:
     """Every side of every problem that misses the exact one, a sentence each."""
     return [
-        f"{verdict.problem.name}: the {WORDS[side]} is off by {seen.bias:.1%} "
+        f"{finding.problem.name}: the {WORDS[side]} is off by {seen.bias:.1%} "
         f"(z = {seen.z:.1f}, chance ends at {seen.threshold:.1f})"
-        for verdict in verdicts
-        for side, seen in verdict.sides.items()
+        for finding in findings
+        for side, seen in finding.sides.items()
         if not seen.holds
     ]
 
 
-def exact_on(verdicts: Sequence[Verdict], side: Side) -> list[str]:
+def exact_on(findings: Sequence[Finding], side: Side) -> list[str]:
     """Names of the problems on which no bias shows."""
-    return [verdict.problem.name for verdict in verdicts if verdict.sides[side].holds]
+    return [finding.problem.name for finding in findings if finding.sides[side].holds]
 
 
-def resolution(verdicts: Sequence[Verdict]) -> float:
+def resolution(findings: Sequence[Finding]) -> float:
     """The relative error that would have been found in every gradient of every problem."""
     return max(
         seen.detectable
-        for verdict in verdicts
-        for side, seen in verdict.sides.items()
+        for finding in findings
+        for side, seen in finding.sides.items()
         if side != "loss"
     )

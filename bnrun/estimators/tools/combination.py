@@ -9,7 +9,7 @@ from bnrun.estimators.base import Estimator
 
 
 @validated
-class Pair(Estimator):
+class Combination(Estimator):
     """Two estimators for one layer; each keeps its own memory.
 
     first, second  estimators of the same neuron

@@ -1,0 +1,85 @@
+"""What docs/results/<recipe>.yaml may say: the text, tables and figures of one recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yaml import YAMLError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Published(_Part):
+    """A published number.
+
+    where   settings of the row that shows it
+    column  score/way that it stands beside
+    tag     P read in the paper or its code, S from an independent source, M from memory
+    """
+
+    where: dict[str, str]
+    column: str
+    value: float
+    tag: Annotated[str, Field(pattern="^[PSM]$")]
+
+
+class TableSpec(_Part):
+    """A table with one row per combination of the settings in `rows`.
+
+    where    setting -> value: only these rows of the raw results
+    without  setting -> values: not these rows
+    columns  score/way -> title
+    """
+
+    title: str
+    split: str
+    where: dict[str, str] = {}
+    without: dict[str, list[str]] = {}
+    rows: list[str]
+    columns: dict[str, str]
+    published: list[Published] = []
+
+
+class FigureSpec(_Part):
+    """A figure with one line per combination of the settings in `lines`.
+
+    points  score/way -> its place on the x axis
+    log     use logarithmic axes
+    """
+
+    name: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
+    title: str
+    split: str
+    where: dict[str, str] = {}
+    without: dict[str, list[str]] = {}
+    lines: list[str]
+    points: dict[str, float]
+    xlabel: str
+    ylabel: str
+    log: bool = False
+
+
+class Recipe(_Part):
+    """One section of the page; `text` is Markdown."""
+
+    title: str
+    command: str
+    budget: str
+    text: str
+    tables: list[TableSpec]
+    figures: list[FigureSpec] = []
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a yaml file. Raises ValueError, with the file and key, if it is not valid."""
+    try:
+        return Recipe.model_validate(OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+    except YAMLError as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path}: {place}: {first['msg']}") from error
