@@ -5,19 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnrun.core.layers import (
-    Activation,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
-    LayerNorm,
-    Linear,
-    MaxPool2d,
-    initial_weight,
-    multiply_in,
-)
+from bnrun.core.initial import initial_weight
+from bnrun.core.layers import Activation, Affine, BatchNorm, LayerNorm, MaxPool2d
 from bnrun.core.noise import stream
+from bnrun.core.products import Conv2d, ConvTranspose2d, Linear, set_product_dtype
 from bnrun.kernels.narrow import NARROW, narrow_product
 
 SEEDS = [3, 7, 11]
@@ -221,7 +212,7 @@ def test_products_in_bfloat16_round_the_factors_and_nothing_else(outputs) -> Non
     net = nn.Sequential(Linear(40, outputs, [0, 1], "one", "default"), Activation("tanh"))
     x = torch.rand(2, 7, 40, generator=torch.Generator().manual_seed(0))
     exact = net(x)
-    multiply_in(net, torch.bfloat16)
+    set_product_dtype(net, torch.bfloat16)
     found = net(x)
     assert found.dtype == torch.float32
     rounded = torch.bmm(x.bfloat16().double(), net[0].weight.bfloat16().double())

@@ -1,7 +1,12 @@
-"""What a model is: stages with binary layers between them, and a head."""
+"""A network as a chain: stages with binary layers between them, and a head.
+
+Each binary layer is handed to an estimator together with its downstream, the rest of the chain as
+a function. `nest` builds these functions, the downstream of one layer inside that of the layer
+before it.
+"""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -14,9 +19,9 @@ Downstream = Callable[[Tensor], Tensor]
 
 
 class Fired(NamedTuple):
-    """A binary layer as one pass has used it: logits and activations, [*S, R, B, U].
+    """A binary layer in one forward pass: its logits and activations, [*S, R, B, U].
 
-    neuron  whose law the activations follow, given the logits
+    neuron  which maps the logits to the distribution of the activations
     """
 
     neuron: Neuron
@@ -29,7 +34,7 @@ class Chain(nn.Module):
 
     stages    each [*S, R, B, ...] -> logits [*S, R, B, U_k]
     head      [*S, R, B, U_last] -> outputs [*S, R, B, ...]
-    units     of each binary layer
+    units     U_k of each binary layer
     """
 
     def __init__(self, stages: Sequence[nn.Module], head: nn.Module, units: Sequence[int]) -> None:
@@ -40,21 +45,27 @@ class Chain(nn.Module):
 
     @property
     def widest(self) -> int:
-        """Units of the largest layer that is made for each sample of the bits."""
+        """Units of the largest layer that is evaluated once per sample of the bits."""
         return max(self.units)
 
     def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
-        """What the net says about inputs [R, B, ...] at the end of one pass, [*S, R, B, ...]."""
-        said: Tensor = self.head(fired[-1].activations)
-        return said
+        """Outputs for inputs [R, B, ...] after a pass through all binary layers, [*S, R, B, ...].
+
+        fired  the binary layers of that pass, from the first to the last
+        """
+        outputs: Tensor = self.head(fired[-1].activations)
+        return outputs
 
     def filters(self) -> Tensor | None:
-        """First-layer weights of the first replica as grey tiles, [N, H, W]; None if no image."""
+        """First-layer weights of the first replica as grey tiles, [N, H, W].
+
+        None if the inputs are not images.
+        """
         return None
 
 
-class Serving(Protocol):
-    """What serves a layer: an estimator, or something that looks at one at work."""
+class LayerEstimator(Protocol):
+    """The part of an estimator that a chain uses, so that wrappers of estimators fit as well."""
 
     @property
     def firing_neuron(self) -> Neuron: ...
@@ -64,36 +75,41 @@ class Serving(Protocol):
 
 def nest(
     stages: Sequence[Callable[[Tensor], Tensor]],
-    estimators: Sequence[Serving],
+    estimators: Sequence[LayerEstimator],
     loss: Callable[[Sequence[Fired]], Tensor],
     noise: Noise,
 ) -> Downstream:
     """The network as one function from its inputs to the loss per example.
 
-    Layer k has the logits stages[k](x) and is served by estimators[k]; its downstream is the rest
-    of the chain, and the last downstream is `loss`, which is told every layer of its pass. So an
-    estimator may call its downstream as often, and on as many leading axes, as it likes.
+    Layer k has the logits stages[k](x) and the estimator estimators[k]. The downstream of layer k
+    is the rest of the chain; that of the last layer is `loss`, which gets every layer of the pass.
+    An estimator may call its downstream any number of times, on any leading sample axes.
     """
-    # Not a closure that calls itself: such a cycle would keep each step's batch until the
-    # collector of garbage comes by, and the next batches out of the memory that is still in cache.
-    return partial(_pass, stages, estimators, loss, noise, ())
+    return _Rest(stages, estimators, loss, noise, fired=())
 
 
-def _pass(
-    stages: Sequence[Callable[[Tensor], Tensor]],
-    estimators: Sequence[Serving],
-    loss: Callable[[Sequence[Fired]], Tensor],
-    noise: Noise,
-    passed: tuple[Fired, ...],
-    inputs: Tensor,
-) -> Tensor:
-    stage, estimator = stages[len(passed)], estimators[len(passed)]
-    logits = stage(inputs)
+@dataclass
+class _Rest:
+    """The network after the layers that have fired already.
 
-    def downstream(activations: Tensor) -> Tensor:
-        fired = (*passed, Fired(estimator.firing_neuron, logits, activations))
-        if len(fired) == len(stages):
-            return loss(fired)
-        return _pass(stages, estimators, loss, noise, fired, activations)
+    Not a closure that refers to itself: such a cycle would keep each step's batch alive until the
+    garbage collector runs, and the next batches would get memory that is not in the cache.
+    """
 
-    return estimator(logits, downstream, noise)
+    stages: Sequence[Callable[[Tensor], Tensor]]
+    estimators: Sequence[LayerEstimator]
+    loss: Callable[[Sequence[Fired]], Tensor]
+    noise: Noise
+    fired: tuple[Fired, ...]
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        layer = len(self.fired)
+        estimator, logits = self.estimators[layer], self.stages[layer](activations)
+
+        def downstream(activations: Tensor) -> Tensor:
+            fired = (*self.fired, Fired(estimator.firing_neuron, logits, activations))
+            if len(fired) == len(self.stages):
+                return self.loss(fired)
+            return replace(self, fired=fired)(activations)
+
+        return estimator(logits, downstream, self.noise)

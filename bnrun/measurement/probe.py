@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Downstream, Serving, nest
+from bnrun.core.chain import Chain, Downstream, LayerEstimator, nest
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
@@ -80,7 +80,7 @@ class Probe:
     def _losses(
         self,
         stages: Sequence[Callable[[Tensor], Tensor]],
-        estimators: Sequence[Serving],
+        estimators: Sequence[LayerEstimator],
         noise: Noise,
     ) -> Tensor:
         """Loss per replica and example, with leading axes as the stages make them."""

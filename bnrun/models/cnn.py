@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
-from bnrun.core.layers import Activation, Conv2d, Crop, Init, LayerNorm, Linear, MaxPool2d
+from bnrun.core.initial import Init
+from bnrun.core.layers import Activation, Crop, LayerNorm, MaxPool2d
+from bnrun.core.products import Conv2d, Linear
 from bnrun.models.base import Model
 
 Layer = Literal["binary", "relu", "tanh", "sigmoid"]
@@ -25,7 +27,7 @@ class CNN(Model):
     pool      "logits" takes the maximum of the logits, so that units fire after pooling; "bits"
               takes the maximum of the activations; both halve the side
     norm      "layer" normalises the logits of each layer before its units, "none" does not
-    init      initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
+    init      initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
     """
 
     channels: tuple[PositiveInt, PositiveInt] = (16, 32)

@@ -9,7 +9,9 @@ from pydantic import Field
 from torch import nn
 
 from bnrun.core.fields import PositiveInt, UnitInterval, validated
-from bnrun.core.layers import Conv2d, Init, Linear, MaxPool2d
+from bnrun.core.initial import Init
+from bnrun.core.layers import MaxPool2d
+from bnrun.core.products import Conv2d, Linear
 
 
 @validated
@@ -17,7 +19,7 @@ class Critic(ABC):
     """A net with the pixels of images for inputs. No layer mixes examples.
 
     leak  slope of the leaky ReLU below 0
-    init  initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
+    init  initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
     """
 
     leak: UnitInterval = 0.2

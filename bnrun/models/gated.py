@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from bnrun.core.chain import Chain, Fired
 from bnrun.core.fields import PositiveInt, validated
-from bnrun.core.layers import Activation, Init, Linear
+from bnrun.core.initial import Init
+from bnrun.core.layers import Activation
+from bnrun.core.products import Linear
 from bnrun.models.base import Model
 
 
@@ -22,7 +24,7 @@ class Gated(Model):
     gater       tanh units of the net that computes the gates' logits
     activation  of the main path
     open        share of the gates that fire at the start; their logits' biases give it
-    init        initial weights, by name (see bnrun.core.layers.initial_weight)
+    init        initial weights, by name (see bnrun.core.initial.initial_weight)
 
     Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic
     Neurons for Conditional Computation (2013), arXiv 1308.3432.

@@ -10,7 +10,9 @@ from torch import nn
 
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
-from bnrun.core.layers import Affine, BatchNorm, ConvTranspose2d, Init, LayerNorm, Linear
+from bnrun.core.initial import Init
+from bnrun.core.layers import Affine, BatchNorm, LayerNorm
+from bnrun.core.products import ConvTranspose2d, Linear
 from bnrun.models.base import Model
 
 Norm = Literal["batch", "layer", "affine", "none"]
@@ -25,7 +27,7 @@ class MLPGenerator(Model):
     hidden  units of each hidden layer
     norm    of the pre-activations of every layer, the output's logits too: "batch" over the
             examples, "layer" over the units, "affine" a learned scale and shift alone, "none"
-    init    initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
+    init    initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
     """
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1024,)

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
-from bnrun.core.layers import Activation, Init, LayerNorm, Linear
+from bnrun.core.initial import Init
+from bnrun.core.layers import Activation, LayerNorm
+from bnrun.core.products import Linear
 from bnrun.models.base import Model
 
 Layer = Literal["binary", "relu", "tanh", "sigmoid"]
@@ -23,7 +25,7 @@ class MLP(Model):
     layers   what each hidden layer is made of: "binary", or a real-valued activation by name;
              one word for all of them or one per layer, at least one of them binary
     norm     "layer" normalises the logits of each hidden layer, "none" does not
-    init     initial weights, by name (see bnrun.core.layers.initial_weight); biases start at 0
+    init     initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
     """
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (100,)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from bnrun.core.chain import Chain, Fired
 from bnrun.core.fields import PositiveFloat, PositiveInt, validated
-from bnrun.core.layers import Init, Linear
+from bnrun.core.initial import Init
+from bnrun.core.products import Linear
 from bnrun.models.base import Model
 
 
@@ -71,7 +72,7 @@ class VAE(Model):
                     downwards in the reverse one. Empty for linear maps
     negative_slope  of leaky ReLU below 0
     prior           "learned" logits of the last layer, which start at 0, or "fixed" ones of 0
-    init            initial weights, by name (see bnrun.core.layers.initial_weight); biases
+    init            initial weights, by name (see bnrun.core.initial.initial_weight); biases
                     start at 0
 
     Source: Kingma, Welling, Auto-Encoding Variational Bayes (2013), arXiv 1312.6114; with bits:

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from bnrun.api import composed
 from bnrun.config.settings import GradientSettings, Settings
 from bnrun.core.chain import Chain
-from bnrun.core.layers import multiply_in
 from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
+from bnrun.core.products import set_product_dtype
 from bnrun.data.base import Data, Split
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.exact import Exact
@@ -49,7 +49,7 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     data = task.prepared(build_part(config, "dataset").load())
     model = specification.build(data.shape, task.outputs(data), settings.seed_list).to(device)
     if settings.trainer.products:
-        multiply_in(model, getattr(torch, settings.trainer.products))
+        set_product_dtype(model, getattr(torch, settings.trainer.products))
     if settings.trainer.compile:
         for part in (*model.stages, model.head):
             part.compile()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveFloat, validated
-from bnrun.core.layers import Linear
+from bnrun.core.products import Linear
 from bnrun.data.base import Split
 from bnrun.tasks.base import Pass
 from bnrun.tasks.classification import Classification

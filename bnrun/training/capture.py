@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from bnrun.core.chain import Serving
+from bnrun.core.chain import LayerEstimator
 from bnrun.data.base import Split
 
 WARM_UP = 3
 """Steps before the capture, in which libraries choose their kernels and get their memory."""
 
 Results = tuple[Tensor, ...]
-Step = Callable[[Sequence[Serving], Split], Results]
+Step = Callable[[Sequence[LayerEstimator], Split], Results]
 Work = Callable[[], Results]
 
 
@@ -79,7 +79,9 @@ class Captured:
         self._constants: object = None
         self._calls = 0
 
-    def __call__(self, constants: object, estimators: Sequence[Serving], batch: Split) -> Results:
+    def __call__(
+        self, constants: object, estimators: Sequence[LayerEstimator], batch: Split
+    ) -> Results:
         """The step's results, in memory that the next call may overwrite.
 
         constants  what a recorded step takes for fixed; None for one that cannot be recorded

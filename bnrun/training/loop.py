@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from bnrun.config.settings import TrainerSettings
-from bnrun.core.chain import Chain, Downstream, Serving, nest
+from bnrun.core.chain import Chain, Downstream, LayerEstimator, nest
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
@@ -134,7 +134,7 @@ class Training:
         if self.captured is not None:
             self.captured.forget()
 
-    def update(self, estimators: Sequence[Serving]) -> None:
+    def update(self, estimators: Sequence[LayerEstimator]) -> None:
         """One step of every replica."""
         batch = self.task.drawn(self.batches.at(self.step), self.task_noise)
         firing = [estimator.firing_neuron for estimator in estimators]
@@ -150,7 +150,7 @@ class Training:
         if self.scheduler is not None and self.step % self._schedule_every == 0:
             self.scheduler.step()
 
-    def learn(self, estimators: Sequence[Serving], batch: Split) -> tuple[Tensor, Tensor]:
+    def learn(self, estimators: Sequence[LayerEstimator], batch: Split) -> tuple[Tensor, Tensor]:
         """Forward, backward, update: the losses [R, B], and each replica's pulse, [R]."""
         self.pulse = None
         losses = self.network(estimators, batch, self.noise)(batch.inputs)
@@ -163,7 +163,9 @@ class Training:
         assert self.pulse is not None  # a chain has a stage
         return losses.detach(), self.pulse
 
-    def network(self, estimators: Sequence[Serving], batch: Split, noise: Noise) -> Downstream:
+    def network(
+        self, estimators: Sequence[LayerEstimator], batch: Split, noise: Noise
+    ) -> Downstream:
         """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""
         stages = [self._followed(stage) for stage in self.model.stages]
         return nest(stages, estimators, partial(self.task.loss, self.model, batch), noise)
@@ -276,7 +278,7 @@ class Training:
 
         return logits_of
 
-    def _constants(self, estimators: Sequence[Serving]) -> object:
+    def _constants(self, estimators: Sequence[LayerEstimator]) -> object:
         """What a step takes for fixed; None if it keeps more than weights, moments and noise."""
         plain = all(isinstance(e, Estimator) and not e.state_dict() for e in estimators)
         if not plain or self.task.state_dict():

@@ -24,7 +24,7 @@ from processes import worker_processes
 from stopwatch import Contender, race, ratio
 from workload import DEEP, EXAMPLES, WIDTHS, mnist_sized
 
-from bnrun.core.layers import multiply_in
+from bnrun.core.products import set_product_dtype
 from bnrun.models.cnn import CNN
 
 try:
@@ -124,7 +124,7 @@ def options(size: Size) -> Iterator[list[str]]:
     for count in (1, 8):
         plain = ours.contender("plain", ours.training(data, count))
         low, compiled = ours.training(data, count), ours.training(data, count)
-        multiply_in(low.model, torch.bfloat16)
+        set_product_dtype(low.model, torch.bfloat16)
         for part in (*compiled.model.stages, compiled.model.head):
             part.compile()
         runs = [
