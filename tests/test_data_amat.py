@@ -42,7 +42,7 @@ def test_a_changed_bit_is_noticed(tmp_path):
     damaged = bytearray(amat(bits["test"]))
     damaged[100] ^= 1
     (tmp_path / NAMES["test"]).write_bytes(damaged)
-    with pytest.raises(DataError, match=r"tiny_test\.amat is damaged or not tiny's"):
+    with pytest.raises(DataError, match=r"tiny_test\.amat is damaged or not from tiny"):
         source(tmp_path, bits).load()
 
 

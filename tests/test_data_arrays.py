@@ -130,15 +130,15 @@ def changed(**others: np.ndarray) -> dict:
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        (changed(train_targets=np.zeros(39, np.int64)), "train_targets (39,), but they must be"),
+        (changed(train_targets=np.zeros(39, np.int64)), "train_targets (39,), but they must have"),
         (changed(train_targets=np.zeros((40, 1), np.int64)), "train_targets (40, 1), but they"),
         (changed(train_inputs=np.zeros(40)), "train_inputs has shape (40,)"),
         (changed(train_inputs=np.zeros((40, 0))), "train_inputs is empty, shape (40, 0)"),
         (arrays(0), "train_inputs is empty, shape (0, 5)"),
-        (changed(train_targets=np.zeros(40)), "train_targets is float64, but must hold integers"),
+        (changed(train_targets=np.zeros(40)), "train_targets is float64, but must be integers"),
         (
             changed(train_targets=np.zeros(40, bool)),
-            "train_targets is bool, but must hold integers",
+            "train_targets is bool, but must be integers",
         ),
         (
             changed(train_targets=np.arange(40) - 1),
@@ -155,7 +155,7 @@ def changed(**others: np.ndarray) -> dict:
         (arrays(start="test"), "has no train_inputs and no train_targets"),
         (
             changed(x=np.zeros(3)),
-            "has x: it may only have train_inputs, train_targets, validation_",
+            "has the arrays x, but may only have train_inputs, train_targets, validation_",
         ),
         (
             arrays(3),

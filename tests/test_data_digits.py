@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 
 import numpy as np
@@ -10,18 +11,15 @@ from bnrun.data.errors import DataError
 from bnrun.data.partition import partition
 
 
-def test_packaged_table_equals_scikit_learns_public_loader():
-    packaged = digits.read_packaged()
-    assert packaged is not None
-    np.testing.assert_array_equal(packaged, digits.read_public())
+def test_hash_of_the_digits_is_the_one_in_earlier_results():
+    expected = "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"
+    assert Digits().load().hashes == {"digits": expected}
 
 
-def test_public_loader_serves_where_the_packaged_file_is_gone(monkeypatch):
-    expected = Digits().load()
-    monkeypatch.setattr(digits, "find_spec", lambda name: None)
-    got = Digits().load()
-    assert torch.equal(got.train.inputs, expected.train.inputs)
-    assert got.hashes == expected.hashes
+def test_the_licence_lies_beside_the_file_and_names_its_hash():
+    text = digits.FILE.with_name("optdigits.LICENSE.txt").read_text()
+    assert "CC BY 4.0" in text
+    assert hashlib.sha256(gzip.decompress(digits.FILE.read_bytes())).hexdigest() in text
 
 
 def test_splits_have_1297_200_300_digits_with_every_class_in_proportion():
@@ -54,7 +52,8 @@ def test_splits_share_no_example_and_lose_none():
             for split in (data.train, data.validation, data.test)
         ]
     )
-    table = torch.from_numpy(digits.read_packaged()).float()
+    lines = gzip.decompress(digits.FILE.read_bytes()).decode().splitlines()
+    table = torch.tensor([[float(value) for value in line.split(",")] for line in lines])
 
     def ordered(rows: torch.Tensor) -> list[list[float]]:
         return sorted(rows.tolist())
@@ -75,16 +74,20 @@ def test_split_seed_changes_the_split():
     assert not torch.equal(first.test.inputs, second.test.inputs)
 
 
-def test_changed_table_is_refused(monkeypatch):
-    table = digits.read_packaged().copy()
-    table[0, 0] += 1
-    monkeypatch.setattr(digits, "read_packaged", lambda: table)
-    with pytest.raises(DataError, match=r"digits are not the known ones: sha256 is [0-9a-f]{64}"):
+def test_a_changed_or_damaged_file_is_refused(monkeypatch, tmp_path):
+    content = gzip.decompress(digits.FILE.read_bytes())
+    changed = tmp_path / "optdigits.tes.gz"
+    changed.write_bytes(gzip.compress(b"1" + content[1:]))
+    monkeypatch.setattr(digits, "FILE", changed)
+    with pytest.raises(DataError, match=r"tes\.gz is damaged: its sha256 is [0-9a-f]{64}"):
+        Digits().load()
+    changed.write_bytes(changed.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"tes\.gz is damaged: "):
         Digits().load()
 
 
 def test_splits_that_leave_nothing_for_training_are_refused():
-    with pytest.raises(DataError, match=r"dataset.validation=1000 and dataset.test=797 leave"):
+    with pytest.raises(DataError, match=r"out of 1797 with dataset.test=797 and dataset\.val"):
         Digits(validation=1000, test=797).load()
 
 

@@ -83,17 +83,17 @@ def test_bad_copy_is_never_kept_and_the_next_mirror_serves(cache, fault):
     assert kept(cache) == PLAIN
 
     reasons = {
-        "truncated": "the connection broke off",
+        "truncated": "the connection was lost",
         "wrong": sha256(CONTENTS["train_images"][:-1] + b"\0"),
-        "missing": "the server answers 404 Not Found",
-        "damaged": "what came is damaged",
+        "missing": "the server answered 404 Not Found",
+        "damaged": "the downloaded file is damaged",
         "page": sha256(bad["page"]),
     }
     message = str(caught.value)
     assert message.startswith(f"{IMAGES} could not be downloaded ({first.address}{IMAGES}: ")
     assert reasons[fault] in message
     assert message.endswith(
-        "): try again later, or put the file into a folder given by dataset.root"
+        "): try again later, or put the file into a folder of your own and set dataset.root"
     )
     assert "\n" not in message
 
@@ -102,8 +102,9 @@ def test_every_mirror_that_failed_is_named(cache):
     dead = dead_address()
     with serving({}) as empty, pytest.raises(DataError) as caught:
         source(dead, empty.address).load()
-    assert f"{dead}{IMAGES}: no connection; {empty.address}{IMAGES}: the server answers 404" in str(
-        caught.value
+    assert (
+        f"{dead}{IMAGES}: no connection; {empty.address}{IMAGES}: the server answered 404"
+        in str(caught.value)
     )
 
 
@@ -167,9 +168,9 @@ def test_cache_that_cannot_be_written_is_one_sentence(tmp_path):
             [server.address], IMAGES, IMAGES, f"sha256:{'0' * 64}", tmp_path / "blocked" / "tiny"
         )
     message = str(caught.value)
-    assert message.startswith(f"cannot keep {IMAGES} in {tmp_path / 'blocked' / 'tiny'} (")
+    assert message.startswith(f"cannot write {IMAGES} to {tmp_path / 'blocked' / 'tiny'} (")
     assert message.endswith(
-        "make that folder writable, or put the file into a folder given by dataset.root"
+        "make that folder writable, or put the file into a folder of your own and set dataset.root"
     )
 
 

@@ -93,7 +93,7 @@ def test_missing_file_in_root_is_one_sentence_and_nothing_is_downloaded(cache, t
         Idx(**options(tiny_mnist(), root=tmp_path, mirrors=["http://127.0.0.1:9/"])).load()
     assert str(caught.value) == (
         f"dataset.root={tmp_path} has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz: "
-        f"correct it, or leave it out to have tiny looked for and downloaded"
+        f"correct it, or leave it out to have tiny found or downloaded"
     )
 
 
@@ -104,9 +104,9 @@ def test_wrong_checksum_names_file_and_both_sums_and_leaves_the_file(cache, tmp_
         Idx(**options(contents, mirrors=["http://127.0.0.1:9/"])).load()
     path = cache / "tiny" / NAMES["train_images"]
     assert str(caught.value) == (
-        f"{path} is damaged or not tiny's: the sha256 of its uncompressed bytes is "
+        f"{path} is damaged or not from tiny: the sha256 of its uncompressed bytes is "
         f"{sha256(other['train_images'])}, but {sha256(contents['train_images'])} is expected; "
-        f"remove it or put a good copy in its place"
+        f"remove it or replace it by a good copy"
     )
     assert path.read_bytes() == packed(other["train_images"])
 
@@ -144,8 +144,11 @@ def test_sums_of_published_files_accept_only_exact_copies(cache, tmp_path):
             "has the target 10, but dataset.classes",
         ),
         ({"train_images": b"\0\0\x0d\x03" + bytes(12)}, "is not an IDX file of unsigned bytes"),
-        ({"train_images": idx(np.zeros((60, 28, 28), np.uint8))[:-1]}, "announces 60 x 28 x 28"),
-        ({"test_images": idx(np.zeros((20, 9, 9), np.uint8))}, "images differ in size"),
+        (
+            {"train_images": idx(np.zeros((60, 28, 28), np.uint8))[:-1]},
+            "should have 60 x 28 x 28 bytes",
+        ),
+        ({"test_images": idx(np.zeros((20, 9, 9), np.uint8))}, "test images of tiny differ"),
     ],
 )
 def test_content_that_disagrees_is_refused_even_if_its_sum_is_right(
@@ -166,7 +169,7 @@ def test_empty_and_short_files_are_no_idx():
 def test_validation_that_leaves_nothing_is_refused(cache, tmp_path):
     contents = tiny_mnist()
     write(tmp_path, contents)
-    with pytest.raises(DataError, match=r"dataset.validation=60 leaves nothing of 60 examples"):
+    with pytest.raises(DataError, match=r"left out of 60 with dataset.validation=60"):
         Idx(**options(contents, root=tmp_path, validation=60)).load()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from configured import built
-from sklearn.neighbors import NearestNeighbors
+from scipy.spatial import KDTree
 
 from bnrun.core.noise import stream
 from bnrun.tasks.gan.image_scores import (
@@ -30,8 +30,7 @@ def test_covered_is_what_neighbours_one_by_one_say():
     found = covered(points, among, 3)
     for replica in range(2):
         others = among[replica].numpy()
-        tree = NearestNeighbors(n_neighbors=4).fit(others)
-        radii = tree.kneighbors(others)[0][:, -1]
+        radii = KDTree(others).query(others, 4)[0][:, -1]
         inside = [
             any(np.linalg.norm(point - o) <= r for o, r in zip(others, radii, strict=True))
             for point in points[replica].numpy()

@@ -21,7 +21,7 @@ ANSWERS = {
     "an option that there is not": ["trainer.epoch=1"],
 }
 # None of them is needed to say what is wrong with a config; torch alone takes 1.7 s to import.
-SLOW = {"torch", "numpy", "scipy", "sklearn", "polars", "tensorboard", "matplotlib", "jinja2"}
+SLOW = {"torch", "numpy", "scipy", "polars", "tensorboard", "matplotlib", "jinja2"}
 
 
 def answer(folder, words):

@@ -1,1 +1,1 @@
-"""Data: one file per source, each returning tensors and saying what they are."""
+"""Datasets: one file per source, each a subclass of `bnrun.data.base.Dataset`."""

@@ -1,6 +1,5 @@
-"""Statically binarized MNIST: the same bits for everyone, in the .amat files of Larochelle."""
+"""Statically binarized MNIST: the same bits for everyone, in Larochelle's .amat files."""
 
-import hashlib
 from math import prod
 
 import numpy as np
@@ -12,38 +11,29 @@ from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
 
-_SPLITS = ("train", "validation", "test")
 _SHAPE = (1, 28, 28)
 
 
 @validated
 class Amat(PublishedFiles):
-    """Images of bits without classes, inputs [N, 1, 28, 28] of zeros and ones, targets 0.
+    """Binary images without classes: inputs [N, 1, 28, 28] of zeros and ones, targets 0.
 
-    The files train, validation and test are found, downloaded and checked as `PublishedFiles` says.
+    The files train, validation and test are found, downloaded and checked as described in
+    `PublishedFiles`.
     Source: Salakhutdinov, Murray, On the Quantitative Analysis of Deep Belief Networks (2008), who
     drew the bits once; split and files: Larochelle, Murray, NADE (2011).
     """
 
-    purposes = _SPLITS
+    purposes = ("train", "validation", "test")
 
     def load(self) -> Data:
-        """Find or download, check, read. Raises DataError."""
-        contents = {split: self.read(split) for split in _SPLITS}
+        """Find or download, check and read. Raises DataError."""
+        contents = self.read_all()
         splits = {
             split: _split(parse(content, self.files[split].name, prod(_SHAPE)))
             for split, content in contents.items()
         }
-        return Data(
-            name=self.name,
-            **splits,
-            shape=_SHAPE,
-            classes=0,
-            hashes={
-                self.files[split].name.removesuffix(".gz"): hashlib.sha256(content).hexdigest()
-                for split, content in contents.items()
-            },
-        )
+        return Data(name=self.name, **splits, shape=_SHAPE, classes=0, hashes=self.hashes(contents))
 
 
 def _split(bits: npt.NDArray[np.uint8]) -> Split:
@@ -52,16 +42,18 @@ def _split(bits: npt.NDArray[np.uint8]) -> Split:
 
 
 def parse(content: bytes, name: str, pixels: int) -> npt.NDArray[np.uint8]:
-    """The zeros and ones of an .amat file, [N, pixels]: one row a line, a space between two.
+    """Return the zeros and ones of an .amat file, [N, pixels]: a row per line, spaces between.
 
     Raises DataError, naming the file, if `content` is not of that form.
     """
-    # Every number is one character with one behind it, so that nothing needs to be searched.
+    # Every number is one character, and one separator follows it: nothing needs to be searched.
     characters = np.frombuffer(content, np.uint8)
     if len(characters) == 0 or len(characters) % (2 * pixels):
-        raise DataError(f"{name} has {len(characters)} bytes, which are no lines of {pixels} bits")
+        raise DataError(
+            f"{name} has {len(characters)} bytes, which is not a number of lines of {pixels} bits"
+        )
     rows = characters.reshape(-1, 2 * pixels)
-    bits, behind = rows[:, ::2] - ord("0"), rows[:, 1::2]
-    if bits.max() > 1 or (behind[:, :-1] != ord(" ")).any() or (behind[:, -1] != ord("\n")).any():
-        raise DataError(f"{name} must have {pixels} zeros and ones a line, a space between two")
+    bits, after = rows[:, ::2] - ord("0"), rows[:, 1::2]
+    if bits.max() > 1 or (after[:, :-1] != ord(" ")).any() or (after[:, -1] != ord("\n")).any():
+        raise DataError(f"{name} must have {pixels} zeros and ones per line, separated by spaces")
     return bits

@@ -1,4 +1,4 @@
-"""A user's own dataset, from a NumPy or a torch file."""
+"""Your own dataset, from a NumPy or a torch file."""
 
 import hashlib
 import pickle
@@ -15,7 +15,7 @@ from pydantic import Field
 from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
 from bnrun.data.base import Data, Dataset, Split
 from bnrun.data.errors import DataError
-from bnrun.data.partition import partition
+from bnrun.data.partition import hold_out_random
 
 Array = npt.NDArray[np.generic]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -41,18 +41,22 @@ _UNREADABLE = (
 
 @validated
 class ArrayFile(Dataset):
-    """Arrays by name in a file: NumPy's .npz, or a dictionary of tensors saved by torch.
+    """Named arrays in a file: NumPy's .npz, or a dictionary of tensors saved by torch.
 
-    path        the file: .npz, .pt or .pth. Nothing in it is ever unpickled into objects
-    classes     number of target values; null is the largest training target plus 1
+    path        the file: .npz, .pt or .pth. Python objects in it are never unpickled
+    classes     number of classes; null for the largest training target plus 1
     validation_fraction, test_fraction
-                share of the training examples that become the split which the file lacks
-    split_seed  chooses them; every class has its share in each split
+                share of the training examples that are held out if the file lacks that split
+    split_seed  chooses them; every split has the classes in proportion
 
-    train_inputs [N, features], [N, height, width] or [N, channels, height, width]: uint8 is scaled
-    from 0 .. 255 to [0, 1], floats and booleans are taken as they are. train_targets [N]: integers
-    0 .. classes - 1. validation_inputs, validation_targets, test_inputs, test_targets: the same,
-    optional in pairs.
+    The arrays are
+
+    train_inputs   [N, features], [N, height, width] or [N, channels, height, width]; uint8 is
+                   scaled from 0 .. 255 to [0, 1], floats and booleans are used unchanged
+    train_targets  [N] integers, 0 .. classes - 1
+
+    and optionally, in pairs, validation_inputs and validation_targets, test_inputs and
+    test_targets.
     """
 
     path: Path
@@ -62,7 +66,7 @@ class ArrayFile(Dataset):
     split_seed: NonNegativeInt = 0
 
     def load(self) -> Data:
-        """Read, check, split. Raises DataError, naming the file and the array."""
+        """Read, check and split. Raises DataError, naming the file and the array."""
         arrays = _read(self.path.expanduser())
         self._check_keys(arrays)
         given = [split for split in _SPLITS if f"{split}_inputs" in arrays]
@@ -85,7 +89,8 @@ class ArrayFile(Dataset):
         unknown = [key for key in arrays if key not in _KEYS]
         if unknown:
             raise DataError(
-                f"{self.path} has {', '.join(unknown)}: it may only have {', '.join(_KEYS)}"
+                f"{self.path} has the arrays {', '.join(unknown)}, but may only have "
+                f"{', '.join(_KEYS)}"
             )
         for split in _SPLITS:
             pair = [f"{split}_inputs", f"{split}_targets"]
@@ -100,15 +105,15 @@ class ArrayFile(Dataset):
         if inputs.ndim not in (2, 3, 4) or targets.ndim != 1 or len(inputs) != len(targets):
             raise DataError(
                 f"{self.path}: {name}_inputs has shape {inputs.shape} and {name}_targets "
-                f"{targets.shape}, but they must be [N, features], [N, height, width] or "
-                f"[N, channels, height, width], and [N]"
+                f"{targets.shape}, but they must have the shapes [N, features], "
+                f"[N, height, width] or [N, channels, height, width], and [N]"
             )
         if inputs.size == 0:
             raise DataError(f"{self.path}: {name}_inputs is empty, shape {inputs.shape}")
         if targets.dtype.kind not in "iu":
             raise DataError(
-                f"{self.path}: {name}_targets is {targets.dtype}, but must hold integers: "
-                f"save it as int64"
+                f"{self.path}: {name}_targets is {targets.dtype}, but must be integers: save it "
+                f"as int64"
             )
         return Split(self._scaled(inputs, name), torch.from_numpy(targets.astype(np.int64)))
 
@@ -116,7 +121,7 @@ class ArrayFile(Dataset):
         if inputs.dtype == np.uint8:
             values = np.divide(inputs, 255, dtype=np.float32)
         elif inputs.dtype.kind in "fb":
-            with np.errstate(over="ignore"):  # becomes infinite, and is refused as such below
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused below
                 values = inputs.astype(np.float32)
         else:
             raise DataError(
@@ -144,28 +149,24 @@ class ArrayFile(Dataset):
             )
 
     def _fill(self, splits: dict[str, Split]) -> dict[str, Split]:
-        """All three splits, those which the file lacks taken from its training examples."""
-        inputs, targets = splits["train"]
+        """All three splits; those that the file lacks are held out of its training examples."""
+        examples = len(splits["train"].targets)
         fractions = {"validation": self.validation_fraction, "test": self.test_fraction}
         lacking = [split for split in fractions if split not in splits]
         if not lacking:
             return splits
-        sizes = [round(fractions[split] * len(targets)) for split in lacking]
-        if min([*sizes, len(targets) - sum(sizes)]) < 1:
-            wanted = ", ".join(f"dataset.{split}_fraction={fractions[split]}" for split in lacking)
+        sizes = {split: round(fractions[split] * examples) for split in lacking}
+        if min(*sizes.values(), examples - sum(sizes.values())) < 1:
+            options = ", ".join(f"dataset.{split}_fraction={fractions[split]}" for split in lacking)
             raise DataError(
-                f"{self.path} has {len(targets)} training examples, too few for {wanted} and the "
-                f"rest: change the fractions, or add {' and '.join(lacking)} arrays to the file"
+                f"{self.path} has {examples} training examples, too few for {options} and "
+                f"training: change the fractions, or add {' and '.join(lacking)} arrays to the file"
             )
-        parts = partition(targets.numpy(), sizes, self.split_seed)
-        for split, part in zip([*lacking, "train"], parts, strict=True):
-            index = torch.from_numpy(part)
-            splits[split] = Split(inputs.index_select(0, index), targets.index_select(0, index))
-        return splits
+        return splits | hold_out_random(splits["train"], sizes, self.split_seed)
 
 
 def _read(path: Path) -> dict[str, Array]:
-    """Every array of the file, by name."""
+    """All arrays of the file, by name."""
     if not path.is_file():
         raise DataError(f"dataset.path={path} is not a file: correct the path")
     if path.suffix not in _KINDS:
@@ -178,8 +179,8 @@ def _read(path: Path) -> dict[str, Array]:
         raise
     except _UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read: it must hold {_KINDS[path.suffix]}, unbroken and without "
-            f"Python objects"
+            f"{path} cannot be read: it must hold {_KINDS[path.suffix]}, whole and without Python "
+            f"objects"
         ) from error
 
 
@@ -189,7 +190,7 @@ def _read_numpy(path: Path) -> dict[str, Array]:
 
 
 def _read_torch(path: Path) -> dict[str, Array]:
-    if not zipfile.is_zipfile(path):  # torch's format since 1.6; older ones are bare pickles
+    if not zipfile.is_zipfile(path):  # torch's format since 1.6; older files are bare pickles
         raise zipfile.BadZipFile
     tensors = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(tensors, dict):

@@ -1,4 +1,4 @@
-"""Which examples each replica sees at each step."""
+"""Which examples each replica is trained on at each step."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ from bnrun.data.base import Split
 class Batches:
     """The training batches of R replicas, as a function of the step alone.
 
-    split       the training examples, on the device where the batches are wanted
+    split       the training examples, on the device where the batches are needed
     seeds       one per replica
     batch_size  B, examples per replica and step
 
-    In every epoch replica r goes through all examples in an order of its own, which depends on
-    its seed and the epoch only; an incomplete last batch is dropped. So a resumed run needs
-    nothing but its step, and the replica of a seed sees the same batches in any company.
+    In every epoch replica r goes through all examples in its own order, which depends on its seed
+    and the epoch only; an incomplete last batch is dropped. So a resumed run needs nothing but
+    its step, and a seed has the same batches whichever other seeds are trained with it.
     """
 
     def __init__(self, split: Split, seeds: Sequence[int], batch_size: int) -> None:
-        """Raises ValueError if the split does not fill one batch."""
+        """Raises ValueError if the split is smaller than one batch."""
         if not 1 <= batch_size <= len(split.targets):
             raise ValueError(
                 f"trainer.batch_size={batch_size} does not fit {len(split.targets)} training "
-                f"examples: choose one of 1 .. {len(split.targets)}"
+                f"examples: choose a size from 1 to {len(split.targets)}"
             )
         self.split = split
         self.seeds = tuple(seeds)
@@ -36,7 +36,7 @@ class Batches:
         self._rows = torch.empty(0)
 
     def at(self, step: int) -> Split:
-        """The batch after `step` updates: inputs [R, B, *shape], targets [R, B]."""
+        """Return the batch after `step` updates: inputs [R, B, *shape], targets [R, B]."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._rows, self._epoch = self._shuffled(epoch), epoch

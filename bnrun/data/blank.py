@@ -1,4 +1,4 @@
-"""Examples with nothing in them, for problems that need none."""
+"""Examples with nothing in them, for tasks that need no data."""
 
 import torch
 
@@ -10,12 +10,12 @@ from bnrun.data.base import Data, Dataset, Split
 class Blank(Dataset):
     """Inputs [N, 1] and targets [N], all zero, the same in every split; no classes.
 
-    examples  N: updates in an epoch times the batch size
+    examples  N; an epoch has N / batch size updates
     """
 
     examples: PositiveInt = 1000
 
     def load(self) -> Data:
-        """The splits, which share their memory."""
+        """Return the splits, which share their memory."""
         zeros = Split(torch.zeros(self.examples, 1), torch.zeros(self.examples))
         return Data(name="blank", train=zeros, validation=zeros, test=zeros, shape=(1,), classes=0)

@@ -1,4 +1,4 @@
-"""Downloading a published file: it gets its name only once it is whole and checked."""
+"""Download a published file, so that it gets its name only once it is whole and checked."""
 
 import gzip
 import sys
@@ -16,7 +16,7 @@ _TIMEOUT = 30.0  # seconds without a byte
 
 
 def cache_folder(name: str) -> Path:
-    """Where dataset `name` is kept: the platform's cache, ~/.cache/bnrun/<name> on Linux."""
+    """Return where dataset `name` is cached: ~/.cache/bnrun/<name> on Linux."""
     import pooch
 
     return Path(pooch.os_cache("bnrun")) / name
@@ -25,20 +25,21 @@ def cache_folder(name: str) -> Path:
 def download(
     mirrors: Sequence[str], published: str, keep_as: str, known: str, folder: Path
 ) -> Path:
-    """Get the file `published` from the first mirror that has a good copy.
+    """Download the file `published` from the first mirror that has a good copy; return its path.
 
-    keep_as  name of the file in `folder`. A ".gz" that `published` has and `keep_as` has not is
-             taken off, so that the kept file is the uncompressed one
-    known    algorithm and sum of the file as it is kept, as in "sha256:ad69..."
+    keep_as  name of the file in `folder`. If `published` ends in ".gz" and `keep_as` does not, the
+             file is kept uncompressed
+    known    algorithm and checksum of the file as kept, as in "sha256:ad69..."
 
-    Downloads go to a temporary file that is renamed after its check: whatever happens, `folder`
-    never holds a part of a file, and of several processes that download at once all end with
-    the same good one. Raises DataError, with what went wrong at each mirror.
+    A download goes to a temporary file, which is renamed once it is checked: `folder` never holds
+    half a file, and processes that download at the same time all end up with the same good one.
+
+    Raises DataError, with the reason why each mirror failed.
     """
     import pooch
     import requests
 
-    pooch.get_logger().setLevel("WARNING")  # its "Downloading ..." would tear the progress bar
+    pooch.get_logger().setLevel("WARNING")  # its "Downloading ..." would break the progress bar
     fetch = _Fetch(uncompress=published.endswith(".gz") and not keep_as.endswith(".gz"))
     failures = []
     for mirror in mirrors:
@@ -56,17 +57,17 @@ def download(
             failures.append(f"{mirror + published}: {_reason(error)}")
         except OSError as error:
             raise DataError(
-                f"cannot keep {keep_as} in {folder} ({error.strerror or error}): make that folder "
-                f"writable, or put the file into a folder given by dataset.root"
+                f"cannot write {keep_as} to {folder} ({error.strerror or error}): make that folder "
+                f"writable, or put the file into a folder of your own and set dataset.root"
             ) from error
     raise DataError(
         f"{published} could not be downloaded ({'; '.join(failures)}): try again later, or put "
-        f"the file into a folder given by dataset.root"
+        f"the file into a folder of your own and set dataset.root"
     )
 
 
 def uncompressed(content: bytes, where: str | Path) -> bytes:
-    """`content` without its gzip compression, if it has any. Raises DataError if it is damaged."""
+    """Return `content` without gzip compression, if it has any. Raises DataError if damaged."""
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
@@ -76,7 +77,7 @@ def uncompressed(content: bytes, where: str | Path) -> bytes:
 
 
 class _Fetch:
-    """pooch's HTTP download, with a progress bar where a person watches."""
+    """pooch's HTTP download, with a progress bar on a terminal."""
 
     def __init__(self, uncompress: bool) -> None:
         self._uncompress = uncompress
@@ -96,15 +97,15 @@ class _Fetch:
                 progressbar=_Bar(progress, url.rpartition("/")[2]),
                 chunk_size=_CHUNK,
                 timeout=_TIMEOUT,
-                headers={"Accept-Encoding": "identity"},  # the file's own gzip must arrive as it is
+                headers={"Accept-Encoding": "identity"},  # do not undo the file's own gzip
             )(url, output, None)
         if self._uncompress:
             path = Path(output)
-            path.write_bytes(uncompressed(path.read_bytes(), "what came"))
+            path.write_bytes(uncompressed(path.read_bytes(), "the downloaded file"))
 
 
 class _Bar:
-    """A bar of rich, with the attribute and the methods that pooch uses."""
+    """A progress bar of rich with the interface that pooch uses."""
 
     def __init__(self, progress: Progress, description: str) -> None:
         self._progress = progress
@@ -116,7 +117,7 @@ class _Bar:
 
     @total.setter
     def total(self, size: int) -> None:
-        self._progress.update(self._task, total=size or None)  # 0: the server did not say
+        self._progress.update(self._task, total=size or None)  # 0: unknown
 
     def update(self, count: int) -> None:
         self._progress.advance(self._task, count)
@@ -129,18 +130,18 @@ class _Bar:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong at a mirror, in few words."""
+    """Why a mirror failed, in a few words."""
     import requests
 
     match error:
         case requests.HTTPError(response=requests.Response() as response):
-            return f"the server answers {response.status_code} {response.reason}"
+            return f"the server answered {response.status_code} {response.reason}"
         case requests.exceptions.SSLError():
-            return "its certificate is not accepted"
+            return "its certificate is not valid"
         case requests.Timeout():
-            return "no answer in time"
+            return "it timed out"
         case requests.exceptions.ChunkedEncodingError():
-            return "the connection broke off"
+            return "the connection was lost"
         case requests.ConnectionError():
             return "no connection"
     return " ".join(str(error).split())

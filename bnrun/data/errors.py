@@ -1,5 +1,5 @@
-"""The error of data; without torch, so that whatever only moves files starts at once."""
+"""The error of data; without torch, so that whatever only downloads files starts at once."""
 
 
 class DataError(ValueError):
-    """Data that is missing, damaged or not what it should be; one sentence for the user."""
+    """Data is missing, damaged or not what it should be; the message is one sentence."""

@@ -1,4 +1,4 @@
-"""Files that others publish: found on this machine or downloaded, and always checked."""
+"""Base class of published datasets, whose files are found or downloaded, and always checked."""
 
 import hashlib
 import os
@@ -18,11 +18,11 @@ from bnrun.data.errors import DataError
 class File:
     """A published file.
 
-    name    as on the mirrors, e.g. "train-images-idx3-ubyte.gz"
-    sha256  in hexadecimal; of what, is said by `PublishedFiles.sha256_of`
-    md5     in its place where no sha256 is published: it finds damage, but no forgery
+    name    on the mirrors, e.g. "train-images-idx3-ubyte.gz"
+    sha256  in hexadecimal; `PublishedFiles.sha256_of` says of what
+    md5     instead, if no sha256 is published: it detects damage, but not forgery
 
-    Raises ValueError on construction unless there is one of both.
+    Raises ValueError unless exactly one of the two sums is given.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/]+$")]
@@ -32,32 +32,33 @@ class File:
     def __post_init__(self) -> None:
         if (self.sha256 is None) == (self.md5 is None):
             raise ValueError(
-                f"{self.name} is checked by its sha256 or, where there is none, by its md5: give "
-                f"one of them"
+                f"{self.name} must have a sha256 or an md5, and not both: give one of them"
             )
 
     @property
     def known(self) -> str:
-        """Algorithm and sum, as in "md5:21ec..."."""
+        """Algorithm and checksum, as in "md5:21ec..."."""
         return f"md5:{self.md5}" if self.sha256 is None else f"sha256:{self.sha256}"
 
 
 @validated
 class PublishedFiles(Dataset):
-    """Where a dataset's files are and what they must be; the base of the sources of such data.
+    """A dataset in published files: where they are, and their checksums.
+
+    A subclass must set `purposes` and define `load`, with the help of `read_all` and `hashes`.
 
     name       of the dataset, e.g. "mnist"
-    mirrors    addresses of folders, tried in turn, each ending in "/"
-    files      what a file is for -> the file
-    sha256_of  "content": of the uncompressed bytes, so that a recompressed or plain copy is as
-               good as the published one. "published": of the file as it is published; only
-               byte-for-byte copies are accepted then
-    root       folder that holds the files; null looks in the places below
-    folders    further folders in which this dataset may be installed
+    mirrors    URLs of folders, tried in turn, each ending in "/"
+    files      purpose -> file, e.g. "train_images" -> train-images-idx3-ubyte.gz
+    sha256_of  what the checksums are of. "content": the uncompressed bytes, so that a recompressed
+               or uncompressed copy is as good as the published one. "published": the file as
+               published, so that only byte-for-byte copies are accepted
+    root       folder with the files; null looks in the places below
+    folders    more folders where this dataset may be installed
 
-    Places, in this order: $BNRUN_DATA/<name>, `folders`, the cache, and last the mirrors, from
-    which the files go to the cache. The first copy found is the one used: if its sum is wrong
-    that is an error, never a reason to look on or to overwrite it.
+    The places are, in this order: $BNRUN_DATA/<name>, `folders`, the cache, and at last the
+    mirrors, from which files are downloaded into the cache. The first copy found is used: if its
+    checksum is wrong, that is an error, and no other place is tried nor anything overwritten.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -68,7 +69,7 @@ class PublishedFiles(Dataset):
     folders: list[Path] = Field(default_factory=list)
 
     purposes: ClassVar[Sequence[str]]
-    """What there must be a file for, no more and no less; a source says it."""
+    """The keys that `files` must have."""
 
     def __post_init__(self) -> None:
         if set(self.files) != set(self.purposes):
@@ -78,9 +79,9 @@ class PublishedFiles(Dataset):
             )
 
     def read(self, purpose: str) -> bytes:
-        """The uncompressed content of the file for `purpose`, after its check.
+        """Return the uncompressed content of the file for `purpose`, after checking it.
 
-        Raises DataError if the file is missing and cannot be had, or is not what it must be.
+        Raises DataError if the file can neither be found nor downloaded, or has the wrong checksum.
         """
         file = self.files[purpose]
         path = self._find(file) or self._download(file)
@@ -92,18 +93,29 @@ class PublishedFiles(Dataset):
         self._check(file, path, content if self.sha256_of == "content" else stored)
         return content
 
+    def read_all(self) -> dict[str, bytes]:
+        """Return the uncompressed content of every file, by purpose. Raises DataError."""
+        return {purpose: self.read(purpose) for purpose in self.purposes}
+
+    def hashes(self, contents: dict[str, bytes]) -> dict[str, str]:
+        """Return the sha256 of each content by the name of its file, for `Data.hashes`."""
+        return {
+            self.files[purpose].name.removesuffix(".gz"): hashlib.sha256(content).hexdigest()
+            for purpose, content in contents.items()
+        }
+
     def _check(self, file: File, path: Path, checked: bytes) -> None:
         algorithm, _, expected = file.known.partition(":")
-        found = hashlib.new(algorithm, checked, usedforsecurity=False).hexdigest()
-        if found != expected:
+        actual = hashlib.new(algorithm, checked, usedforsecurity=False).hexdigest()
+        if actual != expected:
             what = "its uncompressed bytes" if self.sha256_of == "content" else "the file"
             raise DataError(
-                f"{path} is damaged or not {self.name}'s: the {algorithm} of {what} is {found}, "
-                f"but {expected} is expected; remove it or put a good copy in its place"
+                f"{path} is damaged or not from {self.name}: the {algorithm} of {what} is "
+                f"{actual}, but {expected} is expected; remove it or replace it by a good copy"
             )
 
     def _find(self, file: File) -> Path | None:
-        """The first copy of the file on this machine."""
+        """The first copy of the file on this machine; None if there is none."""
         for folder in self._places():
             for name in self._names(file):
                 if (folder / name).is_file():
@@ -111,7 +123,7 @@ class PublishedFiles(Dataset):
         if self.root is not None:
             raise DataError(
                 f"dataset.root={self.root} has no {' or '.join(self._names(file))}: correct it, "
-                f"or leave it out to have {self.name} looked for and downloaded"
+                f"or leave it out to have {self.name} found or downloaded"
             )
         return None
 
@@ -119,18 +131,18 @@ class PublishedFiles(Dataset):
         if self.root is not None:
             return [self.root.expanduser()]
         folders = [*self.folders, cache_folder(self.name)]
-        common = os.environ.get("BNRUN_DATA")
-        if not common:
+        shared = os.environ.get("BNRUN_DATA")
+        if not shared:
             return folders
-        if not Path(common).is_dir():
+        if not Path(shared).is_dir():
             raise DataError(
-                f"BNRUN_DATA={common} is not a folder: set it to the one that holds "
+                f"BNRUN_DATA={shared} is not a folder: set it to the folder that holds "
                 f"{self.name}/, or unset it"
             )
-        return [Path(common) / self.name, *folders]
+        return [Path(shared) / self.name, *folders]
 
     def _names(self, file: File) -> list[str]:
-        """Names under which a copy may be kept."""
+        """Names that a copy may have; the first is the name in the cache."""
         if self.sha256_of == "published":
             return [file.name]
         plain = file.name.removesuffix(".gz")

@@ -1,6 +1,5 @@
 """Omniglot: handwritten characters of 50 alphabets, the MATLAB file of the VAE literature."""
 
-import hashlib
 import io
 import math
 import struct
@@ -15,7 +14,7 @@ from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
-from bnrun.data.partition import partition
+from bnrun.data.partition import hold_out_random
 
 _ALPHABETS = 50
 _SHAPE = (1, 28, 28)
@@ -24,12 +23,12 @@ _ARRAYS = ("data", "target", "testdata", "testtarget")
 
 @validated
 class Omniglot(PublishedFiles):
-    """Grey images of characters, inputs [N, 1, 28, 28] in [0, 1]; classes are the 50 alphabets.
+    """Grey images of characters: inputs [N, 1, 28, 28] in [0, 1]; classes are the 50 alphabets.
 
     validation  number of training examples that are held out
-    split_seed  chooses them; every alphabet has its share
+    split_seed  chooses them; every split has the alphabets in proportion
 
-    The file `characters` is found, downloaded and checked as `PublishedFiles` says.
+    The file `characters` is found, downloaded and checked as described in `PublishedFiles`.
     Source: Lake, Salakhutdinov, Tenenbaum (2015); reduced to 28 x 28 pixels, and split into
     training and test: Burda, Grosse, Salakhutdinov (2015), arXiv 1509.00519.
     """
@@ -40,30 +39,18 @@ class Omniglot(PublishedFiles):
     purposes = ("characters",)
 
     def load(self) -> Data:
-        """Find or download, check, read, split. Raises DataError."""
-        content, name = self.read("characters"), self.files["characters"].name
-        arrays = _arrays(content, name)
-        images, targets = _examples(arrays["data"], arrays["target"], f"{name}'s data and target")
-        if self.validation >= len(targets):
-            raise DataError(
-                f"dataset.validation={self.validation} leaves nothing of {len(targets)} examples "
-                f"for training: make it smaller"
-            )
-        validation, train = (
-            Split(images.index_select(0, index), targets.index_select(0, index))
-            for index in map(
-                torch.from_numpy, partition(targets.numpy(), [self.validation], self.split_seed)
-            )
-        )
+        """Find or download, check, read and split. Raises DataError."""
+        contents, name = self.read_all(), self.files["characters"].name
+        arrays = _arrays(contents["characters"], name)
+        examples = _examples(arrays["data"], arrays["target"], f"{name}'s data and target")
         test = _examples(arrays["testdata"], arrays["testtarget"], f"{name}'s testdata, testtarget")
         return Data(
             name=self.name,
-            train=train,
-            validation=validation,
+            **hold_out_random(examples, {"validation": self.validation}, self.split_seed),
             test=test,
             shape=_SHAPE,
             classes=_ALPHABETS,
-            hashes={name: hashlib.sha256(content).hexdigest()},
+            hashes=self.hashes(contents),
         )
 
 
@@ -73,8 +60,8 @@ def _arrays(content: bytes, name: str) -> dict[str, npt.NDArray[Any]]:
     from scipy.io.matlab import MatReadError
 
     try:
-        found = loadmat(io.BytesIO(content), variable_names=_ARRAYS)
-        return {array: np.asarray(found[array]) for array in _ARRAYS}
+        variables = loadmat(io.BytesIO(content), variable_names=_ARRAYS)
+        return {array: np.asarray(variables[array]) for array in _ARRAYS}
     except KeyError as error:
         raise DataError(
             f"{name} has no {error.args[0]}: it must have {', '.join(_ARRAYS)}"
@@ -83,22 +70,22 @@ def _arrays(content: bytes, name: str) -> dict[str, npt.NDArray[Any]]:
         *(ValueError, TypeError, OSError, EOFError, NotImplementedError, OverflowError),
         *(IndexError, MatReadError, struct.error, zlib.error),
     ) as error:
-        raise DataError(f"{name} is no MATLAB file, or damaged: {error}") from error
+        raise DataError(f"{name} is not a MATLAB file, or damaged: {error}") from error
 
 
 def _examples(images: npt.NDArray[Any], alphabets: npt.NDArray[Any], what: str) -> Split:
-    """Columns of pixels [784, N] and of a 1 among zeros [50, N], as examples."""
+    """Examples from columns of pixels [784, N] and of a 1 among zeros [50, N]."""
     pixels, count = math.prod(_SHAPE), images.shape[-1] if images.ndim else 0
     fits = images.shape == (pixels, count) and alphabets.shape == (_ALPHABETS, count) and count
     if not fits or images.dtype.kind not in "fu" or alphabets.dtype.kind not in "fu":
         raise DataError(
-            f"{what} must be numbers of {pixels} and {_ALPHABETS} rows and as many columns, and "
-            f"are of {images.shape} and {alphabets.shape}"
+            f"{what} must be arrays of numbers with {pixels} and {_ALPHABETS} rows and equally "
+            f"many columns, but have the shapes {images.shape} and {alphabets.shape}"
         )
     if not (images.min() >= 0 and images.max() <= 1):
-        raise DataError(f"{what} must have pixels within [0, 1]")
+        raise DataError(f"{what} must have pixels in [0, 1]")
     if not ((alphabets == 0) | (alphabets == 1)).all() or (alphabets.sum(0) != 1).any():
         raise DataError(f"{what} must name one alphabet for each image")
-    # MATLAB lays a column's image down column by column.
+    # MATLAB stores images by columns.
     upright = images.T.reshape(-1, *_SHAPE).swapaxes(2, 3).astype(np.float32)
     return Split(torch.from_numpy(upright), torch.from_numpy(alphabets.argmax(0).astype(np.int64)))
