@@ -34,14 +34,14 @@ def run_of(name="sigmoid_st", tape=None, scheduler=None, after_step=lambda run: 
     run = training([3, 7], estimator=load_estimator(name), **{"lr": 0.05, "epochs": 3} | options)
     run.scheduler = scheduler and scheduler(run.optimizer)
     if tape is not None:
-        run.captured = Captured(run.learn, run.optimizer, tape)
+        run.train_step.captured = Captured(run.train_step.learn, run.optimizer, tape)
     records = [dict(record.scalars) for record in run.run(lambda: after_step(run))]
     return run, records
 
 
 def assert_same(first, second):
     (run, records), (other, others) = first, second
-    for mine, theirs in zip(run.parameters, other.parameters, strict=True):
+    for mine, theirs in zip(run.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     for mine, theirs in zip(records, others, strict=True):
         assert mine.keys() == theirs.keys()
@@ -73,7 +73,7 @@ def test_an_estimator_that_learns_is_not_captured(tape):
 
 def poison(run):
     if run.step == 9:
-        run.parameters[0].detach()[1] = torch.nan
+        next(run.model.parameters()).detach()[1] = torch.nan
 
 
 def test_a_replica_that_diverges_is_noticed_at_its_step(tape):
@@ -81,23 +81,23 @@ def test_a_replica_that_diverges_is_noticed_at_its_step(tape):
     other, _ = run_of(after_step=poison)
     assert run.diverged_steps() == other.diverged_steps() == {"7": 9}
     assert tape.records == 1
-    for mine, theirs in zip(run.parameters, other.parameters, strict=True):
+    for mine, theirs in zip(run.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(mine[0], theirs[0])
 
 
 def test_a_run_goes_on_from_its_state_with_the_same_numbers(tape):
     whole, _ = run_of(tape=tape, optimizer=ADAM)
     run = training([3, 7], optimizer=ADAM, lr=0.05, epochs=3)
-    run.captured = Captured(run.learn, run.optimizer, tape)
+    run.train_step.captured = Captured(run.train_step.learn, run.optimizer, tape)
     records = run.run()
     while run.step < 17:
         next(records)
     state = run.state_dict()
     again = training([3, 7], optimizer=ADAM, lr=0.05, epochs=3)
-    again.captured = Captured(again.learn, again.optimizer, tape)
+    again.train_step.captured = Captured(again.train_step.learn, again.optimizer, tape)
     again.load_state_dict(state)
     list(again.run())
-    for mine, theirs in zip(again.parameters, whole.parameters, strict=True):
+    for mine, theirs in zip(again.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -109,6 +109,6 @@ def test_a_captured_run_on_a_gpu_equals_one_that_is_not(name, optimizer):
     options = {"optimizer": optimizer, "device": "cuda", "epochs": 1}
     captured, _ = run_of(name, capture=True, **options)
     plain, _ = run_of(name, **options)
-    assert captured.captured is not None
-    for mine, theirs in zip(captured.parameters, plain.parameters, strict=True):
+    assert captured.train_step.captured is not None
+    for mine, theirs in zip(captured.model.parameters(), plain.model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)

@@ -86,10 +86,10 @@ def test_a_restored_training_goes_on_to_the_bit(name, step, tmp_path):
     assert same(*ends)
 
 
-def test_a_lost_replica_stays_lost_and_its_weights_stay_what_they_are():
+def test_a_diverged_replica_stays_diverged_and_its_weights_do_not_change():
     run = training([3, 7], optimizer=torch.optim.Adam, lr=0.1, epochs=3)
     halted(run, 8)
-    run.lost = [1]
+    run.diverged = [1]
     before = [weight.detach().clone() for weight in run.model.parameters()]
     while run.step < 12:
         run.update(run.current_estimators())

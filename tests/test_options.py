@@ -125,13 +125,3 @@ def test_a_yaml_starts_with_the_line_that_selects_it(path: Path):
     group = path.parent.relative_to(CONFIGS)
     text = path.read_text().removeprefix("# @package _global_\n")
     assert text.startswith(f"# {group}={path.stem}: ")
-
-
-# torch's compiler uses what torch calls deprecated.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_compiled_layers_train_like_plain_ones():
-    losses = []
-    for words in ([], ["trainer.compile=true"]):
-        scalars = [record.scalars for record in built([*SMALL, *words]).run()]
-        losses.append(next(values["loss/train"] for values in scalars if "loss/train" in values))
-    assert losses[0].allclose(losses[1], rtol=1e-4)

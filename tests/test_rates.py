@@ -33,5 +33,7 @@ def test_the_logged_rate_is_that_of_the_others():
 
 
 def test_a_name_that_no_parameter_has_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match=r"rates\.gater: no .* use one of stages, head, or more"):
+    with pytest.raises(
+        ValueError, match=r"rates\.gater: no .* use one of stages, head, or a longer"
+    ):
         built([*SMALL, "rates={gater:0.1}"])

@@ -39,7 +39,7 @@ def test_no_step_makes_the_host_wait_for_the_device(name):
     run = training([0, 1], MLP(hidden=(6,)), estimator, clip_norm=1.0, device="meta")
     for _ in range(run.batches.steps_per_epoch):
         run.update(run.current_estimators())
-    assert run.parameters[0].grad.is_meta
+    assert next(run.model.parameters()).grad.is_meta
     with pytest.raises(RuntimeError, match="meta"):
         run.diverged_steps()
 

@@ -35,7 +35,6 @@ class TrainerSettings(_Section):
     schedule_per: Literal["epoch", "step"]
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"
-    compile: bool = False
     capture: bool = False
     products: Literal["bfloat16"] | None = None
 

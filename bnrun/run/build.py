@@ -50,9 +50,6 @@ def build_training(config: DictConfig, settings: Settings) -> Training:
     model = specification.build(data.shape, task.outputs(data), settings.seed_list).to(device)
     if settings.trainer.products:
         set_product_dtype(model, getattr(torch, settings.trainer.products))
-    if settings.trainer.compile:
-        for part in (*model.stages, model.head):
-            part.compile()
     groups = parameter_groups(model, settings.rates or {}, settings.optimizer.lr)
     optimizer = make_optimizer(groups)
     return Training(

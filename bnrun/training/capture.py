@@ -1,8 +1,8 @@
-"""A training step as a CUDA graph: its hundreds of kernels are launched as one.
+"""Training steps as a CUDA graph, which launches hundreds of kernels at once.
 
-A graph does again what was recorded: the same kernels on the same memory, with every number that
-Python knew as it was then. So only a step whose numbers stay, and which changes nothing but tensors
-in place, can be captured; any other is done as it is.
+CUDA graphs replay recorded kernels on the same memory; Python numbers are baked in. So only a step
+whose Python numbers do not change, and which changes tensors in place, can be recorded. Any other
+step runs without a graph.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,28 +17,28 @@ from bnrun.core.chain import LayerEstimator
 from bnrun.data.base import Split
 
 WARM_UP = 3
-"""Steps before the capture, in which libraries choose their kernels and get their memory."""
+"""Steps before recording, in which libraries choose their kernels and allocate memory."""
 
-Results = tuple[Tensor, ...]
+Results = tuple[Tensor, Tensor]
 Step = Callable[[Sequence[LayerEstimator], Split], Results]
 Work = Callable[[], Results]
 
 
 class Graph(Protocol):
-    """What records a step and does it again; tests have one for the CPU."""
+    """Records a step and replays it. Tests use one that runs on the CPU."""
 
     def warm_up(self, work: Work) -> Results:
-        """Do the work as it will be recorded."""
+        """Run the work as it will run when it is recorded."""
 
     def record(self, work: Work) -> Results:
-        """Record the work without doing it; the results are where a replay leaves them."""
+        """Record the work without running it. A replay writes to the tensors returned."""
 
     def replay(self) -> None:
-        """Do the recorded work."""
+        """Run the recorded work."""
 
 
 class CudaGraph:
-    """One graph of the current device, by the recipe of torch's notes on CUDA graphs."""
+    """A graph on the current device, used as torch's notes on CUDA graphs recommend."""
 
     def __init__(self) -> None:
         self._graph = torch.cuda.CUDAGraph()
@@ -63,19 +63,19 @@ class CudaGraph:
 class Captured:
     """A step that is recorded after a few calls and replayed from then on.
 
-    step       forward, backward and update; gives tensors
-    optimizer  which the step uses
-    graph      makes what records
+    step       forward, backward and update
+    optimizer  used by the step
+    new_graph  makes the graph for a recording
     """
 
     def __init__(
-        self, step: Step, optimizer: Optimizer, graph: Callable[[], Graph] = CudaGraph
+        self, step: Step, optimizer: Optimizer, new_graph: Callable[[], Graph] = CudaGraph
     ) -> None:
-        self._step, self._optimizer, self._new_graph = step, optimizer, graph
+        self._step, self._optimizer, self._new_graph = step, optimizer, new_graph
         self.forget()
 
     def forget(self) -> None:
-        """Record anew, because tensors were exchanged."""
+        """Discard the recording; needed when tensors were replaced by others."""
         self._constants: object = None
         self._calls = 0
 
@@ -84,7 +84,8 @@ class Captured:
     ) -> Results:
         """The step's results, in memory that the next call may overwrite.
 
-        constants  what a recorded step takes for fixed; None for one that cannot be recorded
+        constants  what a recording bakes in; a new value starts a new recording, and None runs a
+                   step that cannot be recorded
         """
         if constants is None:
             return self._step(estimators, batch)
@@ -97,14 +98,14 @@ class Captured:
         if self._calls == WARM_UP + 1:
             self._batch = Split(*(part.clone() for part in batch))
             self._results = self._graph.record(partial(self._step, estimators, self._batch))
-        for place, part in zip(self._batch, batch, strict=True):
-            place.copy_(part)
+        for recorded, part in zip(self._batch, batch, strict=True):
+            recorded.copy_(part)
         self._graph.replay()
         return self._results
 
 
 def make_capturable(optimizer: Optimizer) -> None:
-    """Have the optimizer count its steps on the device, where it can."""
+    """Make the optimizer count its steps on the device, if it has the option."""
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = True

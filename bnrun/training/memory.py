@@ -1,4 +1,4 @@
-"""How the process keeps memory."""
+"""How the process reuses freed memory."""
 
 import ctypes
 import sys
@@ -9,10 +9,10 @@ _M_MMAP_THRESHOLD = -3
 
 
 def keep_freed_memory() -> bool:
-    """Let freed blocks of any size wait for the next tensor instead of going back to the system.
+    """Keep freed blocks of any size for the next tensor instead of returning them to the system.
 
-    Large tensors otherwise fault in fresh pages at every step: a convolution's forward pass was
-    measured 4 to 10 times slower for it. Returns whether this C library can be told so.
+    Otherwise large tensors fault in fresh pages at every step, which makes the forward pass of a
+    convolution 4 to 10 times slower. Returns whether the C library has this setting.
     """
     if not sys.platform.startswith("linux"):
         return False

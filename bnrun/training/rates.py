@@ -5,26 +5,29 @@ from typing import Any
 
 from torch import nn
 
+from bnrun.recording import tags
+
 
 def parameter_groups(
     model: nn.Module, factors: Mapping[str, float], rate: float
 ) -> list[dict[str, Any]]:
-    """Groups for an optimizer of torch; the first is the one whose rate is logged.
+    """Parameter groups for a torch optimizer; the first group's rate is the one that is logged.
 
-    factors  beginning of a parameter's name, e.g. "stages.0" -> factor of `rate` for it; the first
-             one that fits counts. All other parameters have `rate` and come first.
+    factors  prefix of parameter names, e.g. "stages.0" -> factor of `rate`. The first prefix that
+             matches counts. All other parameters have `rate` and are the first group.
 
-    Raises ValueError for a beginning that no name has.
+    Raises ValueError for a prefix that matches no parameter.
     """
-    named = dict(model.named_parameters())
+    remaining = dict(model.named_parameters())
     groups = []
-    for beginning, factor in factors.items():
-        names = [name for name in named if name.startswith(beginning)]
+    for prefix, factor in factors.items():
+        names = [name for name in remaining if name.startswith(prefix)]
         if not names:
             parts = dict.fromkeys(name.split(".")[0] for name, _ in model.named_parameters())
             raise ValueError(
-                f"rates.{beginning}: no (other) parameter's name begins so, use one of "
-                f"{', '.join(parts)}, or more of a name as the curves gradient/parameter/... show"
+                f"rates.{prefix}: no (other) parameter's name starts with {prefix}; use one of "
+                f"{', '.join(parts)}, or a longer prefix; the curves "
+                f"{tags.parameter_gradient('...')} show all names"
             )
-        groups.append({"params": [named.pop(name) for name in names], "lr": factor * rate})
-    return [{"params": list(named.values()), "lr": rate}, *groups] if named else groups
+        groups.append({"params": [remaining.pop(name) for name in names], "lr": factor * rate})
+    return [{"params": list(remaining.values()), "lr": rate}, *groups] if remaining else groups

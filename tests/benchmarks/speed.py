@@ -119,19 +119,13 @@ def denormals(size: Size) -> Iterator[list[str]]:
 
 
 def options(size: Size) -> Iterator[list[str]]:
-    """Steps with trainer.products=bfloat16 and with trainer.compile=true against plain ones."""
+    """Steps with trainer.products=bfloat16 against plain ones."""
     data = mnist_sized(size.examples)
     for count in (1, 8):
         plain = ours.contender("plain", ours.training(data, count))
-        low, compiled = ours.training(data, count), ours.training(data, count)
+        low = ours.training(data, count)
         set_product_dtype(low.model, torch.bfloat16)
-        for part in (*compiled.model.stages, compiled.model.head):
-            part.compile()
-        runs = [
-            plain,
-            ours.contender("trainer.products=bfloat16", low),
-            ours.contender("trainer.compile=true", compiled),
-        ]
+        runs = [plain, ours.contender("trainer.products=bfloat16", low)]
         size.race(runs)
         for run in runs:
             yield [str(count), run.name, f"{run.milliseconds:.3f}", f"{ratio(run, plain):.2f}"]
