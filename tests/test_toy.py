@@ -16,7 +16,7 @@ def gradient(run):
     """Of one step, by the logits, [R, U]."""
     batch = run.batches.at(0)
     loss = run.network(run.estimators, batch, run.noise)(batch.inputs)
-    (found,) = torch.autograd.grad(loss.mean(-1).sum(), run.parameters)
+    (found,) = torch.autograd.grad(loss.mean(-1).sum(), list(run.model.parameters()))
     return found[:, 0]
 
 
