@@ -1,56 +1,89 @@
-"""docs/estimators.md is what its command writes, from what the docstrings say and what is so."""
+"""docs/estimators.md and README's table are what their command writes, and it measures little."""
 
 import re
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 
-import catalogue
 import estimator_figure as figure
+import estimators_page
+import measurements
 import pytest
 import torch
 from catalogue import chosen_problems, names
-from docstrings import (
-    first_sentence,
-    own_passages,
-    passages,
-    short_source,
-)
-from estimators_page import section
+from docstrings import first_sentence, own_passages, passages, short_source
+from estimators_page import COMMAND, PAGE, README, entry
+from estimators_table import BEGIN, with_table
 
 from bnrun.conformance.measurement import Evaluations, draw
 from bnrun.core.noise import Noise
-
-DOCS = Path(__file__).parents[1] / "docs"
-PAGE = (DOCS / "estimators.md").read_text()
-AGAIN = "write it again: python docs/build/estimators_page.py docs/estimators.md"
-
-entry = cache(catalogue.entry)
+from bnrun.estimators.reinmax import ReinMax
 
 
-@pytest.mark.parametrize("name", names())
-def test_page_has_a_line_a_section_and_a_figure_for_every_configured_estimator(name):
-    assert f"\n| [{name}](#{name}) |" in PAGE, AGAIN
-    assert f"\n## {name}\n" in PAGE, AGAIN
-    assert f"(estimators/{name}.svg)" in PAGE
-    assert (DOCS / "estimators" / f"{name}.svg").exists(), AGAIN
+def test_pages_are_up_to_date():
+    changes = estimators_page.out_of_date()
+    assert not changes, f"run {COMMAND}: {'; '.join(changes)}"
 
 
-def test_page_has_nothing_that_is_not_configured():
-    titles = re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)
-    assert titles == names(), AGAIN
-    assert sorted(path.stem for path in (DOCS / "estimators").iterdir()) == names()
+def test_page_has_a_line_a_section_and_a_figure_for_every_measured_estimator():
+    page = PAGE.read_text()
+    for file in measurements.FOLDER.glob("*.json"):
+        name = file.stem
+        assert f"\n| [{name}](#{name}) |" in page
+        assert f"\n## {name}\n" in page
+        assert f"(estimators/{name}.svg)" in page
+        assert measurements.figure_file(name).exists()
 
 
 @pytest.mark.parametrize("name", ["exact", "sigmoid_st"])
-def test_section_is_measured_again_to_the_digit(name):
-    one = entry(name)
-    assert section(one, one.findings()) in PAGE, AGAIN
+def test_stored_measurements_come_out_again_to_the_digit(name):
+    assert measurements.rows(entry(name)) == measurements.read(name).rows
 
 
-@pytest.mark.parametrize("name", names())
-def test_text_of_every_section_is_what_config_and_docstring_say(name):
-    text = section(entry(name), []).partition("| problem |")[0]
-    assert text in PAGE, AGAIN
+def test_an_estimator_that_computes_something_else_is_measured_again():
+    changed = replace(entry("reinmax"), build=lambda neuron: ReinMax(neuron, temperature=1.001))
+    assert "not those that were measured" in (measurements.reason_to_measure(changed) or "")
+
+
+def test_new_words_need_no_measurement():
+    reworded = replace(entry("reinmax"), description="other words", build=ReinMax)
+    assert measurements.reason_to_measure(reworded) is None
+
+
+def test_the_command_measures_what_is_new_and_nothing_else(tmp_path, monkeypatch, capsys):
+    stored = {path.name: path.read_bytes() for path in measurements.FOLDER.iterdir()}
+    for file, text in stored.items():
+        if not file.startswith("exact."):
+            (tmp_path / file).write_bytes(text)
+    (tmp_path / "removed.json").write_text("{}")
+    for module, constant, path in [
+        (measurements, "FOLDER", tmp_path),
+        (estimators_page, "PAGE", tmp_path.parent / "estimators.md"),
+        (estimators_page, "README", tmp_path.parent / "README.md"),
+    ]:
+        monkeypatch.setattr(module, constant, path)
+    (tmp_path.parent / "README.md").write_text(README.read_text())
+    assert estimators_page.out_of_date() == [
+        "estimator exact: not measured yet",
+        "removed.json: no such estimator",
+    ]
+    assert estimators_page.main([]) == 0
+    assert capsys.readouterr().err == "measuring exact: not measured yet\n"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == stored
+    assert (tmp_path.parent / "estimators.md").read_text() == PAGE.read_text()
+    assert not estimators_page.out_of_date()
+
+
+def test_a_readme_without_a_place_for_the_table_is_an_error():
+    catalogue = {entry("arm"): measurements.read("arm")}
+    with pytest.raises(ValueError, match="no <!-- estimators -->"):
+        with_table("# A readme\n", catalogue)
+    with pytest.raises(ValueError, match="no <!-- estimators -->"):
+        with_table(f"{BEGIN}and no end", catalogue)
+
+
+def test_a_family_is_one_row_of_the_table():
+    readme = README.read_text()
+    assert "| `arm`, `disarm` |" in readme  # in one file
+    assert "| `rebar`, `relax` |" in readme  # one derives from the other
 
 
 @pytest.mark.parametrize("name", names())

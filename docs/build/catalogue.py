@@ -1,10 +1,13 @@
-"""All that can be said and measured of one file of configs/estimator."""
+"""The files of configs/estimator, and what the code says about each."""
 
 import copy
 import dataclasses
+import importlib
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from docstrings import passages
@@ -12,8 +15,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from bnrun.config.paths import CONFIGS
-from bnrun.conformance.findings import Finding, assess
-from bnrun.conformance.measurement import Build, EstimatorFunction, measure
+from bnrun.conformance.measurement import Build, EstimatorFunction
 from bnrun.conformance.problems import Problem, problems
 from bnrun.conformance.target import configured
 from bnrun.core.neurons import SBN, Neuron, Real
@@ -21,10 +23,8 @@ from bnrun.estimators.base import Estimator
 from bnrun.estimators.tools.baselines import Baseline
 
 PROBLEMS = ("1 layer, multilinear", "1 layer, quadratic", "2 layers, cross-entropy, signed")
-PRECISION = 0.003
-"""Standard error of the gradient's scale: about three digits."""
-WARM_UP = 500
-"""Calls before measuring what learns: five times the memory of the slowest running average."""
+
+_MEMBER = r"bnrun\.estimators\.(?!base$)\w+"
 
 Part = Estimator | Baseline
 
@@ -33,10 +33,10 @@ Part = Estimator | Baseline
 class Entry:
     """One file of configs/estimator.
 
-    name         of the file
-    description  what its first line says
-    neuron       the kind that it is measured with
-    build        makes one for a neuron
+    name         of the file, without its suffix
+    description  from the first line of the file
+    neuron       class of the neuron that it is measured with
+    build        neuron -> a new estimator
     """
 
     name: str
@@ -46,30 +46,30 @@ class Entry:
 
     @cached_property
     def estimator(self) -> Estimator:
-        """One that has not been called."""
+        """One that was never called."""
         estimator = self.build(self.neuron())
         assert isinstance(estimator, Estimator)
         return estimator
 
     @property
     def passages(self) -> dict[str, str]:
-        """What its class says about it."""
+        """The labelled passages of its class's docstring."""
         return passages(type(self.estimator))
 
     @property
     def parts(self) -> dict[str, Part]:
-        """Its fields that are estimators or baselines themselves."""
+        """Those of its fields that are estimators or baselines."""
         values = _fields(self.estimator)
         return {key: value for key, value in values.items() if isinstance(value, Part)}
 
     @property
     def options(self) -> dict[str, Any]:
-        """Values of the config file, with dots in the names of those of parts."""
+        """The values of the config file; those of parts have dotted names."""
         return _options(self.estimator)
 
     @property
     def neurons(self) -> list[str]:
-        """Names of the files of configs/neuron that it and all its parts accept."""
+        """Names in configs/neuron that it and all its parts accept."""
         users = [self.estimator, *(p for p in self.parts.values() if isinstance(p, Estimator))]
         kinds = {path.stem: _class(path) for path in sorted((CONFIGS / "neuron").glob("*.yaml"))}
         return [
@@ -79,20 +79,20 @@ class Entry:
         ]
 
     @property
-    def warm_up(self) -> int:
-        """Calls before measuring: none for what does not learn."""
-        return 0 if self.estimator.frozen() is self.estimator else WARM_UP
+    def learns(self) -> bool:
+        """Whether its calls change what later ones return."""
+        return self.estimator.frozen() is not self.estimator
 
-    def findings(self) -> list[Finding]:
-        """Measured on each of PROBLEMS, with fixed seeds."""
-        return [
-            assess(measure(self.build, net, self.neuron, PRECISION, warm_up=self.warm_up))
-            for net in chosen_problems()
-        ]
+    @property
+    def family(self) -> ModuleType:
+        """The file of bnrun/estimators that holds its class, or the class it derives from."""
+        modules = [cls.__module__ for cls in type(self.estimator).__mro__]
+        members = [module for module in modules if re.fullmatch(_MEMBER, module)]
+        return importlib.import_module(members[-1] if members else modules[0])
 
 
 def names() -> list[str]:
-    """Every file of configs/estimator."""
+    """The names of all files of configs/estimator, sorted."""
     return sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
 
 
@@ -106,7 +106,7 @@ def entry(name: str) -> Entry:
     neuron = SBN if issubclass(SBN, _class(path).accepts) else Real
     once = cache(configured(name))
 
-    # A copy of what has not been called yet: Hydra takes 20 ms to build one.
+    # Copies one that was never called, because Hydra takes 20 ms to build one.
     def build(neuron: Neuron) -> EstimatorFunction:
         return copy.deepcopy(once(neuron))
 
@@ -114,10 +114,10 @@ def entry(name: str) -> Entry:
 
 
 def chosen_problems() -> list[Problem]:
-    """Those that PROBLEMS names."""
-    found = [problem for problem in problems() if problem.name in PROBLEMS]
-    assert len(found) == len(PROBLEMS)
-    return found
+    """The problems on which estimators are measured for the pages."""
+    chosen = [problem for problem in problems() if problem.name in PROBLEMS]
+    assert len(chosen) == len(PROBLEMS)
+    return chosen
 
 
 def _class(path: Path) -> Any:
