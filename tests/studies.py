@@ -9,7 +9,7 @@ from bnrun.recording.result import write_result
 from bnrun.report.compare.contest import Contest, contests
 from bnrun.report.compare.yardstick import Wanted
 from bnrun.report.read.runs import find_runs
-from bnrun.report.render.table import tabulate
+from bnrun.report.read.settings import tabulate
 
 
 def finish(

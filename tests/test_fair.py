@@ -10,7 +10,7 @@ from bnrun import cli
 from bnrun.config.paths import CONFIGS
 from bnrun.report.compare.contest import contests
 from bnrun.report.read.runs import find_runs
-from bnrun.report.render.table import tabulate
+from bnrun.report.read.settings import tabulate
 
 assert cli  # registers the resolvers
 

@@ -13,7 +13,7 @@ from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.tags import band
 from bnrun.report.compare.group_means import Group, grouped
 from bnrun.report.read.runs import find_runs
-from bnrun.report.render.table import tabulate
+from bnrun.report.read.settings import tabulate
 from bnrun.report.render.tensorboard import write_groups
 from bnrun.report_cli import main
 from bnrun.sweep.group_runs import GroupRuns
@@ -87,7 +87,7 @@ def test_all_groups_are_means_over_the_same_settings() -> None:
     for estimator in ("st", "reinmax"):
         _, mean = found[f"estimator={estimator}"].curves["loss/train"]
         np.testing.assert_allclose(mean, (values["sbn", estimator] + 1) / 2, rtol=1e-12)
-    assert "Left out, as not all were run there: neuron=dbn" in found["estimator=st"].text
+    assert "Left out, because not all were run there: neuron=dbn" in found["estimator=st"].text
 
 
 def test_epochs_of_different_lengths_are_laid_over_each_other() -> None:

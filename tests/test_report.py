@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from bnrun.recording.intervals import decimals, interval_text
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT, read_result, write_result
-from bnrun.report.read.comparison import compare
 from bnrun.report.read.runs import find_runs
-from bnrun.report.read.scores import decimals, interval_text, scores_table
+from bnrun.report.read.settings import tabulate
+from bnrun.report.render.scores_table import scores_table
 from bnrun.report_cli import main
 
 ACCURACIES = {"thresholded": [0.96, 0.97, 0.98], "sampled": [0.91, 0.92, 0.96]}
@@ -91,8 +92,8 @@ def finish(
 
 def columns(*paths: str) -> dict[str, tuple[str, ...]]:
     """Title -> cells of the settings that differ or are named."""
-    _, found = compare(find_runs([Path(path) for path in paths or ("study",)]).runs)
-    return {column.title: column.cells for column in found if not column.constant}
+    table = tabulate(find_runs([Path(path) for path in paths or ("study",)]).runs)
+    return {column.title: column.cells for column in table.settings if not column.constant}
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -275,7 +276,7 @@ def test_output_says_where_the_files_go() -> None:
     [
         (["nowhere"], "nowhere: no such folder"),
         (["empty"], "no run in empty: give the folder of a run or of a study, such as outputs"),
-        (["half"], r"1 runs and none of them finished (the first: half/run): start"),
+        (["half"], "none of 1 runs is finished (the first: half/run): run the same command again"),
         (["broken"], "broken/run/result.json: no JSON"),
         (["done", "--output", "file"], "file: File exists"),
     ],

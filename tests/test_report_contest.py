@@ -13,10 +13,10 @@ from studies import far, finish, held, record
 from bnrun.recording.result import write_result
 from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.contest import Contest
-from bnrun.report.compare.overall import clear_pairs, summary
-from bnrun.report.compare.verdict import judge
+from bnrun.report.compare.overall import clear_pairs, headline_of_all
+from bnrun.report.compare.verdict import verdicts
 from bnrun.report.compare.yardstick import Wanted
-from bnrun.report.render.curves import panels
+from bnrun.report.files import panels_of
 from bnrun.report.render.sensitivity import sensitivity
 from bnrun.report_cli import main
 
@@ -97,16 +97,16 @@ def test_seeds_of_several_runs_join_and_shared_ones_are_paired() -> None:
     (pair,) = contest.pairs
     # Seed 1 is taken from the first run that has it.
     assert contest.contestants[1].values == {0: 0.1, 1: 0.2, 2: 0.4}
-    assert (pair.told.number, pair.told.mean) == (2, pytest.approx((0.4 + 0.3) / 2))
+    assert (pair.difference.number, pair.difference.mean) == (2, pytest.approx((0.4 + 0.3) / 2))
 
 
-def test_a_diverged_seed_counts_as_none_though_it_has_a_score() -> None:
+def test_a_diverged_seed_has_no_score_even_if_one_was_recorded() -> None:
     finish("a", far(0.1), "st", diverged={3: 7})
     finish("b", far(0.0), "reinmax")
     (contest,) = held()
     assert contest.contestants[0].diverged == 1
-    assert contest.pairs[0].told.lost == 1
-    assert "Seeds that diverged: st 1 of 10." in judge([contest])[0].detail
+    assert contest.pairs[0].difference.diverged == 1
+    assert "Seeds that diverged: st 1 of 10." in verdicts([contest])[0].detail
 
 
 def test_a_contestant_without_a_finite_score_comes_last() -> None:
@@ -114,7 +114,7 @@ def test_a_contestant_without_a_finite_score_comes_last() -> None:
     finish("b", far(0.0), "reinmax")
     (contest,) = held()
     assert [c.label for c in contest.contestants] == ["reinmax", "st"]
-    assert judge([contest])[0].kind == "few"
+    assert verdicts([contest])[0].kind == "few"
 
 
 def test_a_score_that_no_run_has_is_refused_with_those_there_are(
@@ -157,7 +157,7 @@ def test_the_verdict_is_said_in_words(
 ) -> None:
     for estimator, values in scores.items():
         finish(estimator, values, estimator)
-    (verdict,) = judge(held())
+    (verdict,) = verdicts(held())
     assert verdict.kind == kind
     assert verdict.headline.startswith(headline)
 
@@ -165,16 +165,19 @@ def test_the_verdict_is_said_in_words(
 def test_too_few_seeds_are_told_with_the_number_to_take() -> None:
     for estimator, offset in (("a", 0.2), ("b", 0.0)):
         finish(estimator, far(offset, 5), estimator)
-    (verdict,) = judge(held())
+    (verdict,) = verdicts(held())
     assert "With 5 shared seeds and 1 pair no difference" in verdict.detail
-    assert "take 6 seeds or more" in verdict.detail
+    assert "use 6 seeds or more" in verdict.detail
 
 
 def test_verdicts_of_several_settings_are_counted() -> None:
     for neuron, offset in (("dbn", 0.1), ("sbn", 0.0)):
         finish(f"{neuron}a", far(offset), "a", neuron)
         finish(f"{neuron}b", far(0.0), "b", neuron)
-    assert summary(judge(held())) == "a comes first: ahead in 1 of 2 settings, behind in none"
+    assert (
+        headline_of_all(verdicts(held()))
+        == "a comes first: ahead in 1 of 2 settings, behind in none"
+    )
     assert clear_pairs(held()) == ["a beats b in 1 of 2 settings, by 0.1"]
 
 
@@ -182,7 +185,9 @@ def test_who_comes_first_is_told_with_what_it_lost() -> None:
     for neuron, a, b in (("x", 0.2, 0.0), ("y", 0.1, 0.0), ("z", 0.0, 0.4)):
         finish(f"{neuron}a", far(a), "a", neuron)
         finish(f"{neuron}b", far(b), "b", neuron)
-    assert summary(judge(held())) == "a comes first: ahead in 2 of 3 settings, behind in 1"
+    assert (
+        headline_of_all(verdicts(held())) == "a comes first: ahead in 2 of 3 settings, behind in 1"
+    )
     assert clear_pairs(held()) == [
         "a beats b in 2 of 3 settings, by 0.1 to 0.2",
         "b beats a in 1 of 3 settings, by 0.4",
@@ -193,7 +198,9 @@ def test_equal_records_have_no_single_winner() -> None:
     for neuron, a, b in (("x", 0.2, 0.0), ("y", 0.0, 0.1)):
         finish(f"{neuron}a", far(a), "a", neuron)
         finish(f"{neuron}b", far(b), "b", neuron)
-    assert summary(judge(held())) == "No single winner over 2 settings: a and b come out alike"
+    assert (
+        headline_of_all(verdicts(held())) == "No single winner over 2 settings: a and b are level"
+    )
 
 
 @pytest.mark.parametrize(("seeds", "told"), [(10, "No clear winner"), (5, "Too few seeds to tell")])
@@ -201,7 +208,7 @@ def test_where_nothing_is_clear_it_is_said_why(seeds: int, told: str) -> None:
     for neuron in ("x", "y"):
         for estimator in ("a", "b"):
             finish(f"{neuron}{estimator}", far(0.0, seeds), estimator, neuron)
-    assert summary(judge(held())) == f"{told} in any of 2 settings"
+    assert headline_of_all(verdicts(held())) == f"{told} in any of 2 settings"
     assert clear_pairs(held()) == []
 
 
@@ -263,10 +270,10 @@ def test_estimates_without_variance_have_no_figure_of_it() -> None:
 def test_biases_of_different_size_share_a_logarithmic_axis_and_none_is_seen_as_zero() -> None:
     for name, bias in (("st", 10.0), ("reinmax", 0.01)):
         record(finish(name, far(0.0), name), {"gradients/in_use/total/bias": [[bias] * 10]}, 10)
-    (panel,) = panels(held()[0])
+    (panel,) = panels_of(held()[0])
     assert (panel.title, panel.log, len(panel.lines)) == ("Gradient bias", True, 2)
     record(finish("exact", far(0.0), "exact"), {"gradients/in_use/total/bias": [[0.0] * 10]}, 10)
-    (panel,) = panels(held()[0])
+    (panel,) = panels_of(held()[0])
     assert (panel.log, len(panel.lines)) == (False, 3)
 
 

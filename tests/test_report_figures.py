@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from bnrun.report.render.curves import Line, Panel
 from bnrun.report.render.figures import _figure, styles, svg
+from bnrun.report.render.panel import Line, Panel
 
 
 def line(mean: list[float], half: list[float], label: str = "st") -> Line:

@@ -9,9 +9,9 @@ from studies import far, finish, held, record
 
 from bnrun.recording.result import write_result
 from bnrun.recording.tags import ScoreName
-from bnrun.report.compare.verdict import judge
+from bnrun.report.compare.verdict import verdicts
 from bnrun.report.compare.yardstick import Wanted
-from bnrun.report.render.curves import panels
+from bnrun.report.files import panels_of
 from bnrun.report_cli import main
 
 WAYS = ("thresholded", "sampled", "mean_field")
@@ -38,9 +38,9 @@ def test_less_is_better_where_the_runs_say_so() -> None:
     (contest,) = held()
     (pair,) = contest.pairs
     assert [c.label for c in contest.contestants] == ["reinmax", "st"]
-    assert pair.told.mean == pytest.approx(0.2)
-    assert pair.told.improvement == 1.0
-    (verdict,) = judge([contest])
+    assert pair.difference.mean == pytest.approx(0.2)
+    assert pair.difference.improvement == 1.0
+    (verdict,) = verdicts([contest])
     assert verdict.headline == "reinmax wins by 0.20000"
     assert verdict.detail.startswith("Test nll (less is better) 0.6009")
 
@@ -112,7 +112,7 @@ def test_a_run_without_the_score_of_its_goal_is_named_and_not_compared(
     nll("b", 0.1, "reinmax")
     change(nll("c", 0.2, "disarm"), scores={"test": {"elbo": {"sampled": far(0.0)}}})
     assert main(["study"]) == 0
-    assert "not compared, as it has not the score: study/c" in capsys.readouterr().out
+    assert "not compared, because it does not have the score: study/c" in capsys.readouterr().out
     assert "reinmax" in Path("study/report-pairs.csv").read_text()
     assert "disarm" not in Path("study/report-pairs.csv").read_text()
 
@@ -214,7 +214,7 @@ def test_downstream_evaluations_are_those_that_the_run_tells() -> None:
         place = finish(estimator, far(offset), estimator)
         change(place, evaluations=cost)
         record(place, {"accuracy/test/sampled": [far(0.0), far(offset)]}, 10)
-    panel = next(p for p in panels(held()[0]) if p.xlabel == "downstream evaluations")
+    panel = next(p for p in panels_of(held()[0]) if p.xlabel == "downstream evaluations")
     assert {line.label: line.x.tolist() for line in panel.lines} == {
         "st": [0.0, 10.0],
         "disarm": [0.0, 20.0],

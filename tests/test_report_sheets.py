@@ -83,7 +83,7 @@ def test_the_page_tells_how_scores_were_evaluated_and_what_an_update_cost() -> N
     finish("b", far(0.1), "sigmoid_st", neuron="dbn")
     main(["study"])
     html = Path("study/report.html").read_text()
-    assert "test accuracy, thresholded: mean with 95 % interval over seeds" in html
+    assert "test accuracy, thresholded: mean and 95 % interval over seeds" in html
     cost = html[html.index("<h2>Cost</h2>") : html.index("<h2>All runs</h2>")]
     # 20 updates in 2 seconds.
     assert re.findall(r'<td class="number">(.*?)</td>', cost) == ["20", "", "100", "2.0"] * 2

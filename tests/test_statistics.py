@@ -5,15 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bnrun.report.compare.power import fewest_seeds, power, seeds_needed
 from bnrun.report.compare.statistics import (
     bootstrap_intervals,
     compare_pairs,
-    fewest_seeds,
     holm,
     permutation_p,
-    power,
     probability_of_improvement,
-    seeds_needed,
 )
 
 A = [0.91, 0.93, 0.90, 0.95, 0.92, 0.94, 0.93, 0.96, 0.91, 0.90]
@@ -176,7 +174,7 @@ def test_pairs_leave_out_diverged_seeds_and_say_how_many():
     a = [1.0, 2.0, math.nan, 4.0, math.inf]
     b = [0.0, math.nan, 1.0, 2.0, 1.0]
     (pair,) = compare_pairs([(a, b)])
-    assert (pair.number, pair.lost, pair.mean) == (2, 3, 1.5)
+    assert (pair.number, pair.diverged, pair.mean) == (2, 3, 1.5)
     assert pair.deviation == pytest.approx(np.std([1, 2], ddof=1))
     assert not pair.significant
 

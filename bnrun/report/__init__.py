@@ -1,1 +1,1 @@
-"""Comparing runs by what they left in their folders; needs neither torch nor TensorBoard."""
+"""Comparing runs by the files in their folders; needs neither torch nor TensorBoard."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnrun.config.run_id import NAMED
-from bnrun.report.read.scores import decimals, interval_text, way_text
+from bnrun.recording.intervals import decimals, interval_text
+from bnrun.report.read.scores import way_text
 from bnrun.run.outcome import commit, versions
 from bnrun.run.receipt import receipt
 

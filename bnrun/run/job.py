@@ -56,8 +56,6 @@ def run_job(config: DictConfig, choices: dict[str, Any], folder: Path, shown: bo
     except Exception:
         log.keep(traceback.format_exc())
         raise
-    if settings.gradients.averages:
-        _draw_averages(folder, log)
     if shown:
         _show(folder, result)
     _refuse_diverged(result)
@@ -69,13 +67,6 @@ def _done_before(folder: Path, settings: Settings, log: Log) -> bool:
     read_result(folder / RESULT)
     log.console.print(f"done before: {folder} (resume=force does it again)", soft_wrap=True)
     return True
-
-
-def _draw_averages(folder: Path, log: Log) -> None:
-    from bnrun.report.render.averages import draw_averages
-
-    for path in draw_averages(folder):
-        log.say(f"figure: {path}")
 
 
 def _require_cuda() -> None:
@@ -218,7 +209,7 @@ def _evaluations(training: "Training") -> int:
 def _show(folder: Path, result: Result) -> None:
     from rich.console import Console
 
-    from bnrun.report.read.scores import scores_table
+    from bnrun.report.render.scores_table import scores_table
 
     console = Console()
     console.print(scores_table(result))

@@ -23,8 +23,8 @@ from bnrun.recording.tags import (
     parse_measured_evaluations,
     parse_units,
 )
-from bnrun.report.read.comparison import compare
 from bnrun.report.read.runs import Run, find_runs
+from bnrun.report.read.settings import tabulate
 
 FACTS = ("seed", "split", "measured", "steps", "seconds", "diverged", "commit", "machine")
 """Columns between the settings and the scores. `diverged` is a step, or empty."""
@@ -50,8 +50,9 @@ def collect(
     runs = find_runs(folders).runs
     if not runs:
         raise ValueError(f"{', '.join(map(str, folders))}: no finished run to collect from")
-    ordered, columns = compare(runs)
-    settings = [c for c in columns if c.title != "seeds" and not c.constant]
+    table = tabulate(runs)
+    ordered = table.runs
+    settings = [c for c in table.settings if c.title != "seeds" and not c.constant]
     collected = [
         [row for row in _rows(run, curves) if not splits or row[0][1] in splits] for run in ordered
     ]

@@ -17,11 +17,11 @@ from raw_results import FACTS, read_raw
 from results_recipe import FigureSpec, TableSpec, read_recipe
 
 from bnrun.recording.files import replaced
-from bnrun.recording.intervals import mean_interval
-from bnrun.report.read.layout import Column, markdown_table
-from bnrun.report.read.scores import decimals, interval_text
-from bnrun.report.render.curves import Line, Panel
+from bnrun.recording.intervals import decimals, interval_text, mean_interval
+from bnrun.report.read.column import Column
 from bnrun.report.render.figures import save, styles
+from bnrun.report.render.panel import Line, Panel
+from bnrun.report.render.tables import markdown_table
 
 RESULTS = Path(__file__).parents[1] / "results"
 

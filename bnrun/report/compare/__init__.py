@@ -1,1 +1,1 @@
-"""Contestants, pairs, statistics and verdicts."""
+"""Contests between runs, their statistics and verdicts."""

@@ -5,20 +5,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
+from bnrun.recording.intervals import decimals
 from bnrun.report.compare.field import Contestant, Field, fields
-from bnrun.report.compare.statistics import Paired, compare_pairs
+from bnrun.report.compare.statistics import Difference, compare_pairs
 from bnrun.report.compare.yardstick import Wanted, Yardstick
-from bnrun.report.read.scores import decimals
-from bnrun.report.render.table import RunTable
+from bnrun.report.read.settings import RunTable
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two contestants, the one with the better mean first; `told` is positive where it leads."""
+    """Two contestants, the one with the better mean first.
+
+    difference  better - worse, positive where the first is ahead, whichever sign is better
+    """
 
     better: Contestant
     worse: Contestant
-    told: Paired
+    difference: Difference
 
 
 @dataclass(frozen=True)
@@ -30,29 +33,29 @@ class Contest:
 
     @property
     def setting(self) -> str:
-        """What tells it from the others, e.g. neuron=sbn; "" for the only one."""
+        """What distinguishes it from the other contests, e.g. neuron=sbn; "" for the only one."""
         return self.field.setting
 
     @property
     def yardstick(self) -> Yardstick:
-        """What its contestants are compared by."""
+        """The score that its contestants are compared by."""
         return self.field.yardstick
 
     @property
     def contestants(self) -> list[Contestant]:
-        """The best first."""
+        """Best first."""
         return self.field.contestants
 
     @property
     def ways(self) -> list[str]:
-        """How its contestants are evaluated, e.g. sampled; several where their neurons differ."""
+        """How its contestants are evaluated, e.g. sampled; several if their neurons differ."""
         return list(
             dict.fromkeys(self.yardstick.way_of(run) for c in self.contestants for run in c.runs)
         )
 
     @cached_property
     def digits(self) -> int:
-        """Decimals that its scores are shown with."""
+        """Number of decimals to show its scores with."""
         return decimals(c.finite for c in self.contestants)
 
     def pair(self, better: Contestant, worse: Contestant) -> Pair:
@@ -63,26 +66,27 @@ class Contest:
 def contests(
     table: RunTable, wanted: Wanted | None = None, by: Sequence[str] | None = None
 ) -> list[Contest]:
-    """A contest in every field of the table; Holm's correction is over all their pairs.
+    """One contest per field of the table; Holm's correction is over the pairs of all of them.
 
     Raises ValueError as fields does.
     """
-    entered = fields(table, wanted, by)
+    all_fields = fields(table, wanted, by)
     pairs = [
         (number, better, worse)
-        for number, field in enumerate(entered)
+        for number, field in enumerate(all_fields)
         for better, worse in combinations(field.contestants, 2)
     ]
-    told = compare_pairs(
-        [_columns(better, worse, entered[number].yardstick) for number, better, worse in pairs]
+    differences = compare_pairs(
+        [_columns(better, worse, all_fields[number].yardstick) for number, better, worse in pairs]
     )
-    met: list[list[Pair]] = [[] for _ in entered]
-    for (number, better, worse), paired in zip(pairs, told, strict=True):
-        met[number].append(Pair(better, worse, paired))
-    return [Contest(field, held) for field, held in zip(entered, met, strict=True)]
+    pairs_of: list[list[Pair]] = [[] for _ in all_fields]
+    for (number, better, worse), difference in zip(pairs, differences, strict=True):
+        pairs_of[number].append(Pair(better, worse, difference))
+    return [Contest(field, own) for field, own in zip(all_fields, pairs_of, strict=True)]
 
 
 def _columns(a: Contestant, b: Contestant, measure: Yardstick) -> tuple[list[float], list[float]]:
+    """Scores of both over their shared seeds, with the sign that makes larger better."""
     shared = [seed for seed in a.values if seed in b.values]
     first, second = ([measure.sign * c.values[seed] for seed in shared] for c in (a, b))
     return first, second

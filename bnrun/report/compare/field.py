@@ -1,4 +1,4 @@
-"""Who takes part: estimators, each with what is best for it on validation."""
+"""Who takes part: contestants, each at the settings that were best for it on validation."""
 
 import math
 from collections.abc import Sequence
@@ -7,24 +7,23 @@ from typing import NamedTuple
 
 from bnrun.report.compare.tuning import TUNED, Trial, choose, final_seeds
 from bnrun.report.compare.yardstick import Wanted, Yardstick, require, yardstick
-from bnrun.report.read.comparison import ABSENT
-from bnrun.report.read.layout import Column
+from bnrun.report.read.column import Column
 from bnrun.report.read.runs import Run
-from bnrun.report.render.table import RunTable
+from bnrun.report.read.settings import ABSENT, RunTable
 
 _NEITHER = ("seeds", "name")
-"""What neither competes nor makes a setting: runs that differ in these alone are joined."""
+"""These neither compete nor make a setting: runs that differ only in them are joined."""
 
 
 @dataclass(frozen=True)
 class Contestant:
     """One estimator in one setting.
 
-    label   e.g. sigmoid_st, or sigmoid_st slope=2 where that differs
-    tuned   what was chosen for it on validation, e.g. optimizer.lr=0.1, or nothing
+    label   e.g. sigmoid_st, or sigmoid_st slope=2 where the slope differs
+    tuned   what was chosen for it on validation, e.g. optimizer.lr=0.1; "" if nothing was
     runs    whose seeds it joins
     values  seed -> final score, NaN for a seed that diverged
-    trials  all that was tried for it, the chosen one among them
+    trials  everything that was tried for it, including the chosen trial
     """
 
     label: str
@@ -40,7 +39,7 @@ class Contestant:
 
     @property
     def mean(self) -> float:
-        """Of the finite scores; NaN where there is none."""
+        """Mean of the finite scores; NaN if there are none."""
         return sum(self.finite) / len(self.finite) if self.finite else math.nan
 
     @property
@@ -55,11 +54,13 @@ class Contestant:
 
 
 class Field(NamedTuple):
-    """All contestants in one setting, best first.
+    """All contestants in one setting.
 
-    setting    what tells this setting from the others, e.g. neuron=sbn; "" for the only one
-    yardstick  what they are compared by
-    differ     in what they do, e.g. ("estimator",)
+    setting      what distinguishes this setting from the others, e.g. neuron=sbn; "" for the only
+                 one
+    yardstick    the score that they are compared by
+    differ       the settings that compete, e.g. ("estimator",)
+    contestants  best first
     """
 
     setting: str
@@ -71,52 +72,53 @@ class Field(NamedTuple):
 def fields(
     table: RunTable, wanted: Wanted | None = None, by: Sequence[str] | None = None
 ) -> list[Field]:
-    """The contests to be held among the runs of a table.
+    """The contestants among the runs of a table, one field per setting and score.
 
-    What competes is what `by` names; by default the estimator with its own settings, or where
-    there is only one, the first other setting that differs. Each contestant takes the optimizer
-    and the schedule that are best on validation, where there is a score on validation. `wanted`
-    is another score than that which the runs name as their goal; runs without it are left out.
+    The settings named in `by` compete; by default the estimator with its own settings, or if there
+    is only one estimator, the first other setting that differs. If the runs have scores on
+    validation, each contestant uses the optimizer and the schedule that are best there. `wanted`
+    replaces the score that the runs name as their goal; runs without it are left out.
 
-    Raises ValueError if no run has the wanted score, or a setting in `by`.
+    Raises ValueError if no run has the wanted score, or if `by` names something else than a
+    setting.
     """
     if wanted is not None:
         require(table.runs, wanted)
-    compared = _compared(table.settings) if by is None else _named(table.settings, by)
-    found: dict[tuple[Yardstick, str], list[Contestant]] = {}
-    for (measure, setting, label), trials in _tried(table, compared, wanted).items():
+    competing = _competing(table.settings) if by is None else _named(table.settings, by)
+    contestants: dict[tuple[Yardstick, str], list[Contestant]] = {}
+    for (measure, setting, label), trials in _trials(table, competing, wanted).items():
         contestant = _contestant(label, trials, measure)
-        found.setdefault((measure, setting), []).append(contestant)
-    differ = tuple(column.title for column in compared)
+        contestants.setdefault((measure, setting), []).append(contestant)
+    differ = tuple(column.title for column in competing)
     return [
-        Field(setting, measure, differ, sorted(contestants, key=lambda c: _rank(c, measure)))
-        for (measure, setting), contestants in found.items()
+        Field(setting, measure, differ, sorted(group, key=lambda c: _rank(c, measure)))
+        for (measure, setting), group in contestants.items()
     ]
 
 
-def _tried(
-    table: RunTable, compared: Sequence[Column], wanted: Wanted | None
+def _trials(
+    table: RunTable, competing: Sequence[Column], wanted: Wanted | None
 ) -> dict[tuple[Yardstick, str, str], list[Trial]]:
-    """Yardstick, setting and contestant -> all that was tried for it."""
+    """Yardstick, setting and label of a contestant -> everything that was tried for it."""
     judged = [
         (number, run, measure)
         for number, run in enumerate(table.runs)
         if (measure := yardstick(run.result, wanted)) is not None
     ]
-    free = [c for c in table.settings if not (c.constant or c in compared or c.title in _NEITHER)]
-    # Without a score on validation there is nothing to choose by: then these are settings too.
+    free = [c for c in table.settings if not (c.constant or c in competing or c.title in _NEITHER)]
+    # Without scores on validation there is nothing to choose by, and these are settings too.
     choosable = all(measure.values([run], "validation") for _, run, measure in judged)
     tuned = [c for c in free if choosable and c.title.split(".")[0] in TUNED]
     fixed = [c for c in free if c not in tuned]
-    groups: dict[tuple[Yardstick, str, str, str], list[Run]] = {}
+    runs_of: dict[tuple[Yardstick, str, str, str], list[Run]] = {}
     for number, run, measure in judged:
-        names = (_cells(fixed, number), _label(compared, number), _cells(tuned, number))
-        groups.setdefault((measure, *names), []).append(run)
-    tried: dict[tuple[Yardstick, str, str], list[Trial]] = {}
-    for (measure, setting, label, choice), runs in groups.items():
+        names = (_cells(fixed, number), _label(competing, number), _cells(tuned, number))
+        runs_of.setdefault((measure, *names), []).append(run)
+    trials: dict[tuple[Yardstick, str, str], list[Trial]] = {}
+    for (measure, setting, label, choice), runs in runs_of.items():
         trial = Trial(choice, tuple(runs), measure.values(runs, "validation"))
-        tried.setdefault((measure, setting, label), []).append(trial)
-    return tried
+        trials.setdefault((measure, setting, label), []).append(trial)
+    return trials
 
 
 def _contestant(label: str, trials: Sequence[Trial], measure: Yardstick) -> Contestant:
@@ -131,7 +133,7 @@ def _rank(contestant: Contestant, measure: Yardstick) -> float:
     return math.inf if math.isnan(contestant.mean) else -measure.sign * contestant.mean
 
 
-def _compared(settings: Sequence[Column]) -> list[Column]:
+def _competing(settings: Sequence[Column]) -> list[Column]:
     varying = [c for c in settings if not c.constant and c.title not in (*_NEITHER, "task")]
     if not varying:
         return [c for c in settings if c.title == "estimator"]
@@ -163,5 +165,5 @@ def _label(columns: Sequence[Column], number: int) -> str:
 
 
 def _cells(columns: Sequence[Column], number: int) -> str:
-    shown = [c for c in columns if c.cells[number] != ABSENT]
-    return ", ".join(f"{c.title}={c.cells[number]}" for c in shown)
+    present = [c for c in columns if c.cells[number] != ABSENT]
+    return ", ".join(f"{c.title}={c.cells[number]}" for c in present)

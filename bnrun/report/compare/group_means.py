@@ -1,4 +1,4 @@
-"""Curves of many runs as few: for every contestant the mean over all settings and seeds."""
+"""Curves of many runs as few: the mean of each contestant over all settings and seeds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnrun.recording.metrics import read_metrics
 from bnrun.report.compare.field import Contestant, Field, fields
-from bnrun.report.render.table import RunTable
+from bnrun.report.read.settings import RunTable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _PARTS = 1000
-"""Points of an epoch, where epochs have different numbers of updates."""
+"""Steps per epoch where epochs have different numbers of updates."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Group:
     """One contestant over several settings.
 
     name    e.g. estimator=st
-    curves  tag -> places [T], whole numbers, and values [T, R]: for each seed the mean over the
-            settings, NaN where it diverged in one of them
-    text    what it is, as Markdown
+    curves  tag -> steps [T] and values [T, R]: for each seed the mean over the settings, NaN
+            where the seed diverged in one of them
+    text    a description in Markdown
     """
 
     name: str
@@ -37,47 +37,47 @@ class Group:
 
 
 def grouped(table: RunTable, by: Sequence[str] | None = None) -> list[Group]:
-    """The groups of runs that differ in what `by` names, by default in what a report compares.
+    """One group per contestant; the settings in `by` compete, by default those of a report.
 
-    All groups are means over the same settings, those that every contestant was run in: else a
-    contestant would look good for having been run where it is easy. A seed is the unit: its
-    curves are averaged over settings first, so that a band over seeds is that of the mean. Curves
-    with points at other places are interpolated. Places are updates, or thousandths of an epoch
-    where epochs have different numbers of updates. Tags that a run lacks are left out.
+    All groups are means over the same settings, those in which every contestant was run: otherwise
+    a contestant would look good because it was run where the problem is easy. The unit is a seed:
+    its curves are averaged over settings first, so that the band over seeds is that of the mean.
+    Curves that have points at different steps are interpolated. Steps are updates, or thousandths
+    of an epoch if epochs have different numbers of updates. Tags that a run lacks are left out.
 
-    None if no setting has runs of all contestants, or if every group would be a single run.
-    Raises ValueError if `by` names no setting.
+    Empty if no setting has runs of all contestants, or if every group would be a single run.
+    Raises ValueError if `by` names something else than a setting.
     """
-    return [group for judged in _by_yardstick(table, by) for group in _groups(judged)]
+    return [group for same in _by_yardstick(table, by) for group in _groups(same)]
 
 
 def _by_yardstick(table: RunTable, by: Sequence[str] | None) -> list[list[Field]]:
-    """Fields whose scores have the same meaning, and curves too."""
-    judged: dict[object, list[Field]] = {}
+    """Fields by their score: curves of different tasks must not be averaged."""
+    groups: dict[object, list[Field]] = {}
     for field in fields(table, by=by):
-        judged.setdefault(field.yardstick, []).append(field)
-    return list(judged.values())
+        groups.setdefault(field.yardstick, []).append(field)
+    return list(groups.values())
 
 
-def _groups(entered: Sequence[Field]) -> Iterator[Group]:
-    labels = dict.fromkeys(c.label for field in entered for c in field.contestants)
-    shared = [field for field in entered if len(field.contestants) == len(labels)]
+def _groups(same: Sequence[Field]) -> Iterator[Group]:
+    labels = dict.fromkeys(c.label for field in same for c in field.contestants)
+    shared = [field for field in same if len(field.contestants) == len(labels)]
     members = {
         label: [c for field in shared for c in field.contestants if c.label == label]
         for label in labels
     }
     if not shared or all(len(m) == 1 and len(m[0].runs) == 1 for m in members.values()):
         return
-    frames = {label: [_history(c) for c in found] for label, found in members.items()}
-    unit = _unit([frame for found in frames.values() for frame in found])
-    for label, found in members.items():
-        seeds = sorted(set.intersection(*(set(c.values) for c in found)))
+    frames = {label: [_history(c) for c in group] for label, group in members.items()}
+    unit = _unit([frame for group in frames.values() for frame in group])
+    for label, group in members.items():
+        seeds = sorted(set.intersection(*(set(c.values) for c in group)))
         if seeds:
             curves = {
-                tag: ([int(place) for place in places], values)
-                for tag, (places, values) in _curves(frames[label], unit, seeds)
+                tag: ([int(step) for step in steps], values)
+                for tag, (steps, values) in _curves(frames[label], unit, seeds)
             }
-            yield Group(_name(entered[0], label), curves, _text(entered, shared, seeds, unit))
+            yield Group(_name(same[0], label), curves, _text(same, shared, seeds, unit))
 
 
 def _name(field: Field, label: str) -> str:
@@ -88,12 +88,12 @@ def _history(contestant: Contestant) -> "pl.DataFrame":
     import polars as pl
 
     frames = [read_metrics(run.folder) for run in contestant.runs]
-    # A seed that several runs have is taken from the first, as its score is.
+    # If several runs have a seed, the first counts, as it does for the score.
     return pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
 
 
 def _unit(frames: "Sequence[pl.DataFrame]") -> str:
-    """The axis on which all runs have come as far after as much training: step or epoch."""
+    """The axis that means the same amount of training in all runs: step or epoch."""
     ends = [frame.select("step", "epoch").max().row(0) for frame in frames]
     rates = [step / epoch if epoch else math.nan for step, epoch in ends]
     return "step" if all(math.isclose(rate, rates[0], rel_tol=1e-6) for rate in rates) else "epoch"
@@ -102,63 +102,61 @@ def _unit(frames: "Sequence[pl.DataFrame]") -> str:
 def _curves(
     frames: "Sequence[pl.DataFrame]", unit: str, seeds: Sequence[int]
 ) -> Iterator[tuple[str, tuple[Array, Array]]]:
-    """Tag -> places [T] and values [T, R], for the tags that all frames have."""
+    """Tag -> steps [T] and values [T, R], for the tags that all frames have."""
     settings = [_by_tag(frame, unit, seeds) for frame in frames]
     for tag in settings[0]:
         if all(tag in setting for setting in settings):
-            places, values = _mean([setting[tag] for setting in settings])
-            if len(places):
-                yield tag, (places, values)
+            steps, values = _mean([setting[tag] for setting in settings])
+            if len(steps):
+                yield tag, (steps, values)
 
 
 def _by_tag(
     frame: "pl.DataFrame", unit: str, seeds: Sequence[int]
 ) -> dict[str, tuple[Array, Array]]:
-    """Tag -> places [T] and values [T, R]."""
+    """Tag -> steps [T], in the given unit, and values [T, R]."""
     import polars as pl
 
     column = pl.col("step") if unit == "step" else (pl.col("epoch") * _PARTS).round().cast(pl.Int64)
     rows = (
         frame.filter(pl.col("seed").is_in(list(seeds)))
-        .select("tag", "seed", "value", place=column)
-        .unique(["tag", "seed", "place"], keep="last", maintain_order=True)
-        .filter(pl.len().over("tag", "place") == len(seeds))
-        .sort("tag", "place", "seed")
+        .select("tag", "seed", "value", step=column)
+        .unique(["tag", "seed", "step"], keep="last", maintain_order=True)
+        .filter(pl.len().over("tag", "step") == len(seeds))
+        .sort("tag", "step", "seed")
     )
-    found = {}
-    for tag, *columns in rows.group_by("tag", maintain_order=True).agg("place", "value").rows():
-        places, values = (np.array(column).reshape(-1, len(seeds)) for column in columns)
-        found[str(tag)] = places[:, 0].astype(np.float64), values.astype(np.float64)
-    return found
+    curves = {}
+    for tag, *columns in rows.group_by("tag", maintain_order=True).agg("step", "value").rows():
+        steps, values = (np.array(column).reshape(-1, len(seeds)) for column in columns)
+        curves[str(tag)] = steps[:, 0].astype(np.float64), values.astype(np.float64)
+    return curves
 
 
 def _mean(curves: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Mean of curves, at the places of the coarsest of them that lie within all."""
-    first = max(places[0] for places, _ in curves)
-    last = min(places[-1] for places, _ in curves)
-    grid = min((places for places, _ in curves), key=len)
+    """Mean of curves, at the steps of the coarsest curve that lie within the range of all."""
+    first = max(steps[0] for steps, _ in curves)
+    last = min(steps[-1] for steps, _ in curves)
+    grid = min((steps for steps, _ in curves), key=len)
     grid = grid[(grid >= first) & (grid <= last)]
     return grid, np.mean([_at(grid, *curve) for curve in curves], axis=0)
 
 
-def _at(grid: Array, places: Array, values: Array) -> Array:
-    if np.array_equal(grid, places):
+def _at(grid: Array, steps: Array, values: Array) -> Array:
+    if np.array_equal(grid, steps):
         return values
-    return np.stack([np.interp(grid, places, column) for column in values.T], axis=1)
+    return np.stack([np.interp(grid, steps, column) for column in values.T], axis=1)
 
 
-def _text(
-    entered: Sequence[Field], shared: Sequence[Field], seeds: Sequence[int], unit: str
-) -> str:
+def _text(same: Sequence[Field], shared: Sequence[Field], seeds: Sequence[int], unit: str) -> str:
     lines = [
         f"Mean over {len(seeds)} seeds and {len(shared)} settings; the band is the 95 % interval "
         f"over the seeds, each a mean over the settings.",
         "Steps are updates."
         if unit == "step"
-        else f"Steps are epochs x {_PARTS}, for an epoch has not as many updates in all settings.",
+        else f"Steps are epochs x {_PARTS}, because epochs have different numbers of updates.",
         "Settings: " + "; ".join(field.setting or "the only one" for field in shared),
     ]
-    missing = [field.setting for field in entered if field not in shared]
+    missing = [field.setting for field in same if field not in shared]
     if missing:
-        lines.append(f"Left out, as not all were run there: {'; '.join(missing)}")
+        lines.append(f"Left out, because not all were run there: {'; '.join(missing)}")
     return "\n\n".join(lines)

@@ -6,11 +6,15 @@ from bnrun.report.compare.contest import Contest, Pair
 from bnrun.report.compare.verdict import Verdict, listed
 
 _SHOWN = 6
-"""Lines of who beats whom that a reader takes in at once."""
+"""Lines about who beats whom that a reader takes in at a glance."""
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
-    """All verdicts in one line. Ahead and behind mean by more than noise, of at least one other."""
+def headline_of_all(verdicts: Sequence[Verdict]) -> str:
+    """All verdicts in one line.
+
+    A contestant is ahead (behind) in a setting if it is better (worse) than at least one other by
+    more than noise.
+    """
     if len(verdicts) == 1:
         return verdicts[0].headline
     contests = [verdict.contest for verdict in verdicts]
@@ -18,31 +22,33 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     records = {label: _record(contests, label) for label in labels}
     number = len(verdicts)
     most = max(ahead - behind for ahead, behind, _ in records.values())
-    first = [label for label, (ahead, behind, _) in records.items() if ahead - behind == most]
+    leaders = [label for label, (ahead, behind, _) in records.items() if ahead - behind == most]
     if not any(ahead for ahead, _, _ in records.values()):
         few = all(verdict.kind in ("few", "alone") for verdict in verdicts)
-        told = "Too few seeds to tell" if few else "No clear winner"
-        return f"{told} in any of {number} settings"
-    if len(first) > 1:
-        return f"No single winner over {number} settings: {listed(first)} come out alike"
-    ahead, behind, met = records[first[0]]
-    lost = f"behind in {behind}" if behind else "behind in none"
-    return f"{first[0]} comes first: ahead in {ahead} of {met} settings, {lost}"
+        reason = "Too few seeds to tell" if few else "No clear winner"
+        return f"{reason} in any of {number} settings"
+    if len(leaders) > 1:
+        return f"No single winner over {number} settings: {listed(leaders)} are level"
+    ahead, behind, entered = records[leaders[0]]
+    return (
+        f"{leaders[0]} comes first: ahead in {ahead} of {entered} settings, "
+        f"behind in {behind or 'none'}"
+    )
 
 
 def clear_pairs(contests: Sequence[Contest]) -> list[str]:
-    """One line for each two contestants that differ by more than noise in some setting.
+    """One line for each two contestants that differ by more than noise in at least one setting.
 
-    Those of most settings first. E.g. a beats b in 2 of 4 settings, by 0.02 to 0.4.
+    Sorted by the number of settings. E.g. a beats b in 2 of 4 settings, by 0.02 to 0.4.
     """
-    found: dict[tuple[str, str], list[tuple[Contest, Pair]]] = {}
+    clear: dict[tuple[str, str], list[tuple[Contest, Pair]]] = {}
     for contest in contests:
         for pair in contest.pairs:
-            if pair.told.significant:
-                key = (pair.better.label, pair.worse.label)
-                found.setdefault(key, []).append((contest, pair))
-    order = sorted(found.items(), key=lambda item: -len(item[1]))
-    lines = [_line(contests, *labels, beaten) for labels, beaten in order[:_SHOWN]]
+            if pair.difference.significant:
+                labels = (pair.better.label, pair.worse.label)
+                clear.setdefault(labels, []).append((contest, pair))
+    order = sorted(clear.items(), key=lambda item: -len(item[1]))
+    lines = [_line(contests, *labels, wins) for labels, wins in order[:_SHOWN]]
     rest = len(order) - len(lines)
     return [*lines, f"and {rest} more such pairs, see the table of pairs"] if rest else lines
 
@@ -51,8 +57,8 @@ def _record(contests: Sequence[Contest], label: str) -> tuple[int, int, int]:
     """Numbers of settings in which a contestant is ahead, is behind, and takes part."""
     clear = [
         (
-            any(p.told.significant and p.better.label == label for p in contest.pairs),
-            any(p.told.significant and p.worse.label == label for p in contest.pairs),
+            any(p.difference.significant and p.better.label == label for p in contest.pairs),
+            any(p.difference.significant and p.worse.label == label for p in contest.pairs),
         )
         for contest in contests
         if any(c.label == label for c in contest.contestants)
@@ -61,11 +67,11 @@ def _record(contests: Sequence[Contest], label: str) -> tuple[int, int, int]:
 
 
 def _line(
-    contests: Sequence[Contest], better: str, worse: str, beaten: Sequence[tuple[Contest, Pair]]
+    contests: Sequence[Contest], better: str, worse: str, wins: Sequence[tuple[Contest, Pair]]
 ) -> str:
     met = sum({better, worse} <= {c.label for c in contest.contestants} for contest in contests)
-    line = f"{better} beats {worse} in {len(beaten)} of {met} setting" + "s" * (met > 1)
-    if len({contest.yardstick for contest, _ in beaten}) > 1:
+    line = f"{better} beats {worse} in {len(wins)} of {met} setting" + "s" * (met > 1)
+    if len({contest.yardstick for contest, _ in wins}) > 1:
         return line  # Differences of several scores have no common scale.
-    sizes = [f"{size:.2g}" for size in sorted(pair.told.mean for _, pair in beaten)]
+    sizes = [f"{size:.2g}" for size in sorted(pair.difference.mean for _, pair in wins)]
     return f"{line}, by {sizes[0]}" + (f" to {sizes[-1]}" if sizes[0] != sizes[-1] else "")

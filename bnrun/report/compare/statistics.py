@@ -1,50 +1,48 @@
-"""Is a difference between two columns of scores noise? Paired over seeds, tests by scipy.
+"""Is the difference between two columns of scores noise? Paired over seeds; the tests are scipy's.
 
-The unit is a seed: under two estimators it has the same initial weights, batches and uniforms.
-Values that are not finite belong to seeds that diverged. They are left out of differences and
-tests, and count as worse than any number in the probability of improvement.
+The unit is a seed, because the same seed under two estimators has the same initial weights, batches
+and uniforms. Values that are not finite belong to seeds that diverged: differences and tests leave
+them out, and the probability of improvement counts them as worse than any number.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ALPHA = 0.05
-POWER = 0.8
 
 Array = NDArray[np.float64]
 
-# Sign patterns of up to 16 differences are enumerated, of more of them this many are drawn.
+# All sign patterns of up to 16 differences are enumerated; for more, this many are drawn.
 _FLIPS = 2**16
 
-# Or so many per pair where that is more: the least p-value, 2 / flips, times the number of pairs
-# must be well below 5 %, or in a large report nothing would count as a difference.
+# Or this many per pair, if that is more: the smallest p-value, 2 / flips, times the number of pairs
+# must be well below 5 %, otherwise no difference could be significant in a large report.
 _FLIPS_PER_PAIR = 100
 
-# Rows that are tested at once: what is held of them, a number per flip, stays below 100 MB.
+# Rows tested at once. One number per flip and row keeps memory below 100 MB.
 _ROWS = 2**7
 
 
 @dataclass(frozen=True)
-class Paired:
+class Difference:
     """Scores a - b over the seeds that both have.
 
     number       of seeds with a finite difference, n
-    lost         of seeds left out because a, b or both diverged
+    diverged     number of seeds left out because a, b or both diverged
     mean         of the differences; NaN for n = 0
     low, high    95 % bootstrap interval of the mean; NaN for n < 2
     deviation    standard deviation of the differences; NaN for n < 2
     improvement  probability that a random seed of a beats a random seed of b, ties half
     p            two-sided, of the hypothesis that a - b is symmetric about 0; 1 for n < 2
-    adjusted     p after Holm's correction over all pairs compared together
+    adjusted     p after Holm's correction over all pairs that are compared together
     """
 
     number: int
-    lost: int
+    diverged: int
     mean: float
     low: float
     high: float
@@ -55,12 +53,12 @@ class Paired:
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is more than noise, all pairs considered."""
+        """Whether the difference is more than noise after correction for all pairs."""
         return self.adjusted <= ALPHA
 
 
-def compare_pairs(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Paired]:
-    """Compare all pairs (a, b), each two columns over the same seeds, where larger is better.
+def compare_pairs(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Difference]:
+    """Compare all pairs (a, b) of columns over the same seeds, where larger is better.
 
     Holm's correction is over all of them. Raises ValueError if two columns differ in length.
     """
@@ -73,9 +71,9 @@ def compare_pairs(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Paired]:
     intervals = bootstrap_intervals(differences)
     rows = zip(columns, differences, p, holm(p), intervals, strict=True)
     return [
-        Paired(
+        Difference(
             number=len(d),
-            lost=len(a) - len(d),
+            diverged=len(a) - len(d),
             mean=float(d.mean()) if len(d) else math.nan,
             low=low,
             high=high,
@@ -91,32 +89,32 @@ def compare_pairs(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Paired]:
 def permutation_p(differences: Sequence[Array]) -> list[float]:
     """Two-sided p-values of the sign-flip test of the mean, one per row of differences [n].
 
-    Exact up to 16 seeds, with ties and zeros as they are; beyond, 65,536 random flips, or 100 for
-    each row where that is more. Source: Fisher, The design of experiments (1935), section 21.
+    Exact up to 16 seeds, ties and zeros included; above that 65,536 random flips, or 100 per row
+    if that is more. Source: Fisher, The design of experiments (1935), section 21.
     """
-    found = [1.0] * len(differences)
+    p = [1.0] * len(differences)
     flips = max(_FLIPS, _FLIPS_PER_PAIR * len(differences))
     for rows in _same_length(differences):
         data = np.stack([differences[row] for row in rows])
         for row, value in zip(rows, _sign_flips(data, flips), strict=True):
-            found[row] = min(value, 1.0)
-    return found
+            p[row] = min(value, 1.0)
+    return p
 
 
 def _sign_flips(data: Array, flips: int) -> list[float]:
     """p-values of data [rows, n]; scipy flips the signs, the same ones for all rows."""
     from scipy.stats import permutation_test
 
-    # 0.9 - 0.8 is to equal 0.8 - 0.7. For scipy sums are equal that differ by 2e-14 of their size:
-    # with this added to them, by 2e-9 of the size of the differences.
-    added = 1e5 * np.abs(data).sum(1)
+    # 0.9 - 0.8 must count as equal to 0.8 - 0.7. scipy treats sums as equal if they differ by less
+    # than 2e-14 of their size; with this offset, by less than 2e-9 of the size of the differences.
+    offset = 1e5 * np.abs(data).sum(1)
     return [
         float(p)
         for start in range(0, len(data), _ROWS)
         for p in permutation_test(
             (np.ones(data.shape[1]),),
             # Sums over the last axis, for all rows in one product.
-            lambda signs, axis, at=slice(start, start + _ROWS): signs @ data[at].T + added[at],
+            lambda signs, axis, at=slice(start, start + _ROWS): signs @ data[at].T + offset[at],
             permutation_type="samples",
             vectorized=True,
             n_resamples=flips,
@@ -130,15 +128,15 @@ def _sign_flips(data: Array, flips: int) -> list[float]:
 def bootstrap_intervals(differences: Sequence[Array]) -> list[tuple[float, float]]:
     """95 % percentile bootstrap intervals of the mean, one per row of differences [n].
 
-    With five seeds such an interval is a fifth too narrow or more: no verdict rests on it.
-    Source: Efron, Tibshirani, An introduction to the bootstrap (1993), chapter 13.
+    With five seeds these intervals are too narrow by a fifth or more, so no verdict depends on
+    them. Source: Efron, Tibshirani, An introduction to the bootstrap (1993), chapter 13.
     """
     from scipy.stats import bootstrap
 
-    found = [(math.nan, math.nan)] * len(differences)
+    intervals = [(math.nan, math.nan)] * len(differences)
     for rows in _same_length(differences):
         data = np.stack([differences[row] for row in rows])
-        told = bootstrap(
+        result = bootstrap(
             (data,),
             np.mean,
             axis=-1,
@@ -147,15 +145,15 @@ def bootstrap_intervals(differences: Sequence[Array]) -> list[tuple[float, float
             batch=256,
             rng=np.random.default_rng(0),
         ).confidence_interval
-        for row, low, high in zip(rows, told.low.tolist(), told.high.tolist(), strict=True):
-            found[row] = (low, high)
-    return found
+        for row, low, high in zip(rows, result.low.tolist(), result.high.tolist(), strict=True):
+            intervals[row] = (low, high)
+    return intervals
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected so that all true hypotheses together are rejected in 5 % of studies.
+    """p-values corrected so that at most 5 % of studies reject any true hypothesis.
 
-    The three lines are here because scipy has none and statsmodels takes three seconds to import.
+    Written here because scipy has no such function and statsmodels takes three seconds to import.
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
     values = np.asarray(p, np.float64)
@@ -167,7 +165,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
-    """P(a random run of a > a random run of b), ties half; NaN where one has no run at all.
+    """P(a random seed of a > a random seed of b), ties half; NaN if one of them has no seeds.
 
     Source: Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice
     (2021), arXiv 2108.13264.
@@ -175,58 +173,8 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
     ranked = [np.nan_to_num(x, nan=-np.inf, posinf=-np.inf, neginf=-np.inf) for x in (a, b)]
     if min(map(len, ranked)) == 0:
         return math.nan
-    # scipy's mannwhitneyu counts the same, in a millisecond a pair.
+    # scipy's mannwhitneyu computes the same number, but takes a millisecond per pair.
     return float((np.greater.outer(*ranked) + np.equal.outer(*ranked) / 2).mean())
-
-
-def power(difference: float, deviation: float, number: int, alpha: float = ALPHA) -> float:
-    """Probability that `number` seeds show a true difference, by the paired t test.
-
-    difference  the true mean of the differences
-    deviation   their true standard deviation
-
-    Source: Cohen, Statistical power analysis for the behavioral sciences (1988), chapter 2.
-    """
-    from scipy.special import nctdtr, stdtrit
-
-    if number < 2 or not deviation > 0:
-        return math.nan
-    free = number - 1
-    bound = stdtrit(free, 1 - alpha / 2)
-    shift = abs(difference) / deviation * math.sqrt(number)
-    # Not a number is scipy's word for a tail that is too small for one.
-    wrong_sign = np.nan_to_num(nctdtr(free, shift, -bound))
-    return float(1 - nctdtr(free, shift, bound) + wrong_sign)
-
-
-@cache
-def seeds_needed(
-    difference: float, deviation: float, pairs: int = 1, most: int = 1000
-) -> int | None:
-    """Fewest seeds that show a true difference in 80 % of studies; None for more than `most`.
-
-    `pairs` comparisons share the 5 %, as Holm's correction has it for the smallest p.
-    """
-    from scipy.special import ndtri
-
-    least = fewest_seeds(pairs)
-    if not deviation > 0:
-        return least if difference else None
-    # The normal approximation asks for too few, by one or two.
-    quantiles = ndtri(1 - ALPHA / pairs / 2) + ndtri(POWER)
-    start = min((quantiles * deviation / abs(difference)) ** 2, most) if difference else most
-    numbers = range(max(least, 2, math.floor(start)), most + 1)
-    return next(
-        (n for n in numbers if power(difference, deviation, n, ALPHA / pairs) >= POWER), None
-    )
-
-
-def fewest_seeds(pairs: int = 1) -> int:
-    """Seeds below which no difference is significant, however large: 6 for a single pair.
-
-    All n differences of one sign have the p-value 2 / 2^n.
-    """
-    return math.ceil(math.log2(2 * pairs / ALPHA))
 
 
 def _finite(a: Array, b: Array) -> Array:
@@ -235,7 +183,7 @@ def _finite(a: Array, b: Array) -> Array:
 
 
 def _same_length(rows: Sequence[Array]) -> list[list[int]]:
-    """Indices of the rows with two or more values, by their length."""
+    """Indices of the rows with two or more values, grouped by length."""
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(rows):
         if len(row) > 1:

@@ -1,4 +1,4 @@
-"""The outcome of a contest in words: who wins, by how much, whether that is noise."""
+"""The outcome of a contest in words: who wins, by how much, and whether that may be noise."""
 
 import math
 from collections.abc import Sequence
@@ -7,28 +7,26 @@ from typing import Literal
 
 from bnrun.report.compare.contest import Contest, Pair
 from bnrun.report.compare.field import Contestant
-from bnrun.report.compare.statistics import fewest_seeds, seeds_needed
+from bnrun.report.compare.power import fewest_seeds, seeds_needed
 from bnrun.report.compare.yardstick import Yardstick
-from bnrun.report.read.layout import Column
-from bnrun.report.read.scores import interval_text
 
 METHOD = (
     "Contestants are compared in pairs on shared seeds: mean difference with its 95 % percentile "
     "bootstrap interval; p from the exact sign-flip test (65,536 random flips above 16 seeds), "
-    "after Holm's correction over all pairs of this report. Seeds needed: to see a true difference "
-    "of this size in 80 % of studies. P(better): a random seed of the first beats one of the "
-    "second; a diverged seed loses."
+    "after Holm's correction over all pairs of this report. Seeds needed: to show a true "
+    "difference of this size in 80 % of studies. P(better): probability that a random seed of the "
+    "first beats a random seed of the second; a diverged seed loses."
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to say of one contest.
+    """The outcome of one contest.
 
-    kind    win: one is ahead of all others; lead: it is ahead of some; noise: of none;
+    kind    win: the best is ahead of all others; lead: of some of them; noise: of none;
             few: there are too few seeds to tell; alone: there is nothing to compare
-    words   a few
-    detail  a sentence or two with the numbers
+    words   a short phrase
+    detail  one or two sentences with the numbers
     """
 
     contest: Contest
@@ -38,37 +36,38 @@ class Verdict:
 
     @property
     def headline(self) -> str:
-        """The words, after the setting where there are several."""
+        """The words, preceded by the setting if there are several."""
         setting = self.contest.setting
         return f"{setting}: {self.words}" if setting else self.words
 
 
-def judge(contests: Sequence[Contest]) -> list[Verdict]:
+def verdicts(contests: Sequence[Contest]) -> list[Verdict]:
     """One verdict per contest."""
     pairs = sum(len(contest.pairs) for contest in contests)
-    return [_judged(contest, pairs) for contest in contests]
+    return [_verdict(contest, pairs) for contest in contests]
 
 
-def _judged(contest: Contest, pairs: int) -> Verdict:
-    field = contest.contestants
-    best = field[0]
-    if len(field) == 1:
+def _verdict(contest: Contest, pairs: int) -> Verdict:
+    """`pairs` is the number of pairs in the whole report, which all tests are corrected for."""
+    contestants = contest.contestants
+    best = contestants[0]
+    if len(contestants) == 1:
         return Verdict(contest, "alone", f"{best.label} alone", "Nothing to compare with.")
-    rivals = [contest.pair(best, other) for other in field[1:]]
-    equal = [pair.worse.label for pair in rivals if not pair.told.significant]
+    rivals = [contest.pair(best, other) for other in contestants[1:]]
+    equal = [pair.worse.label for pair in rivals if not pair.difference.significant]
     nearest = rivals[0]
-    numbers = _numbers(contest, nearest) + _losses(field)
+    numbers = _numbers(contest, nearest) + _diverged(contestants)
     fewest = fewest_seeds(pairs)
-    if equal and max(pair.told.number for pair in rivals) < fewest:
+    if equal and max(pair.difference.number for pair in rivals) < fewest:
         return Verdict(
             contest,
             "few",
             f"{best.label} is ahead, but there are too few seeds to tell",
-            f"{numbers} With {nearest.told.number} shared seeds and {_count(pairs, 'pair')} no "
-            f"difference, however large, can pass the test: take {fewest} seeds or more.",
+            f"{numbers} With {nearest.difference.number} shared seeds and {_count(pairs, 'pair')}, "
+            f"no difference can pass the test, however large: use {fewest} seeds or more.",
         )
     if not equal:
-        by = f"{nearest.told.mean:.{contest.digits}f}"
+        by = f"{nearest.difference.mean:.{contest.digits}f}"
         return Verdict(
             contest, "win", f"{best.label} wins by {by}", f"{numbers} This is more than noise."
         )
@@ -79,7 +78,7 @@ def _judged(contest: Contest, pairs: int) -> Verdict:
             "no clear winner, the differences may be noise",
             f"{numbers} {_needed(nearest, pairs)}",
         )
-    beaten = next(pair for pair in rivals if pair.told.significant)
+    beaten = next(pair for pair in rivals if pair.difference.significant)
     return Verdict(
         contest,
         "lead",
@@ -92,11 +91,11 @@ def _judged(contest: Contest, pairs: int) -> Verdict:
 def _numbers(contest: Contest, pair: Pair) -> str:
     digits, score = contest.digits, score_text(contest.yardstick)
     means = [f"{c.mean:.{digits}f}" for c in (pair.better, pair.worse)]
-    told = pair.told
+    difference = pair.difference
     return (
         f"{score[0].upper()}{score[1:]} {means[0]} against {means[1]} of {pair.worse.label}: "
-        f"ahead by {difference_text(pair, digits)} over {_count(told.number, 'shared seed')}, "
-        f"p = {p_text(told.adjusted)}."
+        f"ahead by {difference_text(pair, digits)} over {_count(difference.number, 'shared seed')},"
+        f" p = {p_text(difference.adjusted)}."
     )
 
 
@@ -105,91 +104,39 @@ def score_text(yardstick: Yardstick) -> str:
     return yardstick.text + ("" if yardstick.larger else " (less is better)")
 
 
-def _losses(field: Sequence[Contestant]) -> str:
-    lost = [f"{c.label} {c.diverged} of {len(c.values)}" for c in field if c.diverged]
-    return f" Seeds that diverged: {', '.join(lost)}." if lost else ""
+def _diverged(contestants: Sequence[Contestant]) -> str:
+    counts = [f"{c.label} {c.diverged} of {len(c.values)}" for c in contestants if c.diverged]
+    return f" Seeds that diverged: {', '.join(counts)}." if counts else ""
 
 
 def _needed(pair: Pair, pairs: int) -> str:
-    number = seeds_needed(pair.told.mean, pair.told.deviation, pairs)
+    difference = pair.difference
+    number = seeds_needed(difference.mean, difference.deviation, pairs)
     if number is None:
         return "No affordable number of seeds would show a difference this small."
-    if number <= pair.told.number:
+    if number <= difference.number:
         return "More seeds may decide it."
-    return f"To see a difference of this size, take about {number} seeds."
+    return f"To show a difference of this size, use about {number} seeds."
 
 
 def difference_text(pair: Pair, digits: int) -> str:
     """E.g. 0.012 [0.008, 0.016]."""
-    told = pair.told
-    if math.isnan(told.mean):
+    difference = pair.difference
+    if math.isnan(difference.mean):
         return "an unknown amount"
-    text = f"{told.mean:.{digits}f}"
-    if math.isnan(told.low):
+    text = f"{difference.mean:.{digits}f}"
+    if math.isnan(difference.low):
         return text
-    return f"{text} [{told.low:.{digits}f}, {told.high:.{digits}f}]"
+    return f"{text} [{difference.low:.{digits}f}, {difference.high:.{digits}f}]"
 
 
 def p_text(p: float) -> str:
-    """Two digits, and no false precision below a ten-thousandth."""
+    """Two digits, without false precision below a ten-thousandth."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def final_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Column]]:
-    """Words and numbers of the table of contestants, best first."""
-    rows = [(contest, c) for contest in contests for c in contest.contestants]
-    words = [
-        Column("setting", tuple(contest.setting for contest, _ in rows)),
-        Column("contestant", tuple(c.label for _, c in rows)),
-        Column("chosen on validation", tuple(c.tuned for _, c in rows)),
-    ]
-    cells = tuple(interval_text(list(c.values.values()), contest.digits) for contest, c in rows)
-    names = {contest.yardstick.text for contest, _ in rows}
-    if len(names) > 1:
-        words.insert(1, Column("score", tuple(contest.yardstick.text for contest, _ in rows)))
-    numbers = [
-        Column(names.pop() if len(names) == 1 else "value", cells),
-        Column("seeds", tuple(str(len(c.values)) for _, c in rows)),
-        Column("diverged", tuple(str(c.diverged) for _, c in rows)),
-        Column("seconds", tuple(f"{c.seconds:.1f}" for _, c in rows)),
-    ]
-    return [column for column in words if any(column.cells)], numbers
-
-
-def pair_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Column]]:
-    """Words and numbers of the table of pairs."""
-    rows = [(contest, pair) for contest in contests for pair in contest.pairs]
-    words = [
-        Column("setting", tuple(contest.setting for contest, _ in rows)),
-        Column("better", tuple(pair.better.label for _, pair in rows)),
-        Column("worse", tuple(pair.worse.label for _, pair in rows)),
-    ]
-    numbers = [
-        Column("difference", tuple(difference_text(p, c.digits) for c, p in rows)),
-        Column("p (Holm)", tuple(p_text(pair.told.adjusted) for _, pair in rows)),
-        Column("P(better)", tuple(f"{pair.told.improvement:.2f}" for _, pair in rows)),
-        Column("seeds", tuple(str(pair.told.number) for _, pair in rows)),
-        Column("seeds needed", tuple(_seeds_cell(pair, len(rows)) for _, pair in rows)),
-        Column("verdict", tuple(_word(pair, len(rows)) for _, pair in rows)),
-    ]
-    return [column for column in words if any(column.cells)], numbers
-
-
-def _seeds_cell(pair: Pair, pairs: int) -> str:
-    if pair.told.number < 2:
-        return ""
-    number = seeds_needed(pair.told.mean, pair.told.deviation, pairs)
-    return "> 1000" if number is None else str(number)
-
-
-def _word(pair: Pair, pairs: int) -> str:
-    if pair.told.significant:
-        return "differs"
-    return "too few seeds" if pair.told.number < fewest_seeds(pairs) else "may be noise"
-
-
 def listed(names: Sequence[str]) -> str:
-    """E.g. a, b and c; the number of more than three."""
+    """E.g. a, b and c; only their number if there are more than three."""
     if len(names) > 3:
         return f"{len(names)} others"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,4 +1,4 @@
-"""What runs are judged by: the goal that each of them names, or a score that was asked for."""
+"""What runs are judged by: the goal that each of them names, or a score that the user asks for."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,10 @@ from bnrun.report.read.scores import SPLITS, score_names, values_of
 
 
 class Wanted(NamedTuple):
-    """A score that was asked for, and whether more of it is better; None where nobody said it."""
+    """A score that the user asks for.
+
+    larger  whether more of it is better; None if the user did not say
+    """
 
     name: ScoreName
     larger: bool | None
@@ -36,7 +39,7 @@ class Yardstick(NamedTuple):
 
     @property
     def sign(self) -> float:
-        """What to multiply a score by so that more of it is better."""
+        """Factor that makes more of the score better."""
         return 1.0 if self.larger else -1.0
 
     def way_of(self, run: Run) -> str:
@@ -48,30 +51,30 @@ class Yardstick(NamedTuple):
         return own if own in ways else next(iter(ways), "")
 
     def tag_of(self, run: Run) -> str:
-        """Of this run's curve in its history."""
+        """Tag of this score's curve in the history of a run."""
         return ScoreName(self.split, self.score, self.way_of(run)).tag
 
     def values(self, runs: Sequence[Run], split: str | None = None) -> dict[int, float]:
-        """Seed -> score on `split`, NaN if it diverged; of several runs the first that has it."""
-        found: dict[int, float] = {}
+        """Seed -> score on `split`, NaN if the seed diverged; the first run with a seed counts."""
+        scores: dict[int, float] = {}
         for run in runs:
             name = ScoreName(split or self.split, self.score, self.way_of(run))
             for seed, value in zip(run.result["seeds"], values_of(run.result, name), strict=False):
-                found.setdefault(seed, math.nan if seed in run.result["diverged"] else value)
-        return found
+                scores.setdefault(seed, math.nan if seed in run.result["diverged"] else value)
+        return scores
 
 
 def yardstick(result: Result, wanted: Wanted | None = None) -> Yardstick | None:
     """What to judge a run by; None if it has no such score.
 
-    Its goal is taken on test, else on validation, else on the first split that has it.
+    The score of its goal on test, or on validation, or on the first split that has it.
 
-    Raises ValueError for a wanted score of which nobody says whether more of it is better.
+    Raises ValueError if nothing says whether more of a wanted score is better.
     """
     goal = result["goal"]
     if wanted is not None:
         split, score, way = wanted.name
-        larger = _direction(wanted, goal)
+        larger = _larger_is_better(wanted, goal)
         return Yardstick(split, score, way, larger) if values_of(result, wanted.name) else None
     splits = [s for s in dict.fromkeys([*SPLITS, *result["scores"]]) if _has(result, s, goal)]
     if not splits:
@@ -83,8 +86,8 @@ def require(runs: Sequence[Run], wanted: Wanted) -> None:
     """Raises ValueError if no run has the score."""
     names = score_names(run.result for run in runs)
     if wanted.name not in names:
-        have = ", ".join("/".join(name) for name in names)
-        raise ValueError(f"--score {'/'.join(wanted.name)}: no run has it, use one of {have}")
+        available = ", ".join("/".join(name) for name in names)
+        raise ValueError(f"--score {'/'.join(wanted.name)}: no run has it, use one of {available}")
 
 
 def _has(result: Result, split: str, goal: Goal) -> bool:
@@ -92,14 +95,14 @@ def _has(result: Result, split: str, goal: Goal) -> bool:
     return bool(ways) if goal["way"] is None else goal["way"] in ways
 
 
-def _direction(wanted: Wanted, goal: Goal) -> bool:
+def _larger_is_better(wanted: Wanted, goal: Goal) -> bool:
     if wanted.larger is not None:
         return wanted.larger
     if wanted.name.score == goal["score"]:
         return goal["larger_is_better"]
     if wanted.name.score == "loss":
-        return False  # What training minimises, in every task.
+        return False  # What training minimizes, in every task.
     raise ValueError(
-        f"--score {'/'.join(wanted.name)}: its runs do not say whether more of it is better, so "
+        f"--score {'/'.join(wanted.name)}: the runs do not say whether more of it is better, so "
         f"add --better=more or --better=less"
     )

@@ -1,1 +1,1 @@
-"""Finding runs and reading what is in their folders."""
+"""Finding runs and reading their settings and scores."""

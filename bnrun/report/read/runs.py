@@ -10,15 +10,15 @@ import yaml
 from bnrun.recording.metrics import METRICS, last_step
 from bnrun.recording.result import RESULT, Result, read_result
 
-_MARKS = (RESULT, METRICS, ".hydra")
-"""Any of these makes a folder the folder of a run."""
+_MARKERS = (RESULT, METRICS, ".hydra")
+"""A folder with any of these is the folder of a run."""
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished run.
 
-    overridden  config keys that its command line names, e.g. optimizer.lr
+    overridden  config keys named on its command line, e.g. optimizer.lr
     """
 
     folder: Path
@@ -27,11 +27,11 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What there is below some folders.
+class FoundRuns:
+    """The runs in some folders.
 
-    unfinished  folder -> last step in its metrics file, None if there is none
-    broken      one sentence for each result that cannot be read
+    unfinished  folder -> last step in its metrics file, None if it has none
+    broken      one sentence per result that cannot be read
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -39,12 +39,12 @@ class Found:
     broken: list[str] = field(default_factory=list)
 
 
-def find_runs(paths: Sequence[Path]) -> Found:
-    """Every run in `paths`, each a run's folder or one above it.
+def find_runs(paths: Sequence[Path]) -> FoundRuns:
+    """Every run in `paths`, each of which is the folder of a run or one above several.
 
-    Raises ValueError if a path is no folder or if there is no run at all.
+    Raises ValueError if a path is not a folder or if there is no run at all.
     """
-    found = Found()
+    found = FoundRuns()
     for folder in dict.fromkeys(folder for path in paths for folder in _run_folders(path)):
         if not (folder / RESULT).exists():
             found.unfinished[folder] = last_step(folder)
@@ -64,11 +64,11 @@ def find_runs(paths: Sequence[Path]) -> Found:
 def _run_folders(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
-    for place, folders, files in os.walk(path):
-        if any(mark in files or mark in folders for mark in _MARKS):
-            folders.clear()
-            yield Path(place)
-        folders.sort()
+    for folder, subfolders, files in os.walk(path):
+        if any(marker in files or marker in subfolders for marker in _MARKERS):
+            subfolders.clear()
+            yield Path(folder)
+        subfolders.sort()
 
 
 def _overridden(folder: Path) -> frozenset[str]:

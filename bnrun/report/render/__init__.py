@@ -1,1 +1,1 @@
-"""The report as text, tables, figures, HTML and LaTeX."""
+"""The report in the terminal, as Markdown, HTML, CSV, LaTeX, figures and TensorBoard runs."""

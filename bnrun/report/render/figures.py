@@ -1,4 +1,4 @@
-"""Drawing panels: as SVG for the page, in whose colours its text appears, and as files."""
+"""Drawing panels: as SVG that takes its text colour from the page, and as PNG and SVG files."""
 
 import io
 import math
@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnrun.report.render.curves import Line, Panel
+from bnrun.report.render.panel import Line, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe, Ito (2008): told apart by the colour-blind, and seen on white and on black.
+# Okabe, Ito (2008): distinct for the colour-blind, and visible on white and on black.
 COLOURS = ("#0a7cc4", "#e08a00", "#009e73", "#d5400a", "#b65f95", "#3fb1ea", "#8d6fd1", "#8a8a8a")
 _DASHES = ("-", "--", ":", "-.")
 
-# Replaced by currentColor in the SVG: whatever colour the page's text has.
+# Values on a logarithmic axis up to which they are ticks; beyond, ticks are powers of ten.
+_MOST_VALUES = 16
+
+# Replaced by currentColor in the SVG, the text colour of the page.
 _TEXT = "#010203"
 
 
 def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Label -> colour and dash; as many as there are colours times dashes before they repeat."""
+    """Label -> colour and dash; they repeat after 32 labels."""
     return {
         label: (COLOURS[n % len(COLOURS)], _DASHES[n // len(COLOURS) % len(_DASHES)])
         for n, label in enumerate(labels)
@@ -35,7 +38,7 @@ def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
     """The panel as an SVG element for an HTML page, with a transparent background."""
     import matplotlib as mpl
 
-    # Text stays text, and the same panel gives the same file.
+    # Text stays text, and the same panel always gives the same file.
     with mpl.rc_context(_ink(_TEXT, **{"svg.fonttype": "none"})):
         target = io.StringIO()
         _figure(panel, style, legend=False).savefig(
@@ -51,14 +54,14 @@ def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
 
 
 def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list[Path]:
-    """Write the panel with its legend as PNG (200 dots per inch) and SVG; tell where."""
+    """Write the panel with its legend as PNG (200 dots per inch) and SVG; returns their paths."""
     import matplotlib as mpl
 
     written = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
     with mpl.rc_context(_ink("black")):
         for path in written:
             metadata = {"Date": None} if path.suffix == ".svg" else None
-            # Tight, because long numbers push the label of their axis out.
+            # Tight, because long tick labels push the axis label out of the figure.
             figure = _figure(panel, style, legend=True)
             figure.savefig(path, dpi=200, metadata=metadata, bbox_inches="tight")
     return written
@@ -68,7 +71,7 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 3.0))
-    # A layout engine would draw every figure twice.
+    # Fixed axes, because a layout engine would draw every figure twice.
     axes = figure.add_axes((0.14, 0.16, 0.84, 0.8))
     for line in panel.lines:
         _draw(axes, line, *style[line.label], points=panel.points)
@@ -76,32 +79,33 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     if legend:
         axes.set(ylabel=panel.ylabel)
     else:
-        # On the page the title says it, and wide numbers would push it out of the picture. Numbers
-        # at the axes are most of the time that a picture takes.
+        # The page has no label for the vertical axis: the title names it, and wide tick labels
+        # would push it out. Few ticks, because they take most of the time of drawing.
         axes.locator_params(nbins=5)
     if panel.log:
         axes.set_yscale("log")
     elif not panel.points:
-        _keep_curves_in_sight(axes, panel.lines)
+        _limit_bands(axes, panel.lines)
     if panel.log_x:
         axes.set_xscale("log")
-        # Few values were tried, and they are what a reader wants to see; at most 8 have room.
-        tried = sorted({float(x) for line in panel.lines for x in line.x})
-        tried = tried[:: math.ceil(len(tried) / 8)]
-        axes.set_xticks(tried, [f"{x:g}" for x in tried])
-        axes.set_xticks([], minor=True)
+        values = sorted({float(x) for line in panel.lines for x in line.x})
+        if len(values) <= _MOST_VALUES:
+            # Label the values themselves, such as the learning rates that were tried; 8 fit.
+            values = values[:: math.ceil(len(values) / 8)]
+            axes.set_xticks(values, [f"{x:g}" for x in values])
+            axes.set_xticks([], minor=True)
     axes.grid(visible=True, alpha=0.18, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
         axes.legend(fontsize=8, frameon=False)
         if len(panel.lines) > 5:
-            # They leave no room among them.
+            # Beside the axes, because so many lines leave no room between them.
             axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
-def _keep_curves_in_sight(axes: "Axes", lines: Sequence[Line]) -> None:
-    """Let bands that are much wider than what the curves span run out of the picture."""
+def _limit_bands(axes: "Axes", lines: Sequence[Line]) -> None:
+    """Cut off bands that are much wider than the range of the curves."""
     means = np.concatenate([line.mean for line in lines])
     least, most = axes.get_ylim()
     room = means.max() - means.min()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bnrun.report.compare.contest import Contest
-from bnrun.report.compare.verdict import final_columns
+from bnrun.report.render.contest_columns import final_columns
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -18,7 +18,7 @@ _SPECIAL = {
 
 
 def latex(contests: Sequence[Contest]) -> str:
-    """One row per contestant, best first; bold are the best and those it may be no better than."""
+    """A row per contestant, best first, with the best and those that may be as good in bold."""
     words, numbers = final_columns(contests)
     columns = [*words, *numbers]
     alignment = "l" * len(words) + "r" * len(numbers)
@@ -26,18 +26,18 @@ def latex(contests: Sequence[Contest]) -> str:
     lines = [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     lines += [_row([column.title for column in columns], None), r"\midrule"]
     for number, leads in enumerate(bold):
-        marked = len(words) if leads else None
-        lines.append(_row([column.cells[number] for column in columns], marked))
+        bold_column = len(words) if leads else None
+        lines.append(_row([column.cells[number] for column in columns], bold_column))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _leaders(contest: Contest) -> list[bool]:
     best, *others = contest.contestants
-    return [True, *(not contest.pair(best, other).told.significant for other in others)]
+    return [True, *(not contest.pair(best, other).difference.significant for other in others)]
 
 
-def _row(cells: Sequence[str], marked: int | None) -> str:
+def _row(cells: Sequence[str], bold_column: int | None) -> str:
     escaped = ["".join(_SPECIAL.get(sign, sign) for sign in cell) for cell in cells]
-    if marked is not None:
-        escaped[marked] = rf"\textbf{{{escaped[marked]}}}"
+    if bold_column is not None:
+        escaped[bold_column] = rf"\textbf{{{escaped[bold_column]}}}"
     return " & ".join(escaped) + r" \\"

@@ -4,20 +4,19 @@ import math
 
 import numpy as np
 
-from bnrun.recording.intervals import mean_interval
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.tuning import Trial, choose, shared_seeds
-from bnrun.report.render.curves import Line, Panel
+from bnrun.report.render.panel import Line, Panel
 
 _RATE = "optimizer.lr"
 
 
 def sensitivity(contest: Contest) -> list[Panel]:
-    """One panel with a line per contestant; none where no learning rate was varied.
+    """One panel with a line per contestant; none if the learning rate was not varied.
 
-    A line is over the seeds that all trials of its contestant share. Where more than the learning
-    rate was tuned, each learning rate is taken with what went best with it. A point is missing
-    where every seed diverged.
+    A line is over the seeds that all trials of its contestant share. If more than the learning rate
+    was tuned, each learning rate uses the trial that is best with it. A point is missing if every
+    seed diverged.
     """
     lines = [_line(label, trials, contest) for label, trials in _trials(contest).items()]
     score = contest.yardstick.score
@@ -29,7 +28,7 @@ def sensitivity(contest: Contest) -> list[Panel]:
 
 
 def _trials(contest: Contest) -> dict[str, list[Trial]]:
-    """Label -> all that was tried; where learning rates compete, they are one line together."""
+    """Label -> everything that was tried; learning rates that compete make one line together."""
     if contest.field.differ != (_RATE,):
         return {c.label: list(c.trials) for c in contest.contestants}
     trials = [trial for c in contest.contestants for trial in c.trials]
@@ -38,12 +37,9 @@ def _trials(contest: Contest) -> dict[str, list[Trial]]:
 
 
 def _line(label: str, trials: list[Trial], contest: Contest) -> Line:
-    seeds = shared_seeds(trials)
+    seeds = sorted(shared_seeds(trials))
     rates = sorted({trial.lr for trial in trials if math.isfinite(trial.lr)})
-    tried = [[trial for trial in trials if trial.lr == rate] for rate in rates]
-    best = [choose(same, contest.yardstick.sign) for same in tried]
-    rows = [[t.validation.get(seed, math.nan) for seed in sorted(seeds)] for t in best]
-    mean, half, number = mean_interval(np.array(rows).reshape(len(rates), len(seeds)))
-    known = number > 0
-    x = np.array(rates)[known]
-    return Line(label, x, mean[known], (mean - half)[known], (mean + half)[known])
+    with_rate = [[trial for trial in trials if trial.lr == rate] for rate in rates]
+    best = [choose(same, contest.yardstick.sign) for same in with_rate]
+    rows = [[trial.validation.get(seed, math.nan) for seed in seeds] for trial in best]
+    return Line.over_seeds(label, np.array(rates), np.array(rows).reshape(len(rates), len(seeds)))

@@ -1,4 +1,4 @@
-"""Final scores and pairs as CSV, every number in a column of its own."""
+"""Runs, final scores and pairs as CSV, every number in a column of its own."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from bnrun.recording.intervals import mean_interval
 from bnrun.report.compare.contest import Contest
-from bnrun.report.compare.statistics import seeds_needed
+from bnrun.report.compare.power import seeds_needed
+from bnrun.report.read.scores import values_of
+from bnrun.report.read.settings import RunTable
 
 FINAL = (
     *("setting", "contestant", "chosen on validation", "score", "mean", "half", "seeds"),
@@ -19,19 +21,45 @@ PAIRS = (
 )
 
 
+def write_runs(table: RunTable, path: Path) -> None:
+    """A row per run: every setting, and every score as its mean and half its 95 % interval."""
+    scores = ["/".join(name) for name in table.score_names]
+    header = [
+        "run",
+        *(column.title for column in table.settings),
+        *(title for score in scores for title in (score, f"{score}/half")),
+        *("diverged", "steps", "seconds"),
+    ]
+    _write(path, header, _runs(table))
+
+
 def write_final(contests: Sequence[Contest], path: Path) -> None:
-    """A row per contestant: mean of its final scores and half its 95 % interval over seeds."""
+    """A row per contestant: the mean of its final scores and half its 95 % interval over seeds."""
     _write(path, FINAL, (row for contest in contests for row in _final(contest)))
 
 
 def write_pairs(contests: Sequence[Contest], path: Path) -> None:
-    """A row per pair, with the difference's 95 % bootstrap interval low .. high.
+    """A row per pair, with the 95 % bootstrap interval low .. high of the difference.
 
-    A difference is positive where the first is better, also of scores of which less is better.
-    Empty cells are numbers that are not known.
+    A difference is positive where the first is better, even if less of the score is better. A cell
+    is empty if its number is unknown.
     """
     number = sum(len(contest.pairs) for contest in contests)
     _write(path, PAIRS, (row for contest in contests for row in _pairs(contest, number)))
+
+
+def _runs(table: RunTable) -> Iterable[Sequence[object]]:
+    names = table.score_names
+    for number, run in enumerate(table.runs):
+        intervals = [mean_interval(values_of(run.result, name)) for name in names]
+        yield [
+            run.folder,
+            *(column.cells[number] for column in table.settings),
+            *(float(x) for interval in intervals for x in (interval.mean, interval.half)),
+            len(run.result["diverged"]),
+            run.result["steps"],
+            run.result["seconds"],
+        ]
 
 
 def _final(contest: Contest) -> Iterable[Sequence[object]]:
@@ -44,16 +72,15 @@ def _final(contest: Contest) -> Iterable[Sequence[object]]:
 
 def _pairs(contest: Contest, number: int) -> Iterable[Sequence[object]]:
     for pair in contest.pairs:
-        told = pair.told
-        needed = (
-            seeds_needed(told.mean, told.deviation, number) if told.number > 1 else None
-        ) or ""
+        d = pair.difference
+        needed = (seeds_needed(d.mean, d.deviation, number) if d.number > 1 else None) or ""
         names = (contest.setting, contest.yardstick.text, pair.better.label, pair.worse.label)
-        values = (told.mean, told.low, told.high, told.p, told.adjusted, told.improvement)
-        yield (*names, *values, told.number, told.lost, needed, told.significant)
+        values = (d.mean, d.low, d.high, d.p, d.adjusted, d.improvement)
+        yield (*names, *values, d.number, d.diverged, needed, d.significant)
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """NaN, which is not equal to itself, becomes an empty cell."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

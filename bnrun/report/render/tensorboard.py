@@ -7,7 +7,7 @@ from pathlib import Path
 from bnrun.recording.recorder import write_curves
 from bnrun.report.compare.group_means import grouped
 from bnrun.report.read.runs import find_runs
-from bnrun.report.render.table import tabulate
+from bnrun.report.read.settings import tabulate
 
 GROUPS = "groups"
 """The folder of a study that holds its group runs."""

@@ -1,31 +1,49 @@
-"""In what do runs differ? From their configs to the columns that tell them apart."""
+"""In which settings do runs differ? From their configs to the columns that tell them apart."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bnrun.config.run_id import IGNORED, NAMED
-from bnrun.report.read.layout import Column
+from bnrun.recording.tags import ScoreName
+from bnrun.report.read.column import Column
 from bnrun.report.read.runs import Run
+from bnrun.report.read.scores import score_names
 
 ABSENT = "–"
 
 _HIDDEN = ("choices", "seeds", *(key for key in IGNORED if key != "name"))
 
 
-def compare(runs: Sequence[Run]) -> tuple[list[Run], list[Column]]:
-    """The runs in order, and the settings worth a column, constant ones among them.
+@dataclass(frozen=True)
+class RunTable:
+    """Runs in the order of their settings, and the settings worth a column (one cell per run)."""
+
+    runs: list[Run]
+    settings: list[Column]
+
+    @property
+    def score_names(self) -> list[ScoreName]:
+        """Every score that at least one run has."""
+        return score_names(run.result for run in self.runs)
+
+
+def tabulate(runs: Sequence[Run]) -> RunTable:
+    """Sort runs by their settings, and choose the settings worth a column.
 
     These are the choices of the config groups (neuron, estimator, dataset and model first), the
-    seeds, every key that a command line names, and every other key whose value differs, except
-    where it is the choice of its group that brings the value with it.
+    seeds, every key named on a command line, and every other key whose value differs, except
+    where the choice of its group determines the value. Settings that are the same in all runs are
+    included.
     """
     columns = [*_choice_columns(runs), *_key_columns(runs), _seeds_column(runs)]
     order = sorted(
         range(len(runs)), key=lambda number: [_sort_key(column.cells[number]) for column in columns]
     )
-    return [runs[number] for number in order], [
-        Column(column.title, tuple(column.cells[number] for number in order)) for column in columns
-    ]
+    return RunTable(
+        [runs[number] for number in order],
+        [Column(c.title, tuple(c.cells[number] for number in order)) for c in columns],
+    )
 
 
 def _choice_columns(runs: Sequence[Run]) -> list[Column]:
@@ -35,7 +53,7 @@ def _choice_columns(runs: Sequence[Run]) -> list[Column]:
 
 
 def _choices(run: Run) -> dict[str, str]:
-    """Config group -> choice, without those of Hydra itself."""
+    """Config group -> choice, without Hydra's own groups."""
     choices = run.result["config"]["choices"]
     return {group: str(choice) for group, choice in choices.items() if "/" not in group and choice}
 
@@ -43,12 +61,13 @@ def _choices(run: Run) -> dict[str, str]:
 def _key_columns(runs: Sequence[Run]) -> list[Column]:
     flat = [dict(_leaves(run.result["config"])) for run in runs]
     choices = [_choices(run) for run in runs]
-    named = frozenset().union(*(run.overridden for run in runs))
+    overridden = frozenset().union(*(run.overridden for run in runs))
     columns: list[Column] = []
     keys = dict.fromkeys(key for config in flat for key in config)
+    # Keys of few parts first, so that of a value and its copies the shortest key is kept.
     for column in (_column(key, flat) for key in sorted(keys, key=lambda key: key.count("."))):
-        telling = not (column.constant or _follows(column, choices))
-        if (telling or column.title in named) and not _repeats(column, columns):
+        differs = not (column.constant or _is_determined(column, choices))
+        if (differs or column.title in overridden) and not _is_copy(column, columns):
             columns.append(column)
     return columns
 
@@ -78,8 +97,8 @@ def _text(value: Any) -> str:
             return str(value)
 
 
-def _follows(column: Column, choices: Sequence[Mapping[str, str]]) -> bool:
-    """Whether the choice of its group decides the value; of any group, if it names a class."""
+def _is_determined(column: Column, choices: Sequence[Mapping[str, str]]) -> bool:
+    """Whether the choice of its group determines the value; a class, whether all choices do."""
     parts = column.title.split(".")
     causes: list[Hashable] = [
         tuple(chosen.items()) if parts[-1] == "_target_" else chosen.get(parts[0])
@@ -88,8 +107,8 @@ def _follows(column: Column, choices: Sequence[Mapping[str, str]]) -> bool:
     return len(set(zip(causes, column.cells, strict=True))) == len(set(causes))
 
 
-def _repeats(column: Column, columns: Sequence[Column]) -> bool:
-    """Whether it is a copy inside another group, as estimator.neuron.signed is of neuron.signed."""
+def _is_copy(column: Column, columns: Sequence[Column]) -> bool:
+    """Whether it repeats another column, as estimator.neuron.signed repeats neuron.signed."""
     return any(
         column.title.endswith(f".{other.title}") and column.cells == other.cells
         for other in columns
@@ -101,13 +120,14 @@ def _seeds_column(runs: Sequence[Run]) -> Column:
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    """Their number, and which they are unless they are 0 .. R - 1."""
+    """Their number, followed by the seeds themselves unless they are 0 .. R - 1."""
     if list(seeds) == list(range(len(seeds))):
         return str(len(seeds))
     return f"{len(seeds)} ({', '.join(map(str, seeds))})"
 
 
 def _sort_key(cell: str) -> tuple[int, float, str]:
+    """Numbers first and by their value, then words."""
     try:
         return 0, float(cell), cell
     except ValueError:

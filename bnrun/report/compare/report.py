@@ -1,0 +1,54 @@
+"""Everything that a report says; each file in render/ says it in its own form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnrun.report.compare.contest import Contest, contests
+from bnrun.report.compare.tuning import RULE
+from bnrun.report.compare.verdict import METHOD, Verdict, verdicts
+from bnrun.report.compare.yardstick import Wanted, yardstick
+from bnrun.report.read.runs import FoundRuns
+from bnrun.report.read.settings import RunTable, tabulate
+
+INTERVALS = "± is half the 95 % t interval of the mean over the seeds whose score is finite."
+
+
+@dataclass(frozen=True)
+class Report:
+    """The runs, what they are compared in, and what comes out of it.
+
+    notes  sentences on how the numbers were made and which runs are missing
+    """
+
+    table: RunTable
+    contests: list[Contest]
+    verdicts: list[Verdict]
+    notes: list[str]
+
+
+def make_report(found: FoundRuns, wanted: Wanted | None, by: Sequence[str] | None) -> Report:
+    """Compare the finished runs. Raises ValueError as contests does."""
+    table = tabulate(found.runs)
+    all_contests = contests(table, wanted, by)
+    notes = [INTERVALS]
+    if any(contest.pairs for contest in all_contests):
+        notes.append(METHOD)
+    if any(len(c.trials) > 1 for contest in all_contests for c in contest.contestants):
+        notes.append(RULE)
+    notes += [*_not_compared(table, wanted), *_unfinished(found)]
+    return Report(table, all_contests, verdicts(all_contests), notes)
+
+
+def _not_compared(table: RunTable, wanted: Wanted | None) -> list[str]:
+    return [
+        f"not compared, because it does not have the score: {run.folder}"
+        for run in table.runs
+        if yardstick(run.result, wanted) is None
+    ]
+
+
+def _unfinished(found: FoundRuns) -> list[str]:
+    return [
+        f"unfinished: {folder}" + ("" if step is None else f", recorded up to step {step}")
+        for folder, step in found.unfinished.items()
+    ]

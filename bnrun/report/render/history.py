@@ -1,0 +1,80 @@
+"""What contestants recorded during training."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bnrun.recording.metrics import read_metrics, read_times
+from bnrun.recording.tags import (
+    IN_USE,
+    MEASURED,
+    TRAINING_LOSS,
+    measured_evaluations,
+    measured_group,
+)
+from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.field import Contestant
+from bnrun.report.render.panel import Array
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class History:
+    """Curves of one contestant, over the seeds of all its runs.
+
+    curves       tag -> steps [T] and values [T, R]
+    seconds      steps -> wall time at each of them, of its first run
+    evaluations  downstream evaluations per update; None if unknown
+    """
+
+    curves: dict[str, tuple[Array, Array]]
+    seconds: Callable[[Array], Array]
+    evaluations: float | None
+
+
+def histories(contest: Contest) -> dict[str, History]:
+    """Label of each contestant -> its training loss, score and measured gradients."""
+    return {c.label: _history(contest, c) for c in contest.contestants}
+
+
+def _history(contest: Contest, contestant: Contestant) -> History:
+    import polars as pl
+
+    drawn = (
+        (pl.col("tag") == TRAINING_LOSS)
+        | (pl.col("tag") == contest.yardstick.tag_of(contestant.runs[0]))
+        | pl.col("tag").str.starts_with(MEASURED)
+    )
+    frames = []
+    for run in contestant.runs:
+        try:
+            frames.append(read_metrics(run.folder).filter(drawn))
+        except ValueError:
+            continue  # A result without its history still belongs in the tables.
+    if not frames:
+        return History({}, lambda steps: np.full_like(steps, math.nan), None)
+    frame = pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
+    curves = dict(_curves(frame))
+    evaluations = contestant.runs[0].result.get("evaluations")
+    cost = curves.get(measured_evaluations(measured_group(deterministic=False), IN_USE))
+    if cost is not None:
+        evaluations = float(np.nanmean(cost[1]))
+    return History(curves, _clock(contestant), evaluations)
+
+
+def _curves(frame: "pl.DataFrame") -> Iterator[tuple[str, tuple[Array, Array]]]:
+    for (tag,), rows in frame.group_by("tag", maintain_order=True):
+        wide = rows.pivot("seed", index="step", values="value").sort("step")
+        steps = wide["step"].to_numpy().astype(np.float64)
+        yield str(tag), (steps, wide.drop("step").to_numpy().astype(np.float64))
+
+
+def _clock(contestant: Contestant) -> Callable[[Array], Array]:
+    times = read_times(contestant.runs[0].folder)
+    steps, seconds = times["step"].to_numpy(), times["seconds"].to_numpy()
+    return lambda at: np.interp(at, steps, seconds) if len(steps) else np.full_like(at, math.nan)

@@ -1,0 +1,60 @@
+"""The report in the terminal."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+from rich.console import Console
+from rich.text import Text
+
+from bnrun.report.compare.overall import clear_pairs, headline_of_all
+from bnrun.report.compare.report import Report
+from bnrun.report.compare.tuning import RULE
+from bnrun.report.compare.verdict import METHOD
+from bnrun.report.read.column import Column
+from bnrun.report.read.settings import RunTable
+from bnrun.report.render.contest_columns import final_columns, pair_columns
+from bnrun.report.render.run_columns import RunColumns
+from bnrun.report.render.tables import rich_table
+
+_LISTED = 60
+"""Pairs that the terminal shows; the files have all of them."""
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the verdicts, the tables of contestants, pairs and runs, and the notes."""
+    if len(report.verdicts) > 1:
+        lines = [headline_of_all(report.verdicts), *clear_pairs(report.contests)]
+        console.print(Text("\n- ".join(lines), style="bold"), "")
+    for verdict in report.verdicts:
+        if verdict.kind == "alone":
+            continue
+        console.print(Text(verdict.headline, style="bold"))
+        console.print(Text(verdict.detail), "")
+    if any(contest.pairs for contest in report.contests):
+        console.print("Final scores", rich_table(*final_columns(report.contests)), "", sep="\n")
+        words, numbers = pair_columns(report.contests)
+        console.print("Pairs", rich_table(_first(words), _first(numbers)), sep="\n")
+        rest = len(numbers[0].cells) - _LISTED
+        console.print(f"and {rest} more pairs, see report-pairs.csv\n" if rest > 0 else "")
+    console.print("Runs")
+    _print_runs(report.table, console)
+    for note in report.notes:
+        # Notes that name a path are not wrapped, so that the path can be copied.
+        console.print(Text(note), soft_wrap=note not in (METHOD, RULE))
+
+
+def _first(columns: Sequence[Column]) -> list[Column]:
+    return [Column(column.title, column.cells[:_LISTED]) for column in columns]
+
+
+def _print_runs(table: RunTable, console: Console) -> None:
+    """Print the table of runs, as several tables if the terminal is too narrow for one."""
+    columns = RunColumns(table)
+    whole = rich_table(columns.words, [*chain(*columns.scores.values()), columns.seconds])
+    if whole.__rich_measure__(console, console.options).maximum <= console.width:
+        console.print(whole)
+    else:
+        for block in columns.scores.values():
+            console.print(rich_table(columns.identity, block), "")
+        console.print(rich_table(columns.words, [columns.seconds]))
+    console.print("", Text(f"In all runs: {columns.caption}"), sep="\n")
