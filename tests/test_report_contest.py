@@ -166,7 +166,7 @@ def test_too_few_seeds_are_told_with_the_number_to_take() -> None:
     for estimator, offset in (("a", 0.2), ("b", 0.0)):
         finish(estimator, far(offset, 5), estimator)
     (verdict,) = verdicts(held())
-    assert "With 5 shared seeds and 1 pair no difference" in verdict.detail
+    assert "With 5 shared seeds and 1 pair, no difference" in verdict.detail
     assert "use 6 seeds or more" in verdict.detail
 
 
