@@ -99,11 +99,12 @@ def tiny_cifar(rows: int = 4) -> dict[str, np.ndarray]:
     }
 
 
-def cifar_archive(contents: dict[str, bytes]) -> bytes:
-    """The batches as the published .tar.gz file holds them."""
+def cifar_archive(batches: dict[str, Any]) -> bytes:
+    """Batches, as arrays or bytes, as the published .tar.gz file holds them."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as file:
-        for name, content in contents.items():
+        for name, batch in batches.items():
+            content = bytes(batch)
             member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))

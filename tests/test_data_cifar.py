@@ -19,13 +19,9 @@ def source(folder, content, **changes):
     return Cifar10(**{**options, "files": files, "validation": 3, **changes})
 
 
-def written(batches):
-    return {name: batch.tobytes() for name, batch in batches.items()}
-
-
 def test_images_and_targets_are_read_exactly(tmp_path):
     made = tiny_cifar()
-    data = source(tmp_path, cifar_archive(written(made))).load()
+    data = source(tmp_path, cifar_archive(made)).load()
     records = np.concatenate([made[f"data_batch_{k}"] for k in range(1, 6)])
     expected = torch.from_numpy(records[:, 1:]).float().view(-1, 3, 32, 32) / 255
     assert torch.equal(torch.cat([data.train.inputs, data.validation.inputs]), expected)
@@ -43,7 +39,7 @@ def test_planes_are_red_green_blue_and_rows_go_from_left_to_right(tmp_path):
     record = made["data_batch_1"][0]
     record[1:] = 0
     record[1 + 2 * 1024 + 5 * 32 + 7] = 255
-    data = source(tmp_path, cifar_archive(written(made))).load()
+    data = source(tmp_path, cifar_archive(made)).load()
     assert data.train.inputs[0].nonzero().tolist() == [[2, 5, 7]]
 
 
@@ -56,13 +52,13 @@ def test_planes_are_red_green_blue_and_rows_go_from_left_to_right(tmp_path):
     ],
 )
 def test_other_content_is_refused_by_name(tmp_path, content, message):
-    made = written(tiny_cifar())
+    made = tiny_cifar()
     with pytest.raises(DataError, match=message):
         source(tmp_path, cifar_archive({**made, "test_batch": content})).load()
 
 
 def test_other_archives_are_refused(tmp_path):
-    made = written(tiny_cifar())
+    made = tiny_cifar()
     with pytest.raises(DataError, match="is not an archive"):
         source(tmp_path, packed(cifar_archive(made)[:-50])).load()
     del made["test_batch"]
@@ -75,7 +71,7 @@ def test_other_archives_are_refused(tmp_path):
 
 
 def test_validation_that_leaves_nothing_is_refused(tmp_path):
-    content = cifar_archive(written(tiny_cifar()))
+    content = cifar_archive(tiny_cifar())
     with pytest.raises(DataError, match=r"no training examples .* out of 20 .*validation=20"):
         source(tmp_path, content, validation=20).load()
 

@@ -37,7 +37,7 @@ def steps(run, count):
 
 
 def critic(seeds=(3, 7)):
-    """With weights so large that verdicts bend."""
+    """With weights so large that ratings bend."""
     net = MLPCritic(hidden=(6, 4), init="default").build((1, 2, 3), seeds)
     with torch.no_grad():
         for parameter in net.parameters():
@@ -61,7 +61,7 @@ def test_gan_losses_are_those_of_a_binary_classifier(double):
     torch.testing.assert_close(GAN().generator_loss(says), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_wgan_plays_for_the_difference_of_mean_verdicts_with_clipped_weights(double):
+def test_wgan_plays_for_the_difference_of_mean_ratings_with_clipped_weights(double):
     net, real, fake = critic(), normal(2, 5, 6), normal(2, 5, 6, name="fake")
     game = WGAN(clip=0.05)
     found = game.critic_loss(net, real, fake, Noise([3, 7]))
@@ -157,7 +157,7 @@ def test_a_generator_of_another_size_is_refused():
         CNNGenerator().build((6,), 64, [0])
     with pytest.raises(ValueError, match="makes 2 layers, but kernels"):
         CNNGenerator(channels=(3,))
-    with pytest.raises(ValueError, match="leave nothing of images of 4 x 4"):
+    with pytest.raises(ValueError, match="too many for images of 4 x 4"):
         CNNCritic().build((1, 4, 4), [0])
 
 

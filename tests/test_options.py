@@ -10,7 +10,6 @@ from data_files import (
     amat,
     cifar_archive,
     files,
-    pickled,
     sha256,
     tiny_bits,
     tiny_cifar,
@@ -73,7 +72,7 @@ def data(name, folder):
         contents = {split: amat(bits) for split, bits in tiny_bits().items()}
         return written(folder, contents)
     if name == "cifar10":
-        contents = {"archive": cifar_archive(pickled(tiny_cifar()))}
+        contents = {"archive": cifar_archive(tiny_cifar())}
         return [*written(folder, contents), "dataset.validation=5"]
     if name == "omniglot":
         savemat(folder / "chardata.mat", tiny_omniglot())

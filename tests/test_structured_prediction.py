@@ -144,5 +144,5 @@ def test_the_picture_shows_each_example_and_guesses_of_its_lower_half():
 
 def test_data_that_are_no_images_are_refused():
     split = Split(torch.zeros(4, 3), torch.zeros(4))
-    with pytest.raises(ValueError, match="cuts images in halves"):
+    with pytest.raises(ValueError, match="cuts images in half"):
         TASK.prepared(Data("flat", split, split, split, shape=(3,), classes=0))

@@ -17,7 +17,7 @@ from bnrun.estimators.exact import Exact, patterns
 from bnrun.measurement.gradients import bias_z, scale, variance
 from bnrun.models.vae import VAE
 from bnrun.tasks.tools.pixels import binarized, log_likelihood
-from bnrun.tasks.vae import Vae, draw
+from bnrun.tasks.vae import Vae, sampled_logits
 
 SHAPE, PIXELS, SEEDS = (1, 2, 3), 6, [3, 7]
 NETS = {
@@ -211,7 +211,7 @@ def test_samples_from_the_prior_are_those_of_the_generative_net(net):
         weights = weights + log_p(lower, between(upper.expand(-1, 2, 1, -1)))
     pixels = torch.sigmoid(net.head(bits[0].expand(-1, 2, 1, -1)))
     expected = (weights.exp().unsqueeze(-1) * pixels).sum((0, 2))
-    found = torch.sigmoid(draw(net, [SBN()] * len(net.units), 20_000, Noise(SEEDS)))
+    found = torch.sigmoid(sampled_logits(net, [SBN()] * len(net.units), 20_000, Noise(SEEDS)))
     error = found.std(1) / 20_000**0.5
     assert ((found.mean(1) - expected).abs() < 4.5 * error + 1e-12).all()
 
@@ -240,7 +240,7 @@ def test_neurons_without_a_probability_are_refused(neuron):
     estimator = {"dbn": "sigmoid_st", "real": "backprop"}[neuron]
     words = ["task=vae", "model=vae", "model.latent=[5]", "seeds=1"]
     run = built([*words, f"neuron={neuron}", f"estimator={estimator}"])
-    with pytest.raises(ValueError, match="task=vae needs the probability of latent bits"):
+    with pytest.raises(ValueError, match="task=vae needs the probability of the latent bits"):
         run.rehearse()
 
 
@@ -251,7 +251,7 @@ def test_what_does_not_fit_is_refused():
         built(["model=vae"])
     run = built(["task=vae", "model=vae", "seeds=1"])
     run.data.train.inputs.mul_(2)
-    with pytest.raises(ValueError, match="values beyond"):
+    with pytest.raises(ValueError, match="values outside"):
         run.task.begin(run.model, run.data, [0])
 
 

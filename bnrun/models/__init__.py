@@ -1,1 +1,1 @@
-"""Models: chains of stages with binary layers between them, and a head. One file per kind."""
+"""Models: one file per net, each a subclass of `bnrun.models.base.Model`."""

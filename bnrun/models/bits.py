@@ -1,4 +1,4 @@
-"""Bits that depend on nothing but their own logits."""
+"""Bits with free logits, which depend on no input."""
 
 from collections.abc import Sequence
 
@@ -14,21 +14,21 @@ from bnrun.models.base import Model
 class Bits(Model):
     """One layer of binary units whose logits are the weights; the outputs are the activations.
 
-    units  U of them
-    logit  of every unit at the start
+    units  number of bits
+    logit  initial logit of every bit
     """
 
     units: PositiveInt = 1
     logit: float = 0.0
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net, one replica per seed; it looks at its inputs for their number alone.
+        """Build the net, which uses nothing of its inputs but their number.
 
-        Raises ValueError for a task that asks for another number of outputs.
+        Raises ValueError unless the task wants one output, or one per bit.
         """
         if outputs not in (1, self.units):
             raise ValueError(
-                f"model=bits gives its {self.units} bits as outputs, and the task asks for "
+                f"model=bits has its {self.units} bits as outputs, but the task wants "
                 f"{outputs}: choose task=toy, or model=mlp"
             )
         logits = torch.full((len(seeds), 1, self.units), self.logit)

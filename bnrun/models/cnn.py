@@ -9,21 +9,21 @@ from torch import Tensor, nn
 from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.initial import Init
-from bnrun.core.layers import Activation, Crop, LayerNorm, MaxPool2d
+from bnrun.core.layers import Crop, LayerNorm, MaxPool2d
 from bnrun.core.products import Conv2d, Linear
 from bnrun.models.base import Model
-
-Layer = Literal["binary", "relu", "tanh", "sigmoid"]
+from bnrun.models.stages import HiddenLayer, Stages, layer_kinds
 
 
 @validated
 class CNN(Model):
-    """Twice convolution, pooling, units; then a dense layer of units, and the head.
+    """Convolution, pooling and units, twice; then a dense layer of units, and the head.
 
     channels  feature maps of the two convolutions
-    kernel    side of the convolution windows; padding keeps the image's size
+    kernel    side of the convolution windows; padding keeps the size of the image
     dense     units of the dense layer
-    layers    what each of the three hidden layers is made of: "binary" or a real activation
+    layers    what each of the three hidden layers is made of: "binary", or the name of a
+              real-valued activation; one word for all or three, at least one of them "binary"
     pool      "logits" takes the maximum of the logits, so that units fire after pooling; "bits"
               takes the maximum of the activations; both halve the side
     norm      "layer" normalises the logits of each layer before its units, "none" does not
@@ -33,7 +33,7 @@ class CNN(Model):
     channels: tuple[PositiveInt, PositiveInt] = (16, 32)
     kernel: PositiveInt = 3
     dense: PositiveInt = 128
-    layers: Layer | tuple[Layer, Layer, Layer] = "binary"
+    layers: HiddenLayer | tuple[HiddenLayer, HiddenLayer, HiddenLayer] = "binary"
     pool: Literal["logits", "bits"] = "logits"
     norm: Literal["none", "layer"] = "layer"
     init: Init = "default"
@@ -41,46 +41,37 @@ class CNN(Model):
     def __post_init__(self) -> None:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel={self.kernel} is even: the window needs a centre, use 3 or 5")
-        if "binary" not in self.kinds:
-            raise ValueError(
-                f"layers={list(self.kinds)} has no binary layer: make at least one of them binary"
-            )
-
-    @property
-    def kinds(self) -> tuple[Layer, ...]:
-        """What each hidden layer is made of."""
-        return (self.layers,) * 3 if isinstance(self.layers, str) else self.layers
+        layer_kinds(self.layers, (*self.channels, self.dense))
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net for images of `shape` (C, H, W), one replica per seed.
+        """Build the net for images of `shape` (C, H, W).
 
-        Raises ValueError for inputs that are no images, or too small to be halved twice.
+        Raises ValueError if the inputs are not images, or too small to be halved twice.
         """
         if len(shape) != 3 or min(shape[1:]) < 4:
             raise ValueError(
                 f"model=cnn needs images of at least 4 x 4 pixels, but the dataset has inputs of "
                 f"shape {tuple(shape)}: choose model=mlp"
             )
-        stages: list[nn.Module] = []
-        units: list[int] = []
-        pending: list[nn.Module] = [nn.Flatten(start_dim=-3)]
-        for number, kind in enumerate(self.kinds[:2], start=1):
-            pending += self._convolution(shape, number, seeds)
+        kinds = layer_kinds(self.layers, (*self.channels, self.dense))
+        stages = Stages()
+        stages.add(nn.Flatten(start_dim=-3))
+        for number, kind in enumerate(kinds[:2], start=1):
+            stages.add(*self._convolution(shape, number, seeds))
             shape = (self.channels[number - 1], shape[1] // 2, shape[2] // 2)
-            # Units fire on the whole image where it is their bits that are pooled.
-            units.append(prod(shape) * (4 if self.pool == "bits" else 1))
-            pending = _units(kind, pending, stages)
-            if self.pool == "bits":
+            if self.pool == "logits":
+                stages.activate(kind, prod(shape))
+            else:
+                # Units fire on the whole image, and their bits are pooled.
                 whole = (shape[0], 2 * shape[1], 2 * shape[2])
-                pending += [nn.Unflatten(-1, whole), MaxPool2d(2), nn.Flatten(start_dim=-3)]
-        pending.append(Linear(prod(shape), self.dense, seeds, "dense", self.init))
+                stages.activate(kind, prod(whole))
+                stages.add(nn.Unflatten(-1, whole), MaxPool2d(2), nn.Flatten(start_dim=-3))
+        stages.add(Linear(prod(shape), self.dense, seeds, "dense", self.init))
         if self.norm == "layer":
-            pending.append(LayerNorm((self.dense,), seeds))
-        pending = _units(self.kinds[2], pending, stages)
-        pending.append(Linear(self.dense, outputs, seeds, "head", self.init))
-        units.append(self.dense)
-        binary = [n for n, kind in zip(units, self.kinds, strict=True) if kind == "binary"]
-        return _FilterCNN(stages, nn.Sequential(*pending), binary)
+            stages.add(LayerNorm((self.dense,), seeds))
+        stages.activate(kinds[2], self.dense)
+        stages.add(Linear(self.dense, outputs, seeds, "head", self.init))
+        return _FilterCNN(stages.finished, nn.Sequential(*stages.pending), stages.units)
 
     def _convolution(
         self, shape: Sequence[int], number: int, seeds: Sequence[int]
@@ -100,14 +91,6 @@ class CNN(Model):
             size = (2 * (height // 2) // scale, 2 * (width // 2) // scale)
             layers.append(LayerNorm((outputs, *size), seeds))
         return [*layers, nn.Flatten(start_dim=-3)]
-
-
-def _units(kind: Layer, pending: list[nn.Module], stages: list[nn.Module]) -> list[nn.Module]:
-    """Close a hidden layer: a binary one ends a stage, a real one goes on in it."""
-    if kind == "binary":
-        stages.append(nn.Sequential(*pending))
-        return []
-    return [*pending, Activation(kind)]
 
 
 class _FilterCNN(Chain):

@@ -1,4 +1,4 @@
-"""Critics: from an image to one number, larger for what looks real."""
+"""Critics: from an image to one number, larger for images that look real."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from bnrun.core.products import Conv2d, Linear
 
 @validated
 class Critic(ABC):
-    """A net with the pixels of images for inputs. No layer mixes examples.
+    """The description of a critic, chosen by `critic@task.critic=`. A subclass must define `build`.
 
     leak  slope of the leaky ReLU below 0
     init  initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
@@ -27,12 +27,20 @@ class Critic(ABC):
 
     @abstractmethod
     def build(self, shape: Sequence[int], seeds: Sequence[int]) -> nn.Module:
-        """The net [*S, R, B, U] -> [*S, R, B, 1] for images of `shape` (C, H, W), U in all."""
+        """Build the net [*S, R, B, U] -> [*S, R, B, 1], with one replica per seed.
+
+        No layer may mix examples.
+
+        shape  (C, H, W) of an image of U pixels
+        """
 
 
 @validated
 class MLPCritic(Critic):
-    """Fully connected layers. hidden: units of each hidden layer."""
+    """Fully connected layers.
+
+    hidden  units of each hidden layer
+    """
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256)
 
@@ -44,10 +52,10 @@ class MLPCritic(Critic):
 
 @validated
 class CNNCritic(Critic):
-    """Convolutions without padding, each pooled by its maximum to half the side; then dense layers.
+    """Convolutions without padding, each max-pooled to half the side; then dense layers.
 
     channels  feature maps of each convolution
-    kernel    side of their windows
+    kernel    side of the convolution windows
     dense     units of the hidden dense layer
     """
 
@@ -56,20 +64,20 @@ class CNNCritic(Critic):
     dense: PositiveInt = 128
 
     def build(self, shape: Sequence[int], seeds: Sequence[int]) -> nn.Module:
-        """As Critic.build. Raises ValueError for images that the convolutions use up."""
+        """Build the net. Raises ValueError if the images are too small for the convolutions."""
         maps, height, width = shape
         layers: list[nn.Module] = [nn.Unflatten(-1, tuple(shape))]
         for number, channels in enumerate(self.channels, start=1):
             name = f"critic_convolution{number}"
             layers.append(Conv2d(maps, channels, self.kernel, seeds, name, self.init, padding=0))
             layers += [nn.LeakyReLU(self.leak), MaxPool2d(2, whole=True)]
-            # Half of what is left, the last odd row and column with a window of their own.
+            # Pooling halves what is left, and rounds up.
             height, width = ((side - self.kernel + 2) // 2 for side in (height, width))
             maps = channels
         if min(height, width) < 1:
             raise ValueError(
-                f"critic=cnn has {len(self.channels)} convolutions that leave nothing of images "
-                f"of {shape[1]} x {shape[2]} pixels: choose critic=mlp, or fewer channels"
+                f"critic=cnn has {len(self.channels)} convolutions, too many for images of "
+                f"{shape[1]} x {shape[2]} pixels: choose critic=mlp, or fewer channels"
             )
         layers.append(nn.Flatten(start_dim=-3))
         units = [maps * height * width, self.dense, 1]
@@ -77,7 +85,7 @@ class CNNCritic(Critic):
 
 
 def _dense(units: Sequence[int], leak: float, init: Init, seeds: Sequence[int]) -> list[nn.Module]:
-    """Dense layers of these units, a leaky ReLU between each two."""
+    """Dense layers between these numbers of units, with leaky ReLUs between them."""
     layers: list[nn.Module] = []
     for number, (before, after) in enumerate(pairwise(units), start=1):
         layers += [Linear(before, after, seeds, f"critic{number}", init), nn.LeakyReLU(leak)]

@@ -17,13 +17,13 @@ from bnrun.models.base import Model
 
 
 @validated
-class Gated(Model):
-    """One hidden layer, each unit of which is multiplied by a gate; the gates are the binary layer.
+class GatedMLP(Model):
+    """One hidden layer whose units are multiplied by gates; the gates are the binary layer.
 
-    hidden      units of the main path, and gates
-    gater       tanh units of the net that computes the gates' logits
+    hidden      number of hidden units in the main path, and of gates
+    gater       tanh units of the small net that computes the logits of the gates
     activation  of the main path
-    open        share of the gates that fire at the start; their logits' biases give it
+    open        probability of a gate to be open at the start, set by the biases of its logits
     init        initial weights, by name (see bnrun.core.initial.initial_weight)
 
     Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic
@@ -37,10 +37,9 @@ class Gated(Model):
     init: Init = "default"
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net for inputs of `shape` and `outputs` values, one replica per seed.
+        """Build the net for inputs of any shape.
 
-        Its parameters are those of the gater, whose names begin with "stages", of the main path,
-        "main", and of the "head".
+        The names of its parameters start with "stages" for the gater, "main" and "head".
         """
         flat, units = nn.Flatten(start_dim=-len(shape)), prod(shape)
         logits = Linear(self.gater, self.hidden, seeds, "gates", self.init)
@@ -62,5 +61,5 @@ class _GatedChain(Chain):
         self.main = main
 
     def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
-        said: Tensor = self.head(self.main(inputs) * fired[-1].activations)
-        return said
+        outputs: Tensor = self.head(self.main(inputs) * fired[-1].activations)
+        return outputs

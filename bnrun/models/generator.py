@@ -25,8 +25,8 @@ class MLPGenerator(Model):
     """Fully connected ReLU layers; the binary layer is the output.
 
     hidden  units of each hidden layer
-    norm    of the pre-activations of every layer, the output's logits too: "batch" over the
-            examples, "layer" over the units, "affine" a learned scale and shift alone, "none"
+    norm    of the pre-activations of every layer, including the output's logits: "batch" over
+            the examples, "layer" over the units, "affine" only a learned scale and shift, "none"
     init    initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
     """
 
@@ -35,13 +35,13 @@ class MLPGenerator(Model):
     init: Init = "trunc_normal"
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net from latent variables of `shape` to `outputs` pixels, one replica per seed.
+        """Build the net from latent variables of `shape` to `outputs` pixels.
 
-        Raises ValueError for inputs that are images.
+        Raises ValueError if the inputs are images.
         """
         if len(shape) != 1:
             raise ValueError(
-                f"model=generator_mlp makes images from latent variables, but the inputs have the "
+                f"model=generator_mlp makes images from latent variables, but the inputs have "
                 f"shape {tuple(shape)}: choose task=gan, or model=mlp"
             )
         units = [*shape, *self.hidden, outputs]
@@ -56,12 +56,12 @@ class MLPGenerator(Model):
 class CNNGenerator(Model):
     """Transposed convolutions without padding from a 1 x 1 image; the binary layer is the output.
 
-    channels  feature maps of each layer but the last, which has one
-    kernels   side of the windows of each layer
-    strides   of each layer; the side grows from s to (s - 1) stride + kernel
+    channels    feature maps of each layer but the last, which has one
+    kernels     side of the windows of each layer
+    strides     of each layer; an image of side s becomes one of side (s - 1) stride + kernel
     norm, init  as for MLPGenerator
 
-    Raises ValueError on construction unless there is one stride and one kernel per layer.
+    Raises ValueError unless there is one stride and one kernel per layer.
     """
 
     channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (128, 64, 32)
@@ -88,9 +88,9 @@ class CNNGenerator(Model):
         return sides[1:]
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net from latent variables of `shape` to `outputs` pixels, one replica per seed.
+        """Build the net from latent variables of `shape` to `outputs` pixels.
 
-        Raises ValueError if the layers do not make a square image of that size.
+        Raises ValueError unless the layers make a square image of that size.
         """
         if self.sides[-1] ** 2 != outputs:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Variational autoencoders: layers of bits between a net that infers them and one that draws."""
+"""Variational autoencoders: layers of bits between an encoder and a decoder."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,15 +17,16 @@ from bnrun.models.base import Model
 
 
 class Autoencoder(Chain):
-    """A chain whose stages infer bits, q(b_1 | x) q(b_2 | b_1) ...; what it draws is the reverse.
+    """A chain whose stages are the encoder, q(b_1 | x) q(b_2 | b_1) ..., and its decoder.
 
-    p(x, b) = p(b_L) ... p(b_1 | b_2) p(x | b_1), all of independent bits given the layer above.
+    The decoder is p(x, b) = p(b_L) ... p(b_1 | b_2) p(x | b_1). Given the layer above, the bits of
+    a layer are independent.
 
-    downward    nets from the activations of a layer to the logits of the one below: first the
-                pixels, last those of layer L - 1
-    prior       logits of layer L in p, [R, 1, U_L]
+    downward    decoder nets, from the activations of a layer to the logits of the layer below; the
+                first computes the pixels' logits, the last those of layer L - 1
+    prior       logits of p(b_L), [R, 1, U_L]
     learned     whether the prior is a parameter
-    pixels      of an image
+    pixels      number of pixels of an image
     """
 
     prior: Tensor
@@ -53,27 +54,28 @@ class Autoencoder(Chain):
         return max(*self.units, self.pixels)
 
     def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
-        """Logits of the pixels given the first layer, [*S, R, B, pixels]."""
-        said: Tensor = self.head(fired[0].activations)
-        return said
+        """Return the logits of the pixels given the first layer, [*S, R, B, pixels]."""
+        outputs: Tensor = self.head(fired[0].activations)
+        return outputs
 
     def generative_logits(self, fired: Sequence[Fired]) -> list[Tensor]:
-        """Logits of every layer in p, given the activations above it; each [..., R, B or 1, U]."""
+        """Return the logits of every layer in the decoder, [*S, R, B, U]; the last [R, 1, U]."""
         pairs = zip(self.between, fired[1:], strict=True)
         return [*(net(layer.activations) for net, layer in pairs), self.prior]
 
 
 @validated
 class VAE(Model):
-    """Nets of the same shape up and down, 784-200-784 where there is one layer and nothing hidden.
+    """Encoder and decoder of mirrored shape, e.g. 784-200-784 for one layer of bits.
 
     latent          units of each binary layer, from the image upwards
-    hidden          units of the leaky ReLU layers in front of each binary layer, in this order;
-                    downwards in the reverse one. Empty for linear maps
-    negative_slope  of leaky ReLU below 0
-    prior           "learned" logits of the last layer, which start at 0, or "fixed" ones of 0
-    init            initial weights, by name (see bnrun.core.initial.initial_weight); biases
-                    start at 0
+    hidden          units of the leaky ReLU layers before each binary layer of the encoder; the
+                    decoder has them in reverse order. Empty for linear maps
+    negative_slope  of the leaky ReLU below 0
+    prior           "learned": the logits of the last layer's prior start at 0 and are trained;
+                    "fixed": they stay 0
+    init            initial weights, by name (see bnrun.core.initial.initial_weight); biases start
+                    at 0
 
     Source: Kingma, Welling, Auto-Encoding Variational Bayes (2013), arXiv 1312.6114; with bits:
     Mnih, Gregor (2014), arXiv 1402.0030.
@@ -86,14 +88,14 @@ class VAE(Model):
     init: Init = "default"
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
-        """The net for images of `shape`, one replica per seed.
+        """Build the net for images of `shape`.
 
-        Raises ValueError unless there is one output for each pixel.
+        Raises ValueError unless the task wants one output per pixel.
         """
         pixels = prod(shape)
         if outputs != pixels:
             raise ValueError(
-                f"model=vae has one output for each of {pixels} pixels, and the task asks for "
+                f"model=vae has one output for each of {pixels} pixels, but the task wants "
                 f"{outputs}: choose task=vae, or model=mlp"
             )
         layers = list(enumerate(pairwise((pixels, *self.latent)), start=1))

@@ -1,1 +1,1 @@
-"""Tasks: outputs to loss per example and scores. One file per task."""
+"""Tasks: one file per task, each a subclass of `bnrun.tasks.base.Task`."""

@@ -13,15 +13,18 @@ from bnrun.tasks.base import Pass, ScoredTask
 
 @validated
 class Classification(ScoredTask):
-    """One class per example. Outputs are unnormalised log-probabilities, [*S, R, B, classes]."""
+    """One class per example. Outputs are unnormalised log-probabilities, [*S, R, B, classes].
+
+    Scores: accuracy, and loss, the cross-entropy in nats.
+    """
 
     goal: ClassVar[Goal] = {"score": "accuracy", "way": None, "larger_is_better": True}
 
     def prepared(self, data: Data) -> Data:
-        """The data as they are. Raises ValueError for data without classes."""
+        """Return the data unchanged. Raises ValueError if they have no classes."""
         if data.classes < 2:
             raise ValueError(
-                f"task=classification needs a target per example, and dataset={data.name} has "
+                f"task=classification needs a class for each example, but dataset={data.name} has "
                 f"none: choose task=vae, or a dataset with classes, like mnist"
             )
         return data
@@ -30,31 +33,31 @@ class Classification(ScoredTask):
         return data.classes
 
     def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """Cross-entropy in nats."""
+        """Return the cross-entropy in nats, [*S, R, B]."""
         return cross_entropy(model.outputs(batch.inputs, fired), batch.targets)
 
     def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
         return class_scores(model.outputs(batch.inputs, fired), batch.targets)
 
     def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """Log-probability of every class."""
+        """Return the log-probability of every class, [K, R, B, classes]."""
         outputs = model.outputs(batch.inputs, fired)
         return outputs - outputs.logsumexp(-1, keepdim=True)
 
     def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
-        """Scores of the mean prediction, which a common factor does not change."""
+        """Return the scores of the mean prediction; they do not depend on its normalisation."""
         return class_scores(evidence, batch.targets)
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """In nats, for outputs [*S, R, B, classes] and targets [R, B], [*S, R, B]."""
+    """Return the cross-entropy in nats of outputs [*S, R, B, classes] and targets [R, B]."""
     index = targets.expand(outputs.shape[:-1]).unsqueeze(-2)
-    # Half the time of F.cross_entropy: over ten numbers in a row torch's log_softmax is slow.
+    # Takes half the time of F.cross_entropy: torch's log_softmax is slow over rows of ten numbers.
     return -outputs.mT.log_softmax(-2).gather(-2, index).squeeze(-2)
 
 
 def class_scores(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Whether the likeliest class is right, and the cross-entropy."""
+    """Return whether the most probable class is right, and the cross-entropy, each [*S, R, B]."""
     return {
         "accuracy": (outputs.argmax(-1) == targets).to(outputs.dtype),
         "loss": cross_entropy(outputs, targets),

@@ -13,18 +13,18 @@ from bnrun.data.base import Split
 from bnrun.tasks.base import Pass
 from bnrun.tasks.classification import Classification
 
-_EDGE = 1e-6  # a share of exactly 0 or 1 has no finite divergence
+_EDGE = 1e-6  # at a mean probability of exactly 0 or 1 the divergence is infinite
 
 
 @validated
-class Gated(Classification):
-    """Cross-entropy and a cost of open gates, the units of the last binary layer.
+class GatedClassification(Classification):
+    """Cross-entropy plus a cost of open gates, the units of the last binary layer.
 
-    rate      share of the gates of an example that are to be open
-    sparsity  weight of the cost, summed over the U gates; 0 for none
-    cost      "kl": U KL(rate || q), q an example's mean probability that a gate is open; it has a
-              gradient where the neuron's probability has one. "l1": the sum of its gates
-    max_norm  largest Euclidean norm of the weights that enter a unit; None for any
+    rate      target share of open gates
+    sparsity  weight of the cost, which is summed over the U gates; 0 for no cost
+    cost      "kl": U KL(rate || q), where q is the mean probability of an example's gates to be
+              open; its gradient is that of the neuron's probability. "l1": the sum of the gates
+    max_norm  maximum Euclidean norm of the weights into a unit; None for no limit
 
     Source: Bengio, Leonard, Courville (2013), arXiv 1308.3432; norms: Hinton et al., Improving
     Neural Networks by Preventing Co-Adaptation (2012), arXiv 1207.0580.
@@ -36,15 +36,15 @@ class Gated(Classification):
     max_norm: PositiveFloat | None = 2.1
 
     def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """Cross-entropy in nats, and the cost."""
+        """Return cross-entropy in nats plus the cost, [*S, R, B]."""
         loss = super().loss(model, batch, fired)
         return loss + self.sparsity * self._cost(fired) if self.sparsity else loss
 
     def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
-        """Those of a classification, and what the gates let through.
+        """Return the scores of classification, and two shares of the gates.
 
         gate_rate  mean probability that a gate is open
-        computed   share of the hidden units that had to be computed: those with an open gate
+        computed   share of the hidden units with an open gate, which had to be computed
         """
         neuron, logits, gates = fired[-1]
         shares = {
@@ -55,6 +55,7 @@ class Gated(Classification):
 
     @torch.no_grad()
     def after_update(self, model: Chain) -> None:
+        """Scale down the weights into every unit whose norm exceeds `max_norm`."""
         if self.max_norm is None:
             return
         for layer in model.modules():

@@ -1,4 +1,4 @@
-"""Structured prediction: the lower half of an image from its upper half, several good guesses."""
+"""Structured prediction: guess the lower half of an image from its upper half."""
 
 import math
 from collections.abc import Sequence
@@ -25,11 +25,12 @@ class StructuredPrediction(ScoredTask):
     """The lower half y of an image from the upper half x. Outputs are y's logits, [*S, R, B, U].
 
     loss  -log p(y | x, h), summed over the pixels, in nats, at sampled hidden bits h
-    nll   the same as a score; "averaged" is -log mean_k p(y | x, h_k) over the samples, which falls
-          to -log p(y | x) the more there are
+    nll   the same as a score; "averaged" is -log mean_k p(y | x, h_k) over K samples, which falls
+          to -log p(y | x) as K grows
 
     binarization  of the images, see bnrun.tasks.tools.pixels
-    shown         examples in TensorBoard's picture, and guesses of each with the truth among them
+    shown         number of examples in TensorBoard's picture; each is shown once as it is, and
+                  shown - 1 times with a guessed lower half
 
     Source: Raiko et al., Techniques for Learning Binary Stochastic Feedforward Neural Networks
     (2014), arXiv 1406.2989; as in Jang, Gu, Poole (2016), arXiv 1611.01144.
@@ -41,13 +42,14 @@ class StructuredPrediction(ScoredTask):
     shown: Annotated[int, Field(ge=2)] = 6
 
     def prepared(self, data: Data) -> Data:
-        """Upper halves for inputs, the pixels of lower ones [N, U] for targets; no classes.
+        """Return upper halves as inputs, the pixels of lower halves [N, U] as targets; no classes.
 
-        An odd row in the middle is predicted. Raises ValueError for data that are no images.
+        An odd row in the middle belongs to the lower half. Raises ValueError if the data are not
+        images.
         """
         if len(data.shape) != 3 or data.shape[1] < 2:
             raise ValueError(
-                f"task=structured_prediction cuts images in halves, and dataset={data.name} has "
+                f"task=structured_prediction cuts images in half, but dataset={data.name} has "
                 f"inputs of shape {data.shape}: choose images, like dataset=mnist"
             )
         channels, height, width = data.shape
@@ -67,7 +69,7 @@ class StructuredPrediction(ScoredTask):
         )
 
     def outputs(self, data: Data) -> int:
-        """Pixels of the lower half."""
+        """Return the number of pixels of the lower half."""
         return data.train.targets.shape[1]
 
     def drawn(self, batch: Split, noise: Noise) -> Split:
@@ -81,7 +83,7 @@ class StructuredPrediction(ScoredTask):
         return {"nll": self.loss(model, batch, fired)}
 
     def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """log p(y | x, h)."""
+        """Return log p(y | x, h), [K, R, B]."""
         return log_likelihood(batch.targets, model.outputs(batch.inputs, fired))
 
     def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
@@ -91,7 +93,7 @@ class StructuredPrediction(ScoredTask):
     def observed(
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
-        """Some examples, by the first replica, a row each: as it is, then guesses of it."""
+        """Return a picture with a row per example: the truth, then the first replica's guesses."""
         upper, lower = split.spread(self.shown)
         batch = self.drawn(
             Split(upper.expand(len(noise.seeds), *upper.shape), lower.unsqueeze(0)), noise

@@ -1,4 +1,4 @@
-"""A problem whose gradient is known: bits are to be near a number between them."""
+"""A toy problem with a known gradient: bits should be close to a number between 0 and 1."""
 
 from typing import ClassVar
 
@@ -16,9 +16,9 @@ from bnrun.tasks.base import Pass, ScoredTask
 class Toy(ScoredTask):
     """The mean of (b - t)^2 over the bits b of the last binary layer.
 
-    With t below 1/2 the best bit is always 0, by a little: the closer t is to 1/2, the smaller the
-    gradient, d E[loss] / d logit = p (1 - p) (1 - 2 t) / U, beside its noise. An estimator that
-    takes the loss for one of real numbers goes to p = t instead.
+    If t is below 1/2, the best bit is always 0, but only just: the closer t is to 1/2, the smaller
+    the gradient, d E[loss] / d logit = p (1 - p) (1 - 2 t) / U, compared with its noise. An
+    estimator that treats bits as real numbers converges to p = t instead.
 
     target  t
 
@@ -37,7 +37,7 @@ class Toy(ScoredTask):
         return (fired[-1].activations - self.target).square().mean(-1)
 
     def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
-        """Loss of the bits as they are, its mean over the bits of an SBN, and their mean p."""
+        """Return loss, its expectation over the bits of an SBN, and the mean probability."""
         neuron, logits, _ = fired[-1]
         p = neuron.probability(logits)
         on, off = (
@@ -51,9 +51,9 @@ class Toy(ScoredTask):
         }
 
     def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """Logarithm of the loss."""
+        """Return the logarithm of the loss, [K, R, B]."""
         return self.loss(model, batch, fired).log()
 
     def averaged(self, evidence: Tensor, samples: int, batch: Split) -> dict[str, Tensor]:
-        """Mean loss over the samples."""
+        """Return the mean loss over the samples."""
         return {"loss": evidence.exp() / samples}

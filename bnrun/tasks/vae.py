@@ -1,4 +1,4 @@
-"""Variational autoencoders with latent bits: the evidence lower bound, and tighter ones."""
+"""Variational autoencoders with latent bits: the evidence lower bound, and tighter bounds."""
 
 import math
 from collections.abc import Sequence
@@ -21,22 +21,24 @@ from bnrun.tasks.tools.ways import Scores, forward
 
 @validated
 class Vae(ScoredTask):
-    """Images x of bits, explained by latent bits b. Outputs are x's logits given b, [*S, R, B, U].
+    """Binary images x with latent bits b. Outputs are the logits of x given b, [*S, R, B, U].
 
     loss        log q(b | x) - log p(x, b), whose mean is the negative ELBO, in nats
-    nll         bounds on -log p(x) from above: "sampled" is the negative ELBO, "averaged" the bound
-                of K samples, -log mean_k p(x, b_k) / q(b_k | x), which falls to -log p(x) with K
-    distortion  -log p(x | b), in every way of evaluating
-    rate        log q(b | x) - log p(b), whose mean is the Kullback-Leibler divergence; sampled
+    nll         upper bounds on -log p(x): "sampled" is the negative ELBO; "averaged" is the bound
+                of K samples, -log mean_k p(x, b_k) / q(b_k | x), which falls to -log p(x) as K
+                grows
+    distortion  -log p(x | b), in every way but "averaged"
+    rate        log q(b | x) - log p(b), whose mean is the Kullback-Leibler divergence; only
+                "sampled"
 
-    log q follows the neuron's law, with its slope. Its derivative by the logits themselves has mean
-    zero, E_q[d log q / d logits] = 0, and is left out: it would add noise to a gradient whose mean
-    it leaves as it is. So all that reaches the logits comes from the estimator, and has the exact
-    gradient of the ELBO for its mean where the estimator is unbiased. With the soft bits of
-    gumbel_sigmoid that mean is not zero: it trains without a part of its own objective.
+    log q is that of the neuron, with its slope. Its derivative by the logits themselves has mean
+    zero, E_q[d log q / d logits] = 0, and is left out, because it would only add noise to the
+    gradient. So the logits get all of their gradient from the estimator, and an unbiased estimator
+    has the exact gradient of the ELBO as its mean. With the soft bits of gumbel_sigmoid the mean
+    of that derivative is not zero: such a net is trained without part of its own objective.
 
     binarization  of the images, see bnrun.tasks.tools.pixels
-    shown         images in each of TensorBoard's pictures
+    shown         number of images in each of TensorBoard's pictures
 
     Source: Kingma, Welling (2013), arXiv 1312.6114; bound of K samples: Burda, Grosse,
     Salakhutdinov, Importance Weighted Autoencoders (2015), arXiv 1509.00519; without the score of
@@ -49,17 +51,17 @@ class Vae(ScoredTask):
     shown: PositiveInt = 36
 
     def outputs(self, data: Data) -> int:
-        """Pixels of an image."""
+        """Return the number of pixels of an image."""
         return math.prod(data.shape)
 
     def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:
-        """Raises ValueError for a model that draws nothing, and for pixels beyond [0, 1]."""
+        """Raises ValueError if the model is not an autoencoder, or pixels are outside [0, 1]."""
         if not isinstance(model, Autoencoder):
-            raise ValueError("task=vae needs a net that draws images as well: choose model=vae")
+            raise ValueError("task=vae needs an encoder and a decoder: choose model=vae")
         if data.train.inputs.min() < 0 or data.train.inputs.max() > 1:
             raise ValueError(
-                f"task=vae takes pixels for probabilities of bits, and dataset={data.name} has "
-                f"values beyond [0, 1]: scale them, or choose images, like dataset=mnist"
+                f"task=vae uses pixels as probabilities of bits, but dataset={data.name} has "
+                f"values outside [0, 1]: scale them, or choose images, like dataset=mnist"
             )
 
     def drawn(self, batch: Split, noise: Noise) -> Split:
@@ -73,7 +75,7 @@ class Vae(ScoredTask):
         return {"nll": distortion + rate, "distortion": distortion, "rate": rate}
 
     def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        """log p(x, b) - log q(b | x)."""
+        """Return log p(x, b) - log q(b | x), [K, R, B]."""
         distortion, rate = self._parts(model, batch, fired)
         return -distortion - rate
 
@@ -84,7 +86,7 @@ class Vae(ScoredTask):
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
     ) -> Scores:
         scores = super().evaluate(model, neurons, split, noise, samples)
-        # log q is that of sampled bits: bits chosen otherwise give no bound.
+        # Only for sampled bits is log q their probability, and nll a bound.
         sampled = ("sampled", "averaged")
         kept = {name: [way for way in scores[name] if way in sampled] for name in ("nll", "rate")}
         return scores | {
@@ -95,7 +97,7 @@ class Vae(ScoredTask):
     def observed(
         self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
-        """Images of the first replica: some of the data, the same from their bits, and new ones."""
+        """Return images of the first replica: data, their reconstructions, and samples."""
         assert isinstance(model, Autoencoder)
         inputs, targets = split.spread(self.shown)
         batch = self.drawn(
@@ -106,17 +108,17 @@ class Vae(ScoredTask):
         pictures = {
             "data": batch.inputs.flatten(2),
             "reconstructions": torch.sigmoid(model.outputs(batch.inputs, fired)),
-            "samples": torch.sigmoid(draw(model, neurons, self.shown, noise)),
+            "samples": torch.sigmoid(sampled_logits(model, neurons, self.shown, noise)),
         }
         shape = inputs.shape[1:] if inputs.dim() == 4 else (1, 1, inputs.shape[-1])
-        shown = {
+        tiles = {
             name: 2 * pixels[0].unflatten(-1, shape).mean(1).cpu() - 1
             for name, pixels in pictures.items()
         }
-        return Observed({}, {}, shown)
+        return Observed({}, {}, tiles)
 
     def _parts(self, model: Chain, batch: Split, fired: Pass) -> tuple[Tensor, Tensor]:
-        """Distortion and rate, both [*S, R, B]."""
+        """Distortion and rate, each [*S, R, B]."""
         assert isinstance(model, Autoencoder)
         distortion = -log_likelihood(batch.inputs.flatten(2), model.outputs(batch.inputs, fired))
         rate = torch.zeros_like(distortion)
@@ -127,22 +129,24 @@ class Vae(ScoredTask):
 
 
 def bits_of(layer: Fired) -> Tensor:
-    """Activations as bits, also those of a signed neuron, [*S, R, B, U].
+    """Return activations as bits 0 and 1, [*S, R, B, U]; those of a signed neuron are -1 and 1.
 
-    Raises ValueError for a neuron that is not stochastic, which has no log-probability.
+    Raises ValueError if the neuron is not stochastic, because its bits have no log-probability.
     """
     if not isinstance(layer.neuron, SBN):
         raise ValueError(
-            f"task=vae needs the probability of latent bits, and neuron "
-            f"{type(layer.neuron).__name__} draws none: choose neuron=sbn"
+            f"task=vae needs the probability of the latent bits, but neuron "
+            f"{type(layer.neuron).__name__} is not stochastic: choose neuron=sbn"
         )
     return (layer.activations + 1) / 2 if layer.neuron.signed else layer.activations
 
 
-def draw(model: Autoencoder, neurons: Sequence[Neuron], count: int, noise: Noise) -> Tensor:
-    """Logits of the pixels of images from the prior, [R, count, pixels]."""
+def sampled_logits(
+    model: Autoencoder, neurons: Sequence[Neuron], count: int, noise: Noise
+) -> Tensor:
+    """Sample latent bits from the prior; return the logits of the pixels, [R, count, pixels]."""
     logits = model.prior.expand(-1, count, -1)
-    # A generative layer fires at its own logits; the slope belongs to the inferring ones.
+    # The decoder has no slope: that is the neuron's, in the encoder.
     for neuron, net in zip(reversed(neurons), [*reversed(model.between), model.head], strict=True):
         bits = (noise.uniform(logits) < torch.sigmoid(logits)).to(logits)
         logits = net(neuron.encode(bits))

@@ -1,4 +1,4 @@
-"""Scores of generated images as a set: are they like the real ones, and are all kinds there?"""
+"""Scores of a set of generated images: do they look real, and is every kind among them?"""
 
 import torch
 import torch.nn.functional as F
@@ -7,55 +7,56 @@ from torch import Tensor
 from bnrun.tasks.gan.judge import Judge
 
 BINS = 256
-"""Of the histogram of sigmoid outputs over [0, 1]: those of figure 4 of BinaryGAN."""
+"""Bins of the histogram of sigmoid outputs over [0, 1], as in figure 4 of BinaryGAN."""
 
 
 def image_scores(
     judge: Judge, generated: Tensor, real: Tensor, neighbours: int
 ) -> dict[str, Tensor]:
-    """Scores of generated pixels [R, N, U] beside real ones [M, U], each [R].
+    """Return the scores of generated pixels [R, N, U] against real ones [M, U], each [R].
 
+    precision      share of generated images on the manifold of the real ones, see `covered`
+    recall         share of real images on the manifold of the generated ones
     f1             harmonic mean of precision and recall
-    precision      share of generated images among real ones, recall: of real among generated; see
-                   `covered`
-    class_entropy  of the histogram of the judge's nearest classes, nats: log(classes) where all
-                   are equally frequent, 0 if one mode is all there is
-    confidence     mean probability of the judge's nearest class
+    class_entropy  entropy in nats of the classes that the judge predicts: log(classes) if all
+                   are equally frequent, 0 if all images are of one class
+    confidence     mean probability of the predicted class
     """
     features = judge.features(generated)
     truth = judge.features(real).expand(len(features), -1, -1)
     precision = covered(features, truth, neighbours)
     recall = covered(truth, features, neighbours)
     probabilities = judge.probabilities(features)
-    nearest = F.one_hot(probabilities.argmax(-1), probabilities.shape[-1])
+    predicted = F.one_hot(probabilities.argmax(-1), probabilities.shape[-1])
     return {
         "f1": 2 * precision * recall / (precision + recall).clamp(min=1e-12),
         "precision": precision,
         "recall": recall,
-        "class_entropy": torch.special.entr(nearest.double().mean(1)).sum(-1),
+        "class_entropy": torch.special.entr(predicted.double().mean(1)).sum(-1),
         "confidence": probabilities.amax(-1).mean(-1),
     }
 
 
 def covered(points: Tensor, among: Tensor, neighbours: int) -> Tensor:
-    """Share of points [R, N, F] on the estimated manifold of others [R, M, F], [R].
+    """Return the share of points [R, N, F] on the estimated manifold of others [R, M, F]; [R].
 
-    That manifold is a ball around each one, as large as the distance to its neighbour number
-    `neighbours`.
+    The manifold is a union of balls: one around each of the others, which reaches its k-th nearest
+    neighbour, k = `neighbours`.
+
     Source: Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative
     Models (2019), arXiv 1904.06991; there with VGG-16's features.
     """
     points, among = points.double(), among.double()
-    # Each one is its own nearest neighbour, at distance 0.
+    # Each point is its own nearest neighbour, at distance 0.
     radii = torch.cdist(among, among).kthvalue(neighbours + 1, dim=-1).values
     inside = torch.cdist(points, among) <= radii.unsqueeze(-2)
     return inside.any(-1).double().mean(-1)
 
 
 def isolated(images: Tensor) -> Tensor:
-    """Share of pixels that differ from all eight around them, for bits [R, N, H, W], [R].
+    """Return the share of pixels that differ from all eight neighbours, for bits [R, N, H, W]; [R].
 
-    Around the image all is 0.
+    Pixels outside the image count as 0.
     """
     around = F.avg_pool2d(images.double(), 3, stride=1, padding=1) * 9 - images
     lone = torch.where(images > 0.5, around < 0.5, around > 7.5)
@@ -63,7 +64,7 @@ def isolated(images: Tensor) -> Tensor:
 
 
 def histogram(probabilities: Tensor) -> Tensor:
-    """Share of the values in each of 256 equal bins over [0, 1], [R, ...] -> [R, 256]."""
+    """Return the share of values in each of 256 equal bins over [0, 1], [R, ...] -> [R, 256]."""
     bins = (probabilities.flatten(1) * BINS).long().clamp(0, BINS - 1)
     counts = torch.zeros(len(bins), BINS, dtype=torch.float64, device=bins.device)
     counts.scatter_add_(1, bins, torch.ones_like(bins, dtype=torch.float64))
@@ -71,14 +72,15 @@ def histogram(probabilities: Tensor) -> Tensor:
 
 
 def sigmoid_scores(shares: Tensor) -> dict[str, Tensor]:
-    """What BinaryGAN reads from the histogram of sigmoid outputs [R, 256], each [R].
+    """Return what BinaryGAN reads from the histogram of sigmoid outputs [R, 256], each [R].
 
-    share_at_0, share_at_1  in the end bins
-    notch  1 - density at .5 / density beside it: 1 where no value is near .5, about 0 where the
-           histogram has no notch there, nan where there is nothing to compare with
+    share_at_0  share of the first bin
+    share_at_1  share of the last bin
+    notch       1 - density at .5 / density beside it: 1 if no value is near .5, about 0 if the
+                histogram has no notch there, NaN if there are no values beside it
 
-    "At .5" are the two bins that meet there, "beside it" those that begin 8 bins (.03) away and
-    are 8 bins wide, on both sides.
+    "At .5" are the two bins that meet there; "beside it" are 8 bins on either side, from 8 bins
+    (.03) away.
     """
     middle = BINS // 2
     at = shares[:, middle - 1 : middle + 1].mean(1)
@@ -91,7 +93,7 @@ def sigmoid_scores(shares: Tensor) -> dict[str, Tensor]:
 
 
 def bars(shares: Tensor, height: int = 96) -> Tensor:
-    """Histograms [N, bins] as pictures [N, height, bins], logarithmic from 1e-5 to 1."""
+    """Draw histograms [N, bins] as images [N, height, bins], with a log scale from 1e-5 to 1."""
     levels = 1 + (shares.clamp(min=1e-5).log10() / 5)
     rows = torch.linspace(1, 0, height, dtype=shares.dtype, device=shares.device)
     return (levels.unsqueeze(-2) > rows.unsqueeze(-1)).to(shares.dtype) * 2 - 1

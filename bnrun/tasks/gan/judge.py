@@ -1,4 +1,4 @@
-"""A fixed classifier of real images, by which generated ones are judged."""
+"""A classifier of real images, trained once, whose features and classes judge generated ones."""
 
 from typing import NamedTuple, Self
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from bnrun.data.base import Data, Split
 
-HIDDEN = 128
+HIDDEN = 128  # units
 BATCH = 100
-RATE = 2e-3
+LEARNING_RATE = 2e-3
 
 
 class Judge(NamedTuple):
     """Pixels [..., U] -> HIDDEN rectified features [..., HIDDEN] -> classes.
 
-    net       from pixels to logits of the classes; its last layer is the only one after features
+    net       from pixels to logits of the classes; features are what its last layer gets
     accuracy  on the test split of the real images
     """
 
@@ -25,11 +25,11 @@ class Judge(NamedTuple):
 
     @classmethod
     def trained(cls, data: Data, steps: int) -> Self:
-        """The same for the same data and steps, whatever is trained: it has a seed of its own.
+        """Train a judge; the same data and steps always give the same one, in any run.
 
         data   inputs [N, *shape], targets [N] classes
         """
-        # torch's layers draw from the global generator alone.
+        # torch's layers can only draw from the global generator.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             net = nn.Sequential(
@@ -43,19 +43,19 @@ class Judge(NamedTuple):
         return cls(net, (predicted == data.test.targets).double().mean().item())
 
     def features(self, images: Tensor) -> Tensor:
-        """[..., HIDDEN] for pixels [..., U]."""
-        found: Tensor = self.net[:-1](images)
-        return found
+        """Return [..., HIDDEN] for pixels [..., U]."""
+        features: Tensor = self.net[:-1](images)
+        return features
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Of every class, [..., classes], for features [..., HIDDEN]."""
+        """Return the probability of every class, [..., classes], for features [..., HIDDEN]."""
         return torch.softmax(self.net[-1](features), -1)
 
 
 def _train(net: nn.Module, split: Split, steps: int) -> None:
-    """By Adam, on random batches without replacement in each pass over the examples."""
+    """Train by Adam; each pass over the examples takes them in random order."""
     inputs, generator = split.inputs.flatten(1), torch.Generator().manual_seed(0)
-    optimizer = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
+    optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE, fused=True)
     rows = torch.empty(0, dtype=torch.int64)
     for _ in range(steps):
         if len(rows) == 0:

@@ -1,4 +1,4 @@
-"""A critic while it learns."""
+"""A critic and everything that trains it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,11 +14,13 @@ from bnrun.tasks.gan.games import Game
 
 
 class Opponent:
-    """One critic per replica, trained on real batches and noise streams of its replica's own.
+    """One critic per replica; each has its own batches of real images and its own noise.
 
-    critic     with a replica axis; it takes part in no gradient but that of `learn`
-    optimizer  of its parameters
-    real       real pixels [N, U], on the device where they are wanted
+    critic      net with a replica axis; its parameters require gradients only in `learn`
+    optimizer   of its parameters
+    real        real pixels [N, U], on the device of the critic
+    seeds       one per replica
+    batch_size  real images per update and replica
     """
 
     def __init__(
@@ -42,9 +44,9 @@ class Opponent:
         generate: Callable[[Tensor, Noise], Tensor],
         shared: Tensor | None = None,
     ) -> None:
-        """So many updates, each on real images and on `generate(real, noise)`, both [R, B, U].
+        """Update the critic `steps` times, on real images and `generate(real, noise)`, [R, B, U].
 
-        shared  real images for all of them; None gives each its own
+        shared  real images for all of these updates; None for a new batch in each
         """
         self.critic.requires_grad_(True)
         for _ in range(steps):
@@ -53,7 +55,7 @@ class Opponent:
                 fake = generate(real, self.noise)
             self.optimizer.zero_grad()
             loss = game.critic_loss(self.critic, real, fake, self.noise)
-            # Replicas share no parameter, so that each one gets the gradient of its own loss.
+            # Replicas share no parameters, so each one gets the gradient of its own loss.
             loss.backward(torch.ones_like(loss))
             self.optimizer.step()
             game.after_update(self.critic)
@@ -61,12 +63,12 @@ class Opponent:
         self.critic.requires_grad_(False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that moves; the order of the real images is a function of `updates`."""
+        """Return all state; the order of the real images is a function of `updates`."""
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
         return parts | {"updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict` returned."""
         for name in _PARTS:
             getattr(self, name).load_state_dict(state[name])
         self.updates = state["updates"]

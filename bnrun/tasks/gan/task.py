@@ -152,8 +152,8 @@ class Gan(Task):
         return self.many_steps if many else self.critic_steps
 
     def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
-        verdicts: Tensor = self.opponent.critic(pixels(fired[-1]))
-        return self.game.generator_loss(verdicts.squeeze(-1))
+        ratings: Tensor = self.opponent.critic(pixels(fired[-1]))
+        return self.game.generator_loss(ratings.squeeze(-1))
 
     @torch.no_grad()
     def evaluate(

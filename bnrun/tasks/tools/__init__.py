@@ -1,1 +1,1 @@
-"""What several tasks share."""
+"""Shared by several tasks: ways of evaluating, and binary images."""

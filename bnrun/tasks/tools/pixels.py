@@ -1,4 +1,4 @@
-"""Images as bits: how they are made of grey ones, and how likely they are."""
+"""Binary images: binarization of grey ones, and the log-likelihood of bits."""
 
 from typing import Literal
 
@@ -8,12 +8,17 @@ from torch import Tensor
 from bnrun.core.noise import Noise
 
 Binarization = Literal["dynamic", "threshold", "nonzero", "none"]
-"""Bits of a pixel in [0, 1]: drawn with it for probability each time that it is seen; 1 above 1/2;
-1 above 0; or the pixel as it is, for images that are bits already."""
+"""How a pixel in [0, 1] becomes a bit.
+
+dynamic    sampled at every use, with the pixel as its probability
+threshold  1 if the pixel is above 1/2
+nonzero    1 if the pixel is above 0
+none       unchanged, for images that are binary already
+"""
 
 
 def binarized(pixels: Tensor, how: Binarization, noise: Noise) -> Tensor:
-    """Bits of pixels [R, B, ...] in their dtype, the same shape."""
+    """Return pixels [R, B, ...] as bits, in the same shape and dtype."""
     if how == "none":
         return pixels
     if how in ("threshold", "nonzero"):
@@ -23,8 +28,8 @@ def binarized(pixels: Tensor, how: Binarization, noise: Noise) -> Tensor:
 
 
 def log_likelihood(bits: Tensor, logits: Tensor) -> Tensor:
-    """log P(bits) of independent bits with P(1) = sigmoid(logit), in nats; [..., U] -> [...].
+    """Return the log-probability in nats of independent bits with P(1) = sigmoid(logit).
 
-    For values between 0 and 1 it is the mean of the two ends in that proportion.
+    [..., U] -> [...]. For values between 0 and 1 it interpolates linearly.
     """
     return (bits * logits + F.logsigmoid(-logits)).sum(-1)
