@@ -91,13 +91,26 @@ def test_a_file_at_the_top_imports_what_its_rule_allows(name):
     assert imported(PACKAGE / f"{name}.py") <= TOP[name]
 
 
-def test_only_the_recorder_imports_tensorboard():
+# Folders inside a folder, by the same rule.
+STOREYS = {"read": set(), "compare": {"read"}, "render": {"read", "compare"}}
+
+
+@pytest.mark.parametrize("storey", STOREYS)
+def test_a_report_is_read_then_compared_then_rendered(storey):
+    report = PACKAGE / "report"
+    assert {path.parent.name for path in report.glob("*/*.py")} == set(STOREYS)
+    for file in sorted((report / storey).glob("*.py")):
+        names = {m.split(".")[2] for m in _packages(file) if m.startswith("bnrun.report.")}
+        assert names <= STOREYS[storey] | {storey}, file.relative_to(PACKAGE)
+
+
+def test_only_the_files_of_tensorboard_import_it():
     users = {
         file.name
         for file in PACKAGE.rglob("*.py")
         if {"tensorboard", "torch.utils.tensorboard"} & _packages(file)
     }
-    assert users == {"recorder.py"}
+    assert users == {"events.py", "summaries.py"}
 
 
 def _packages(file: Path) -> set[str]:

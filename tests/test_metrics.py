@@ -137,7 +137,7 @@ def test_last_step_is_found_behind_many_lines(tmp_path: Path) -> None:
 
 
 def test_going_on_without_a_history_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"metrics\.csv: missing.*start it again from step 0"):
+    with pytest.raises(ValueError, match=r"metrics\.csv: no such file.*restart it from step 0"):
         MetricsFile(tmp_path, SEEDS, resume_step=10)
 
 

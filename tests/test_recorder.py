@@ -256,7 +256,7 @@ def test_a_run_begun_anew_forgets_the_earlier_one(tmp_path: Path) -> None:
 
 
 def test_going_on_without_a_history_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="start it again from step 0"):
+    with pytest.raises(ValueError, match="restart it from step 0"):
         Recorder(tmp_path, SEEDS, resume_step=3)
     assert not list(tmp_path.iterdir())
 

@@ -259,7 +259,7 @@ def test_a_broken_result_is_named_and_the_others_are_compared(
     broken.write_text(broken.read_text()[:-20])
     assert main(["study"]) == 1
     told = capsys.readouterr()
-    assert "left out: study/b/result.json: no JSON" in told.err
+    assert "left out: study/b/result.json: not JSON" in told.err
     assert len(rows("study/report.csv")) == 1
 
 
@@ -277,7 +277,7 @@ def test_output_says_where_the_files_go() -> None:
         (["nowhere"], "nowhere: no such folder"),
         (["empty"], "no run in empty: give the folder of a run or of a study, such as outputs"),
         (["half"], "none of 1 runs is finished (the first: half/run): run the same command again"),
-        (["broken"], "broken/run/result.json: no JSON"),
+        (["broken"], "broken/run/result.json: not JSON"),
         (["done", "--output", "file"], "file: File exists"),
     ],
 )

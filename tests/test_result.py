@@ -75,9 +75,9 @@ def without(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "no JSON"),
-        (json.dumps(GOOD)[:-9], "no JSON .* remove it and start its run again"),
-        ("[1]", "not a result, the whole"),
+        ("", "not JSON"),
+        (json.dumps(GOOD)[:-9], "not JSON .* delete it and rerun its run"),
+        ("[1]", "not a result, the file"),
         (json.dumps(without("scores")), "not a result, scores: Field required"),
         (json.dumps(GOOD | {"steps": "many"}), "not a result, steps: "),
         (json.dumps(GOOD | {"seeds": []}), "not a result, seeds: "),
@@ -85,7 +85,10 @@ def without(key: str) -> dict[str, Any]:
             json.dumps(GOOD | {"seeds": [1, 2, 7]}),
             r"scores\.validation\.accuracy\.sampled has 2 values for 3 seeds",
         ),
-        (json.dumps(GOOD | {"diverged": {"8": 1}}), "diverged names seed 8"),
+        (
+            json.dumps(GOOD | {"diverged": {"8": 1}}),
+            "diverged names 8, which is not one of its seeds",
+        ),
         (json.dumps(GOOD | {"config": {}}), r"config\.choices is missing"),
         (
             json.dumps(GOOD | {"scores": {"test": {"accuracy": {"sampled": ["a", 1]}}}}),

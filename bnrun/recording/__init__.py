@@ -1,1 +1,1 @@
-"""What a run leaves behind: records, curves, metrics file, result."""
+"""The files that a run leaves in its folder: curves, metrics, result."""

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and whether they are new."""
+"""Files that are either complete or absent, and whether they have changed."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` when the block ends without an error.
+    """A file to write, which replaces `path` when the block ends without an error.
 
-    Until then, and after an error or a crash, `path` is what it was. The new content is on the
-    disk before the name points to it, so a power cut leaves the old file or the new one.
+    Until then, and after an error or a crash, `path` is unchanged. The new content is on the disk
+    before the name points to it, so a power failure leaves either the old file or the new one.
 
     Raises OSError if the folder cannot be written.
     """
@@ -38,7 +38,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def mark(path: Path) -> tuple[int, int] | None:
-    """What tells one version of a file from another; None if there is none."""
+    """A value that changes whenever the file does; None if there is no file."""
     try:
         status = path.stat()
     except OSError:

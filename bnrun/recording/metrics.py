@@ -1,11 +1,11 @@
-"""The history of a run: metrics.csv and times.csv, written as it goes, and read again.
+"""The history of a run: metrics.csv and times.csv, written as the run goes, and read back.
 
-metrics.csv  step,epoch,seed,tag,value: every scalar of every seed. It holds nothing that depends
-             on the clock, so that a resumed run writes the file of an uninterrupted one.
-times.csv    step,seconds: wall time since the start of the training.
+metrics.csv  step,epoch,seed,tag,value: every scalar of every seed. Nothing in it depends
+             on the clock, so a resumed run writes the same file as an uninterrupted one.
+times.csv    step,seconds: wall time since training started.
 
-Numbers are written so that reading gives back the same float. A file of a run that was killed
-may end inside a line; that line is no part of it.
+Reading gives back exactly the floats that were written. The file of a run that was killed may end
+in the middle of a line; readers ignore that line.
 """
 
 import os
@@ -23,18 +23,18 @@ METRICS = "metrics.csv"
 TIMES = "times.csv"
 _COLUMNS = {METRICS: "step,epoch,seed,tag,value", TIMES: "step,seconds"}
 
-# Long enough for the last line of either file.
+# Bytes, more than the last line of either file has.
 _TAIL = 4096
 
 
 class MetricsFile:
     """The two files of one run, open for writing.
 
-    folder       where they are
+    folder       of the run
     seeds        one per replica (R of them)
-    resume_step  None begins anew; a number keeps what is there up to this step, and goes on
+    resume_step  None starts empty files; a number keeps the history up to this step and appends
 
-    Raises ValueError if there is no history to go on with, OSError if it cannot be written.
+    Raises ValueError if there is no history to resume, OSError if it cannot be written.
     """
 
     def __init__(self, folder: Path, seeds: Sequence[int], resume_step: int | None = None) -> None:
@@ -52,7 +52,7 @@ class MetricsFile:
     def append(
         self, step: int, epoch: float, seconds: float, values: Mapping[str, Sequence[float]]
     ) -> None:
-        """Write one point of the history; `values` are tag -> one float per seed, [R]."""
+        """Write one point of the history; `values` is tag -> one float per seed, [R]."""
         head = f"{step},{epoch!r},"
         rows = [
             f"{head}{label}{value!r}\n"
@@ -67,7 +67,7 @@ class MetricsFile:
             self._times.flush()
 
     def sync(self) -> None:
-        """Return when all that was written is on the disk."""
+        """Return when everything written so far is on the disk."""
         for file in (self._metrics, self._times):
             os.fsync(file.fileno())
 
@@ -85,9 +85,9 @@ class MetricsFile:
 
 
 def read_metrics(folder: Path) -> "pl.DataFrame":
-    """Columns step, epoch, seed, tag, value of a run's history, also of one that still goes on.
+    """Columns step, epoch, seed, tag, value of a run's history, finished or not.
 
-    Raises ValueError if there is none or if it is damaged.
+    Raises ValueError if there is no history or if it is damaged.
     """
     import polars as pl
 
@@ -110,25 +110,25 @@ def read_times(folder: Path) -> "pl.DataFrame":
     return _read(folder / TIMES, {"step": pl.Int64, "seconds": pl.Float64})
 
 
-class Place(NamedTuple):
-    """How far a run has come."""
+class HistoryEnd(NamedTuple):
+    """How far a run has got."""
 
     step: int
     epoch: float
     seconds: float
 
 
-def last_place(folder: Path) -> Place | None:
-    """The end of a run's history; None if there is none."""
+def history_end(folder: Path) -> HistoryEnd | None:
+    """The end of a run's history; None if it has none."""
     line, time = _last_line(folder / METRICS), _last_time(folder / TIMES)
     if line is None or time is None:
         return None
     step, epoch, *_ = line.split(",")
-    return Place(int(step), float(epoch), time[1])
+    return HistoryEnd(int(step), float(epoch), time[1])
 
 
 def last_step(folder: Path) -> int | None:
-    """The last step in a run's metrics.csv; None if there is none."""
+    """The last step in a run's metrics.csv; None if it has none."""
     line = _last_line(folder / METRICS)
     return int(line.split(",")[0]) if line else None
 
@@ -137,21 +137,22 @@ def _read(path: Path, schema: "Mapping[str, type[pl.DataType]]") -> "pl.DataFram
     import polars as pl
 
     if not path.is_file():
-        raise ValueError(f"{path}: no such file, so no history to read")
+        raise ValueError(f"{path}: no such file, so there is no history to read")
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    _check_header(path, whole[: whole.find(b"\n") + 1])
+    complete = content[: content.rfind(b"\n") + 1]
+    _check_header(path, complete[: complete.find(b"\n") + 1])
     try:
-        return pl.read_csv(whole, schema=dict(schema), quote_char=None)
+        return pl.read_csv(complete, schema=dict(schema), quote_char=None)
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
 
 
 def _cut(path: Path, step: int) -> None:
-    """Keep the whole lines of a file up to and including `step`, in their order."""
+    """Keep the complete lines of a file up to and including `step`."""
     if not path.is_file():
         raise ValueError(
-            f"{path}: missing, so the run cannot go on from step {step}; start it again from step 0"
+            f"{path}: no such file, so the run cannot resume from step {step}; restart it from "
+            f"step 0 with resume=never"
         )
     with path.open("rb") as old, replaced(path) as new:
         new.writelines(_until(old, path, step))
@@ -166,13 +167,15 @@ def _until(file: BinaryIO, path: Path, step: int) -> Iterator[bytes]:
         if not line.endswith(b"\n") or (first.isdigit() and int(first) > step):
             return
         if not first.isdigit():
-            raise ValueError(f"{path}: line {number} is damaged; start the run again from step 0")
+            raise ValueError(
+                f"{path}: line {number} is damaged; restart the run from step 0 with resume=never"
+            )
         yield line
 
 
 def _check_header(path: Path, line: bytes) -> None:
     if line != f"{_COLUMNS[path.name]}\n".encode():
-        raise ValueError(f"{path}: damaged, its first line is not {_COLUMNS[path.name]}")
+        raise ValueError(f"{path}: damaged, because its first line is not {_COLUMNS[path.name]}")
 
 
 def _last_time(path: Path) -> tuple[int, float] | None:
@@ -184,7 +187,7 @@ def _last_time(path: Path) -> tuple[int, float] | None:
 
 
 def _last_line(path: Path) -> str | None:
-    """The last whole line after the header; None if there is none."""
+    """The last complete line after the header; None if there is none."""
     if not path.is_file():
         return None
     with path.open("rb") as file:

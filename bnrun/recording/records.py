@@ -1,4 +1,4 @@
-"""What a training tells: one record per point of its history, without knowing who listens."""
+"""What a training yields: one record per point of its history."""
 
 from dataclasses import dataclass, field
 
@@ -10,11 +10,11 @@ class Record:
     """Measurements after `step` updates.
 
     step        updates done
-    epoch       passes over the training data, a fraction inside an epoch
-    seconds     wall time since the start of the training
+    epoch       passes over the training data, a fraction within an epoch
+    seconds     wall time since training started
     scalars     tag -> one value per replica, [R], on the CPU
     histograms  tag -> values, [R, N], on the CPU
-    images      tag -> grey tiles, [N, H, W], on the CPU, of the first replica
+    images      tag -> grey pictures, [N, H, W], on the CPU, of the first replica
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""result.json: what a run came to. It is written last, so that its presence means "done"."""
+"""result.json: the outcome of a run. It is written last, so its presence means "finished"."""
 
 import json
 import math
@@ -14,14 +14,14 @@ from bnrun.recording.files import replaced
 RESULT = "result.json"
 
 Score = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
-"""One seed's final value; NaN, null in the file, where it has none."""
+"""One seed's final value; NaN (null in the file) if it is not finite."""
 
 
 class Goal(TypedDict):
     """What a run is judged by.
 
     score             name of the score
-    way               of evaluating; None for the neuron's own
+    way               of evaluating; None means the neuron's own
     larger_is_better  whether more of it is better
     """
 
@@ -40,24 +40,24 @@ _OLD_WAYS = {"dbn": "thresholded", "real": "mean_field"}
 
 
 class Result(TypedDict):
-    """What a run came to; lists run over seeds.
+    """The outcome of a run; lists are over seeds.
 
     seeds        one per replica
     scores       split -> score -> way of evaluating -> one value per seed
-    goal         by which score to judge it; that of a classifier where the file has none
+    goal         the score to judge it by; a classifier's if the file has none
     way          the neuron's own way of evaluating (thresholded, sampled or mean_field), which
                  is meant where the goal names none; read_result fills it in for older results
-    evaluations  of the loss for each example of an update; older results have none
-    diverged     seed -> step at which its loss was no longer finite
+    evaluations  of the loss per example and update; missing from older results
+    diverged     seed -> step at which its loss stopped being finite
     steps        updates done
     seconds      wall time
-    config       resolved; its "choices" tell the choice of every config group
+    config       resolved, with the choice of every config group under "choices"
     versions     package -> version
-    commit       of bnrun's code, where it is known
+    commit       of bnrun's code; None if unknown
     data         file or array -> sha256
     """
 
-    # Deferred, so that a mistake in the settings needn't wait for a validator of results.
+    # Deferred, so that an error in the settings need not wait for this validator to be built.
     __pydantic_config__ = ConfigDict(extra="allow", defer_build=True)  # type: ignore[misc]  # pydantic reads it there
 
     seeds: Annotated[list[int], Field(min_length=1)]
@@ -78,10 +78,10 @@ _SCHEMA = TypeAdapter(Result)
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
-    """Write result.json into a run's folder, whole or not at all, and tell where it is.
+    """Write result.json into a run's folder, completely or not at all; returns its path.
 
-    Numbers that are not finite become null. Raises ValueError if `result` is not what Result
-    says, OSError if the folder cannot be written.
+    Numbers that are not finite become null. Raises ValueError if `result` is not a Result, OSError
+    if the folder cannot be written.
     """
     path = folder / RESULT
     text = json.dumps(_null(_checked(result, path)), indent=1, allow_nan=False)
@@ -91,15 +91,13 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
 
 
 def read_result(path: Path) -> Result:
-    """A run's result, from its result.json. Raises ValueError if the file is not whole."""
+    """A run's result, from its result.json. Raises ValueError if the file is not a result."""
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise ValueError(
-            f"{path}: no JSON ({error}), so remove it and start its run again"
-        ) from error
+        raise ValueError(f"{path}: not JSON ({error}); delete it and rerun its run") from error
     result = _checked(content, path)
     neuron = str(result["config"]["choices"].get("neuron"))
     result.setdefault("way", _OLD_WAYS.get(neuron, "sampled"))
@@ -113,7 +111,7 @@ def _checked(content: Any, path: Path) -> Result:
         result = _SCHEMA.validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ValueError(f"{path}: not a result, {place}: {first['msg']}") from error
     for place, number in _lengths(result):
         if number != len(result["seeds"]):
@@ -121,9 +119,11 @@ def _checked(content: Any, path: Path) -> Result:
                 f"{path}: not a result, scores.{place} has {number} values "
                 f"for {len(result['seeds'])} seeds"
             )
-    strangers = result["diverged"].keys() - set(result["seeds"])
-    if strangers:
-        raise ValueError(f"{path}: not a result, diverged names seed {min(strangers)}, no seed")
+    unknown = result["diverged"].keys() - set(result["seeds"])
+    if unknown:
+        raise ValueError(
+            f"{path}: not a result, diverged names {min(unknown)}, which is not one of its seeds"
+        )
     if not isinstance(result["config"].get("choices"), dict):
         raise ValueError(f"{path}: not a result, config.choices is missing")
     return result

@@ -1,6 +1,6 @@
-"""The names of all curves: every tag is built here, and taken apart here.
+"""The names of all curves: every tag is built and parsed here.
 
-A tag's parts are separated by slashes; the first is its section in TensorBoard. Layers are counted
+The parts of a tag are separated by slashes; the first is its section in TensorBoard. Layers count
 from 1.
 """
 
@@ -14,11 +14,11 @@ LEARNING_RATE = "schedule/learning_rate"
 SPEED = "speed/steps_per_second"
 
 MEASURED = "gradients"
-"""How the tags of measured gradients begin."""
+"""The tags of all measured gradients start with this."""
 IN_USE = "in_use"
 """The estimator that trains the net, among those whose gradients are measured."""
 TOTAL = "total"
-"""All binary layers as one, in place of a layer's name."""
+"""All binary layers together, in place of a layer's name."""
 EVALUATIONS = "evaluations"
 
 ABOUT, CONFIG, OUTCOME = "run/about", "run/config", "run/outcome"
@@ -29,7 +29,7 @@ GROUP_ABOUT = "group/about"
 class ScoreName(NamedTuple):
     """A score, e.g. test, accuracy, sampled.
 
-    way  of evaluating; with "_slope_2" behind it where all neurons had another slope
+    way  of evaluating, followed by e.g. "_slope_2" if it was evaluated with another slope
     """
 
     split: str
@@ -38,21 +38,21 @@ class ScoreName(NamedTuple):
 
     @property
     def tag(self) -> str:
-        """Of its curve."""
+        """Tag of its curve."""
         return f"{self.score}/{self.split}/{self.way}"
 
     @property
     def hparam(self) -> str:
-        """Of its final value in the HParams tab."""
+        """Tag of its final value, which the HParams tab shows."""
         return f"score/{self.split}/{self.score}/{self.way}"
 
     def at_slope(self, slope: float) -> Self:
-        """The same score of neurons with this slope."""
+        """The same score, evaluated with this slope of all neurons."""
         return self._replace(way=f"{self.way}_slope_{slope:g}")
 
     @classmethod
     def parse(cls, tag: str) -> Self | None:
-        """The score of a curve; None for the curve of something else."""
+        """The score that a curve shows; None for any other curve."""
         match tag.split("/"):
             case [score, split, way] if split in SPLITS:
                 return cls(split, score, way)
@@ -61,22 +61,22 @@ class ScoreName(NamedTuple):
 
 
 def layer(number: int) -> str:
-    """A layer's name inside tags."""
+    """A layer's name in tags."""
     return f"layer{number}"
 
 
 def logits_gradient(number: int) -> str:
-    """Norm of the gradient by the logits of a layer."""
+    """Norm of the gradient with respect to the logits of a layer."""
     return f"gradient/logits/{layer(number)}"
 
 
 def parameter_gradient(name: str) -> str:
-    """Norm of the gradient by a parameter."""
+    """Norm of the gradient with respect to a parameter."""
     return f"gradient/parameter/{name}"
 
 
 def schedule(number: int, name: str) -> str:
-    """What the schedule of a layer's estimator moves, e.g. its slope."""
+    """A value that is scheduled for a layer, e.g. its slope."""
     return f"schedule/{layer(number)}/{name}"
 
 
@@ -89,7 +89,7 @@ def units(number: int, statistic: str) -> str:
 
 
 def parse_units(tag: str) -> str | None:
-    """Layer and statistic, as in "layer1/firing_rate"; None for another curve."""
+    """Layer and statistic, e.g. "layer1/firing_rate"; None for any other curve."""
     return tag.removeprefix(_UNITS) if tag.startswith(_UNITS) else None
 
 
@@ -99,15 +99,15 @@ def logits_histogram(number: int) -> str:
 
 
 def filters(number: int) -> str:
-    """Picture of the weights in front of a layer."""
+    """Picture of the incoming weights of a layer."""
     return f"weights/{layer(number)}"
 
 
 class Measured(NamedTuple):
     """A statistic of gradient estimates.
 
-    group      "gradients", or "gradients_vs_sbn" where the reference is another neuron's gradient
-    estimator  by name, IN_USE, or "reference-" and the name of the reference
+    group      "gradients", or "gradients_vs_sbn" if the reference is the gradient of an SBN
+    estimator  its name, IN_USE, or "reference-" followed by the name of the reference
     place      a layer, or TOTAL
     statistic  e.g. cosine
     """
@@ -119,12 +119,12 @@ class Measured(NamedTuple):
 
     @property
     def tag(self) -> str:
-        """Of its curve."""
+        """Tag of its curve."""
         return "/".join(self)
 
     @classmethod
     def parse(cls, tag: str) -> Self | None:
-        """The statistic of a curve; None for another curve."""
+        """The statistic that a curve shows; None for any other curve."""
         match tag.split("/"):
             case [group, estimator, place, statistic] if group.startswith(MEASURED):
                 return cls(group, estimator, place, statistic)
@@ -133,28 +133,28 @@ class Measured(NamedTuple):
 
 
 def measured_group(deterministic: bool) -> str:
-    """The group of all measured gradients, which tells whose gradient is the reference."""
+    """The group of all measured gradients, by the kind of neuron that is measured."""
     return f"{MEASURED}_vs_sbn" if deterministic else MEASURED
 
 
 def reference(name: str) -> str:
-    """What the reference of measured gradients is called among the estimators."""
+    """Name of the reference among the measured estimators."""
     return f"reference-{name}"
 
 
 def measured_evaluations(group: str, estimator: str) -> str:
-    """Downstream evaluations per draw of an estimator."""
+    """Downstream evaluations that an estimator takes per draw."""
     return f"{group}/{estimator}/{EVALUATIONS}"
 
 
 def parse_measured_evaluations(tag: str) -> str | None:
-    """The estimator; None for another curve."""
-    found = re.fullmatch(rf"{MEASURED}\w*/([^/]+)/{EVALUATIONS}", tag)
-    return found and found[1]
+    """The estimator; None for any other curve."""
+    match = re.fullmatch(rf"{MEASURED}\w*/([^/]+)/{EVALUATIONS}", tag)
+    return match and match[1]
 
 
 def averaged(statistic: str, draws: int) -> str:
-    """A statistic of the average of so many draws, e.g. cosine_10."""
+    """Name of a statistic of the average of several draws, e.g. cosine_10."""
     return f"{statistic}_{draws}"
 
 
@@ -165,7 +165,7 @@ def parse_averaged(statistic: str) -> tuple[str, int] | None:
 
 
 def band(tag: str) -> tuple[str, str]:
-    """The lower and the upper edge of a curve's band, in a section of their own."""
+    """The lower and the upper edge of a curve's band, in a section of their own to keep it tidy."""
     return f"band/lower/{tag}", f"band/upper/{tag}"
 
 

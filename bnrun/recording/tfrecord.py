@@ -1,4 +1,4 @@
-"""TensorFlow's record files, in which TensorBoard reads events."""
+"""TensorFlow's record files, the format of TensorBoard's events."""
 
 import os
 import struct
@@ -8,25 +8,25 @@ import google_crc32c
 
 
 class RecordFile:
-    """A new file of records, whole after every write.
+    """A new file of records, complete after every write.
 
-    TensorBoard's own writer computes the checksums in Python, 1 ms for 40 scalars with a band,
-    and writes from a thread, so that a killed run loses what was in its queue.
+    TensorBoard's own writer computes the checksums in Python, 1 ms for 40 scalars with a band, and
+    writes from a thread, so that a killed run loses what is in its queue.
 
-    Raises FileExistsError if there is one of this name.
+    Raises FileExistsError if the file exists.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb")
 
     def write(self, data: bytes) -> None:
-        """Append one record: its length, its bytes, each with a checksum."""
+        """Append one record: its length and its bytes, each with a checksum."""
         length = struct.pack("<Q", len(data))
         self._file.write(length + _checksum(length) + data + _checksum(data))
         self._file.flush()
 
     def sync(self) -> None:
-        """Return when all that was written is on the disk."""
+        """Return when everything written so far is on the disk."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

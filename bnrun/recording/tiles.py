@@ -1,4 +1,4 @@
-"""Many small grey pictures as one."""
+"""Many small grey pictures in one."""
 
 import io
 import math
@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _ZERO = 127
-# Wide enough to be seen in a browser that shows one pixel per pixel.
+# Pixels, because browsers show small images at their own size.
 _WIDTH = 256
 
 
 def tile(pictures: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """A square grid of N pictures [N, H, W] with black lines between them, as [height, width].
+    """A square grid of N pictures [N, H, W] with black lines between them, [height, width].
 
-    Each picture is scaled to its own largest absolute value: black -, mid grey 0, white +.
-    Values that are not finite are shown as 0. Pixels are repeated until the grid is 256 wide.
+    Each picture is scaled by its own largest absolute value: black is negative, mid grey 0, white
+    positive. Values that are not finite are shown as 0. Pixels are enlarged until the grid is about
+    256 wide.
     """
     pictures = np.nan_to_num(pictures, nan=0.0, posinf=0.0, neginf=0.0)
     number, height, width = pictures.shape
@@ -33,7 +34,7 @@ def tile(pictures: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Grey pixels [height, width] as a file; with three channels it would take .04 s more."""
+    """Grey pixels [height, width] as a PNG file; three channels would take 0.04 s longer."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="png")
     return file.getvalue()

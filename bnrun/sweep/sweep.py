@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bnrun.config.errors import DivergedError, UserError, sentence
 from bnrun.config.settings import Sweeping
-from bnrun.recording.metrics import last_place
+from bnrun.recording.metrics import history_end
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.claim import held
 from bnrun.run.log import LOG
@@ -181,7 +181,7 @@ def _estimate(jobs: list[Job]) -> str:
     """The time that is left, for one worker, from the steps that were measured in this study."""
     force = jobs[0].config["resume"] == "force"
     rates: dict[str, list[float]] = {"step": [], "epoch": []}
-    places = {job.folder: last_place(job.folder) for job in jobs}
+    places = {job.folder: history_end(job.folder) for job in jobs}
     for place in places.values():
         if place is not None and place.step:
             rates["step"].append(place.seconds / place.step)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from bnrun.recording.files import mark
-from bnrun.recording.metrics import last_place
+from bnrun.recording.metrics import history_end
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER
 
@@ -61,7 +61,7 @@ class _Seen:
         """The share of its length that its history has."""
         unit, number = self.job.length
         try:
-            place = last_place(self.job.folder)
+            place = history_end(self.job.folder)
         except (OSError, ValueError):
             return 0.0  # Being written or removed at this moment.
         begun = 0.0 if place is None else place.step if unit == "step" else place.epoch
