@@ -1,62 +1,62 @@
-"""README is true: its commands run, its names exist, and it stays short."""
+"""README's own promises; tests/test_docs.py runs its commands and examples."""
 
 import re
-import shlex
-from pathlib import Path
+import subprocess
 
 import pytest
+from pages import ROOT, Commands, blocks
 
-from bnrun.config.paths import CONFIGS
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.strip().splitlines()]
+PAGE = ROOT / "README.md"
+README = PAGE.read_text()
 
 
-def test_readme_stays_under_200_lines():
+def test_readme_stays_short():
     assert len(README.splitlines()) < 200
 
 
-def test_the_set_up_lines_are_run_by_ci():
-    ci = (ROOT / ".ci" / "run").read_text()
-    for marker in ("run", "test"):
-        assert f"<!-- ci: {marker} -->\n```sh\n" in README
-        assert f"line {marker}" in ci
+@pytest.mark.parametrize("marker", ["run", "test"])
+def test_ci_runs_the_set_up_lines_as_they_stand(marker):
+    """.ci/run takes them from README by a function of its own, which is called here."""
+    script = (ROOT / ".ci" / "run").read_text()
+    (function,) = re.findall(r"^line\(\) .*$", script, re.MULTILINE)
+    assert f"=$(line {marker})" in script
+    taken = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{function}; line {marker}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (block,) = (block for block in blocks(PAGE) if block.ci == marker)
+    assert taken == block.text
 
 
-def words_of(command):
-    words = shlex.split(command, comments=True)
-    return [word for word in words[1:] if word not in ("-m", "--multirun")]
+def test_the_output_of_the_first_run_has_the_form_that_readme_shows(tmp_path, monkeypatch, capfd):
+    (shown,) = (block.text for block in blocks(PAGE) if block.text.lstrip().startswith("test"))
+    monkeypatch.chdir(tmp_path)
+    assert Commands(monkeypatch)("bnrun seeds=5") == 0
+    printed = capfd.readouterr().out.partition("folder: ")[0]
+    assert form(printed).replace("2 seeds", "5 seeds") == form(shown)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("bnrun ")])
-def test_a_command_of_readme_composes(command):
-    words = words_of(command)
-    if words and words[0] == "--config-dir":
-        words = [word for word in words[2:] if word != "estimator=mine"]
-    first = [word.split(",")[0] if "[" not in word else word for word in words]
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        compose("config", overrides=first)
+def form(text):
+    """Words, without numbers and layout."""
+    return re.sub(r"\d\.\d+", "#", " ".join(text.replace("─", "").split()))
 
 
-def test_every_command_of_readme_is_run_by_a_test_or_by_ci():
-    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    tests += (ROOT / ".ci" / "run").read_text()
-    programs = {shlex.split(command)[0] for command in COMMANDS}
-    for program in programs:
-        assert program in tests, program
+def choices(option):
+    """The choices in README's table of options."""
+    (row,) = re.findall(rf"^\| `{option}=` \| (.*) \|$", README, re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", row))
 
 
-def test_pythons_blocks_run():
-    for kind, text in BLOCKS:
-        if kind == "python":
-            exec(compile(text, "README.md", "exec"), {})
+@pytest.mark.parametrize("option", ["dataset", "task", "experiment"])
+def test_the_table_of_options_lists_every_choice(option):
+    assert choices(option) == {path.stem for path in (ROOT / "configs" / option).glob("*.yaml")}
 
 
-def test_the_named_configs_exist():
-    for group, name in re.findall(r"\b(neuron|estimator|dataset|model)=([a-z_]+)\b", README):
-        if name != "mine":
-            assert (CONFIGS / group / f"{name}.yaml").exists(), f"{group}={name}"
+def test_the_list_of_folders_is_that_of_the_package():
+    (listed,) = (block.text for block in blocks(PAGE) if block.text.startswith("bnrun/"))
+    names = set(re.findall(r"(\w+)/ ", listed.replace("bnrun/", " ", 1)))
+    package = (ROOT / "bnrun").iterdir()
+    assert names == {path.name for path in package if (path / "__init__.py").exists()}
