@@ -50,7 +50,8 @@ def test_every_link_of_a_page_leads_somewhere(page):
 
 def anchors(text):
     """The anchors that GitHub gives to the headings of a page."""
-    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
