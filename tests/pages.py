@@ -170,9 +170,12 @@ def imports_of(folder: Path) -> Iterator[None]:
 
 
 def write_files(page: Path, folder: Path) -> None:
-    """Write every file that a page shows."""
-    for block in blocks(page):
-        if block.file:
-            path = folder / block.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text)
+    """Write every file that a page shows, in a block or as two lines within a sentence."""
+    shown = {block.file: block.text for block in blocks(page) if block.file}
+    inline = r"`([\w./]+\.yaml)`\s+is\s+`([^`]+)`\s+and\s+`([^`]+)`"
+    for name, *lines in re.findall(inline, page.read_text()):
+        shown[name] = "".join(f"{line}\n" for line in lines)
+    for name, text in shown.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
