@@ -1,6 +1,5 @@
 """The code blocks of README.md and docs/*.md, and how a test runs them."""
 
-import glob
 import importlib
 import json
 import re
@@ -19,7 +18,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+PROGRAMS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+    "scripts"
+]
 
 NOT_RUN = "> Not run by the tests: "
 """How a page says, visibly, that the next block needs what a test does not have."""
@@ -59,21 +60,10 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> Iterator[Block]:
     """All fenced blocks, in order."""
-    paragraph: list[str] = []
-    lines = iter(page.read_text().splitlines())
-    for line in lines:
-        if line.startswith("```"):
-            kind, text = line[3:], []
-            while (inside := next(lines)) != "```":
-                text.append(inside)
-            yield Block(kind, "\n".join(paragraph).strip(), "\n".join(text) + "\n")
-            paragraph = []
-        elif line.strip():
-            paragraph.append(line)
-        elif paragraph and not paragraph[-1].endswith(("`:", "-->")) and NOT_RUN not in line:
-            # A blank line ends a paragraph, unless it stands between a fence and what it belongs to.
-            paragraph = paragraph if paragraph[-1].startswith(">") else []
-    assert not any(line.startswith("```") for line in paragraph)
+    parts = re.split(r"^```(\w+)\n(.*?^)```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for prose, kind, text in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
+        paragraphs = [""] if not prose.strip() else prose.strip().split("\n\n")
+        yield Block(kind, paragraphs[-1].strip(), text)
 
 
 def shortened(words: Sequence[str]) -> list[str]:
@@ -119,17 +109,12 @@ class Commands:
             try:
                 return main() or 0
             except SystemExit as leave:
-                assert leave.code is None or isinstance(leave.code, int), leave.code
-                return leave.code or 0
+                return int(leave.code or 0)
 
 
 def _expanded(word: str) -> list[str]:
     """A pattern as the first path that it stands for: a shortened sweep may have several."""
-    if "*" not in word:
-        return [word]
-    paths = sorted(glob.glob(word))
-    assert paths, f"{word} matches nothing"
-    return paths[:1]
+    return [str(path) for path in sorted(Path().glob(word))[:1]] if "*" in word else [word]
 
 
 def _tensorboard(words: Sequence[str]) -> int:
