@@ -1,4 +1,4 @@
-"""Small trainings for the tests: synthetic images, a few steps."""
+"""Small trainings for tests: synthetic images, few steps."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from bnrun.training.loop import Training
 
 
 def images(examples: int = 120, side: int = 8, classes: int = 3) -> Data:
-    """Images whose class shows as a brighter band of rows."""
+    """Images with a brighter band of rows that depends on the class."""
     generator = stream(0, "images")
     targets = torch.from_numpy(generator.integers(classes, size=examples))
     inputs = torch.from_numpy(generator.random((examples, 1, side, side))) * 0.6
@@ -61,7 +61,7 @@ def training(
         model=net,
         task=Classification(),
         estimators=[estimator] * len(net.stages),
-        optimizer=optimizer(net.parameters(), lr=lr),  # type: ignore[call-arg]  # every one has it
+        optimizer=optimizer(net.parameters(), lr=lr),  # type: ignore[call-arg]  # every optimizer has lr
         scheduler=None,
         data=data,
         seeds=seeds,

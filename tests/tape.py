@@ -1,7 +1,7 @@
-"""What a CUDA graph does, on the CPU: operations recorded with their memory, and done again.
+"""A stand-in for a CUDA graph on the CPU: records operations with their memory and replays them.
 
-Like a graph it does nothing while it records, takes every number but a tensor's for fixed, and
-refuses what would need the host to wait for the device.
+Like a graph, it has no effect while it records, bakes in Python numbers, and rejects operations
+for which the host would have to wait for the device.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-SYNCHRONISING = {
+SYNCHRONIZING = {
     torch.ops.aten._local_scalar_dense.default,
     torch.ops.aten.equal.default,
     torch.ops.aten.nonzero.default,
@@ -20,14 +20,14 @@ SYNCHRONISING = {
 
 
 class Tape(TorchDispatchMode):
-    """A bnrun.training.capture.Graph."""
+    """Implements bnrun.training.capture.Graph."""
 
     replays = 0
     records = 0
 
     def __init__(self) -> None:
         super().__init__()
-        self._done: list[tuple[Any, tuple, dict, list[tuple[int, Tensor]]]] = []
+        self._recorded: list[tuple[Any, tuple, dict, list[tuple[int, Tensor]]]] = []
         self._before: dict[int, tuple[Tensor, Tensor]] = {}
 
     def warm_up(self, work):
@@ -44,27 +44,27 @@ class Tape(TorchDispatchMode):
     @torch.no_grad()
     def replay(self):
         type(self).replays += 1
-        for operation, arguments, options, fresh in self._done:
-            outcome = tree_leaves(operation(*arguments, **options))
-            for place, tensor in fresh:
-                tensor.detach().copy_(outcome[place])
+        for operation, arguments, options, fresh in self._recorded:
+            results = tree_leaves(operation(*arguments, **options))
+            for index, tensor in fresh:
+                tensor.detach().copy_(results[index])
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        if operation in SYNCHRONISING:
+        if operation in SYNCHRONIZING:
             raise RuntimeError(f"{operation} makes the host wait for the device")
         options = kwargs or {}
-        given = [leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, Tensor)]
+        inputs = [leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, Tensor)]
         if operation._schema.is_mutable:
-            for tensor in given:
+            for tensor in inputs:
                 if id(tensor) not in self._before:
                     self._before[id(tensor)] = tensor, tensor.clone()
-        outcome = operation(*args, **options)
-        held = {tensor.untyped_storage().data_ptr() for tensor in given}
-        # A view needs no copy: it shows the memory that the operation before it has written.
+        result = operation(*args, **options)
+        input_memory = {tensor.untyped_storage().data_ptr() for tensor in inputs}
+        # A view needs no copy, because it shares memory that an earlier operation writes.
         fresh = [
-            (place, leaf)
-            for place, leaf in enumerate(tree_leaves(outcome))
-            if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in held
+            (index, leaf)
+            for index, leaf in enumerate(tree_leaves(result))
+            if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in input_memory
         ]
-        self._done.append((operation, args, options, fresh))
-        return outcome
+        self._recorded.append((operation, args, options, fresh))
+        return result

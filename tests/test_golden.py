@@ -1,6 +1,6 @@
-"""Golden curves: three small seeded runs, whose every step must stay what it was.
+"""Golden curves: no step of three small seeded runs may change.
 
-`python tests/test_golden.py` writes them anew, for a commit of its own that says why.
+`python tests/test_golden.py` rewrites the curves; commit them separately and say why.
 """
 
 import csv
@@ -50,13 +50,13 @@ def curve(name):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_golden_curve_has_not_moved(name):
+def test_a_golden_curve_has_not_changed(name):
     with (FOLDER / f"{name}.csv").open() as file:
         golden = [(int(a), int(b), tag, float(value)) for a, b, tag, value in csv.reader(file)]
-    found = curve(name)
-    assert [row[:3] for row in found] == [row[:3] for row in golden]
-    for mine, theirs in zip(found, golden, strict=True):
-        assert mine[3] == pytest.approx(theirs[3], rel=1e-7), mine[:3]
+    rows = curve(name)
+    assert [row[:3] for row in rows] == [row[:3] for row in golden]
+    for row, expected in zip(rows, golden, strict=True):
+        assert row[3] == pytest.approx(expected[3], rel=1e-7), row[:3]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Statistics of draws whose distribution is known."""
+"""Statistics of draws with a known distribution."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_error_of_the_reference_widens_the_z_score():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_rounding_of_a_draw_without_variance_is_no_bias_and_a_wrong_one_is(dtype):
+def test_without_variance_rounding_is_not_a_bias_and_a_wrong_factor_is(dtype):
     exact = REFERENCE.to(dtype)
     rounded = (exact / 3 * 3 * (1 + torch.finfo(dtype).eps)).expand(10, -1, -1)
     assert gradients.z_scores(rounded, exact).abs().max() < 1
@@ -66,7 +66,7 @@ def test_rounding_of_a_draw_without_variance_is_no_bias_and_a_wrong_one_is(dtype
     assert (gradients.bias_z(wrong, exact) > 100).all()
 
 
-def test_squared_bias_of_unbiased_draws_is_zero_on_average_where_the_raw_one_is_not():
+def test_squared_bias_of_unbiased_draws_is_zero_on_average_but_the_raw_one_is_not():
     chunks = draws(40_000).split(10)
     debiased = torch.stack([gradients.squared_bias(chunk, REFERENCE) for chunk in chunks])
     raw = torch.stack([(chunk.mean(0) - REFERENCE).square().sum(-1) for chunk in chunks])
@@ -74,7 +74,7 @@ def test_squared_bias_of_unbiased_draws_is_zero_on_average_where_the_raw_one_is_
     assert raw.mean() > 0.28  # 3 coordinates of variance 1 over 10 draws
 
 
-def test_squared_bias_takes_off_the_error_of_the_reference():
+def test_squared_bias_subtracts_the_error_of_the_reference():
     sample, error = draws(100), torch.full_like(REFERENCE, 0.1)
     without = gradients.squared_bias(sample, REFERENCE)
     torch.testing.assert_close(gradients.squared_bias(sample, REFERENCE, error), without - 0.03)
@@ -96,7 +96,7 @@ def test_bias_z_of_unbiased_draws_has_mean_0_and_deviation_1(count, coordinates)
     assert (z.std() - 1).abs() < 0.15
 
 
-def test_bias_z_sees_a_bias_spread_over_many_coordinates_that_no_single_one_shows():
+def test_bias_z_detects_a_bias_that_no_single_coordinate_shows():
     sample = 1 + torch.from_numpy(stream(2, "z").standard_normal((64, 5000)))
     reference = torch.full((5000,), 0.95).double()
     assert gradients.z_scores(sample, reference).abs().max() < 5
@@ -104,7 +104,7 @@ def test_bias_z_sees_a_bias_spread_over_many_coordinates_that_no_single_one_show
 
 
 def test_bias_z_is_the_same_by_either_product():
-    # 3 coordinates against 4 draws or 3: the smaller product is chosen.
+    # Padding changes which product is smaller: D x D or P x P.
     padded = torch.cat([draws(4), torch.zeros(4, 2, 5).double()], -1)
     reference = torch.cat([REFERENCE, torch.zeros(2, 5).double()], -1)
     torch.testing.assert_close(
@@ -143,14 +143,14 @@ def test_relative_rmse_falls_by_the_root_of_the_average_and_stops_at_the_bias():
     )
 
 
-def test_cosine_is_1_along_0_across_and_minus_1_against_and_0_with_nothing():
+def test_cosine_of_parallel_orthogonal_opposite_and_zero_gradients():
     first = torch.tensor([[2.0, 0.0], [1.0, 1.0], [1.0, 2.0], [0.0, 0.0]])
     second = torch.tensor([[5.0, 0.0], [1.0, -1.0], [-2.0, -4.0], [1.0, 1.0]])
     expected = torch.tensor([1.0, 0.0, -1.0, 0.0])
     torch.testing.assert_close(gradients.cosine(first, second), expected)
 
 
-def test_cosine_band_holds_seven_tenths_of_the_draws():
+def test_cosine_band_contains_70_percent_of_the_draws():
     sample = draws(10_000)
     cosines = gradients.cosine(sample, REFERENCE.expand_as(sample))
     low, mean, high = gradients.cosine_band(sample, REFERENCE)
@@ -174,9 +174,9 @@ def test_sign_agreement_counts_coordinates_over_draws():
     assert gradients.sign_agreement(sample, reference) == (1.0 + 0.25) / 2
 
 
-def test_scale_of_a_multiple_is_the_factor_whatever_lies_across():
-    across = torch.tensor([[4.0, 3.0, 7.0], [2.0, -1.0, 0.0]]).double()
-    sample = (1.3 * REFERENCE + across).expand(2, -1, -1)
+def test_scale_of_a_multiple_is_its_factor_whatever_the_orthogonal_part():
+    orthogonal = torch.tensor([[4.0, 3.0, 7.0], [2.0, -1.0, 0.0]]).double()
+    sample = (1.3 * REFERENCE + orthogonal).expand(2, -1, -1)
     torch.testing.assert_close(
         gradients.scale(sample, REFERENCE), torch.full((2, 2, 1), 1.3).double()
     )

@@ -1,4 +1,4 @@
-"""The gradient instrument tells the truth about estimates, and leaves the training alone."""
+"""The gradient instrument measures estimates correctly and does not affect the training."""
 
 import pytest
 import torch
@@ -77,7 +77,7 @@ def test_the_reference_is_the_derivative_of_the_enumerated_loss(double):
     step = 1e-5
     for number, layer in enumerate(layers):
         bias = training.model.stages[number][-1].bias
-        found = layer[0].sum(1)  # over examples: the gradient by a layer's bias, [R, U]
+        gradient = layer[0].sum(1)  # over examples: with respect to the layer's bias, [R, U]
         for unit in range(bias.shape[-1]):
             losses = []
             for sign in (1, -1):
@@ -88,10 +88,10 @@ def test_the_reference_is_the_derivative_of_the_enumerated_loss(double):
                     losses.append(network(batch.inputs).sum(-1))
                     bias[..., unit] -= sign * step
             expected = (losses[0] - losses[1]) / (2 * step)
-            torch.testing.assert_close(found[:, unit], expected, rtol=1e-6, atol=1e-8)
+            torch.testing.assert_close(gradient[:, unit], expected, rtol=1e-6, atol=1e-8)
 
 
-def test_a_sampled_reference_agrees_with_enumeration_within_its_stated_error():
+def test_a_sampled_reference_agrees_with_enumeration_within_its_error():
     exact = measured(ONE_LAYER)
     sampled = measured([*ONE_LAYER, "gradients.reference=disarm", "gradients.reference_draws=4000"])
     error = sampled["gradients/reference-disarm/total/relative_error"]
@@ -108,7 +108,7 @@ def test_a_sampled_reference_agrees_with_enumeration_within_its_stated_error():
     )
 
 
-def test_memory_decides_the_chunks_and_not_the_draws():
+def test_the_memory_limit_changes_the_chunks_and_not_the_draws():
     large = measured([*ONE_LAYER, "gradients.draws=300", "gradients.memory=1000"])
     training = built([*ONE_LAYER, "gradients.draws=300"])
     training.instrument.memory = 100_000  # a few draws at a time
@@ -117,16 +117,16 @@ def test_memory_decides_the_chunks_and_not_the_draws():
         torch.testing.assert_close(small[tag], value, rtol=1e-9, atol=1e-12)
 
 
-def test_measuring_leaves_the_training_alone():
+def test_measuring_does_not_affect_the_training():
     plain = built([*TWO_LAYERS, "gradients.every=null", "estimator=reinforce_nvil"])
-    watched = built([*TWO_LAYERS, "gradients.draws=10", "estimator=reinforce_nvil"])
+    measured_too = built([*TWO_LAYERS, "gradients.draws=10", "estimator=reinforce_nvil"])
     list(plain.run())
-    list(watched.run())
-    for mine, theirs in zip(plain.model.parameters(), watched.model.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    list(measured_too.run())
+    for one, two in zip(plain.model.parameters(), measured_too.model.parameters(), strict=True):
+        assert torch.equal(one, two)
 
 
-def test_the_two_noises_are_those_of_a_layers_bias_gradient():
+def test_both_noises_are_those_of_the_gradient_of_a_layers_bias():
     batch = 6
     words = [*ONE_LAYER, "trainer.batch_size=6", "gradients.examples=40", "gradients.draws=400"]
     training = built([*words, "gradients.estimators=[disarm]"])
@@ -139,23 +139,23 @@ def test_the_two_noises_are_those_of_a_layers_bias_gradient():
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randint(40, (20_000, batch), generator=generator)
     minibatch = truth[0][:, chosen].mean(2).var(1).sum(-1)  # [R]
-    found = scalars["gradients/reference-exact/layer1/minibatch_noise"]
-    torch.testing.assert_close(found, minibatch * 40 / 39, rtol=0.05, atol=0)
+    noise = scalars["gradients/reference-exact/layer1/minibatch_noise"]
+    torch.testing.assert_close(noise, minibatch * 40 / 39, rtol=0.05, atol=0)
     estimator = draws.mean(2).var(0).sum(-1) * 40 / batch
-    found = scalars["gradients/disarm/layer1/estimator_noise"]
-    torch.testing.assert_close(found, estimator, rtol=0.15, atol=0)
+    noise = scalars["gradients/disarm/layer1/estimator_noise"]
+    torch.testing.assert_close(noise, estimator, rtol=0.15, atol=0)
 
 
-def test_averages_fall_for_unbiased_estimators_and_plateau_for_biased_ones():
+def test_the_error_of_averages_falls_for_unbiased_estimators_and_plateaus_for_biased_ones():
     words = [*ONE_LAYER, "gradients.estimators=[disarm,st]", "gradients.averages=[1,100]"]
     scalars = measured(words)
-    falls = scalars["gradients/disarm/total/relative_rmse_100"]
-    assert (falls < 0.15 * scalars["gradients/disarm/total/relative_rmse_1"]).all()
-    stays = scalars["gradients/st/total/relative_rmse_100"]
-    assert (stays > 0.9 * scalars["gradients/st/total/bias"]).all()
+    unbiased = scalars["gradients/disarm/total/relative_rmse_100"]
+    assert (unbiased < 0.15 * scalars["gradients/disarm/total/relative_rmse_1"]).all()
+    biased = scalars["gradients/st/total/relative_rmse_100"]
+    assert (biased > 0.9 * scalars["gradients/st/total/bias"]).all()
 
 
-def test_for_a_dbn_the_tags_say_what_the_reference_is():
+def test_tags_name_the_reference_of_a_dbn():
     scalars = measured([*ONE_LAYER, "neuron=dbn", "estimator=st"])
     assert {tag.split("/")[0] for tag in scalars} == {"gradients_vs_sbn"}
     assert scalars["gradients_vs_sbn/in_use/total/variance"].max() == 0
@@ -171,12 +171,12 @@ def test_for_a_dbn_the_tags_say_what_the_reference_is():
         (["+estimator@layers.3=st"], "layers.3: the model has binary layers 1 .. 2"),
     ],
 )
-def test_what_has_no_meaning_is_refused(words, text):
+def test_a_meaningless_measurement_is_rejected(words, text):
     with pytest.raises(Exception, match=text):
         built([*TWO_LAYERS, *words])
 
 
-def test_layers_may_have_estimators_and_neurons_of_their_own():
+def test_each_layer_may_have_its_own_estimator_and_neuron():
     training = built([*TWO_LAYERS, "+estimator@layers.2=st", "+neuron@layers.2.neuron=dbn"])
     first, second = training.estimators
     assert type(first).__name__ == "SigmoidST"

@@ -1,4 +1,4 @@
-"""Layers with a replica axis compute what torch's own layers compute, replica by replica."""
+"""Layers with a replica axis compute the same as torch's layers, replica by replica."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_linear_equals_torch_replica_by_replica(leading, outputs):
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_derivatives_of_a_narrow_product_of_both_orders_are_finite_differences(outputs):
+def test_first_and_second_derivatives_of_a_narrow_product_are_finite_differences(outputs):
     arguments = [normal(2, 4, 3), normal(2, 3, outputs), normal(2, 1, outputs)]
     for argument in arguments:
         argument.requires_grad_()
@@ -48,7 +48,7 @@ def test_derivatives_of_a_narrow_product_of_both_orders_are_finite_differences(o
 
 @pytest.mark.parametrize("examples", [1, 8])
 @pytest.mark.parametrize("outputs", [NARROW - 1, NARROW])
-def test_gradients_of_linear_are_torchs_replica_by_replica(outputs, examples):
+def test_gradients_of_linear_equal_torch_replica_by_replica(outputs, examples):
     layer = Linear(6, outputs, SEEDS, "name", "default")
     x, above = normal(3, examples, 6).requires_grad_(), normal(3, examples, outputs)
     layer(x).backward(above)
@@ -62,8 +62,8 @@ def test_gradients_of_linear_are_torchs_replica_by_replica(outputs, examples):
 
 
 @pytest.mark.parametrize("outputs", [NARROW - 1, NARROW])
-def test_a_gradient_of_linear_lies_in_memory_as_its_weight_does(outputs):
-    """Fused optimizers go through both side by side."""
+def test_a_gradient_of_linear_has_the_memory_layout_of_its_weight(outputs):
+    """Fused optimizers read both side by side."""
     layer = Linear(6, outputs, SEEDS, "name", "default")
     layer(normal(3, 8, 6)).square().sum().backward()
     assert layer.weight.grad.stride() == layer.weight.stride()
@@ -80,8 +80,8 @@ def test_convolution_equals_torch_replica_by_replica(leading, kernel):
     for replica in range(3):
         images = x[..., replica, :, :, :, :].flatten(0, -4)
         expected = F.conv2d(images, layer.weight[replica], layer.bias[replica], padding=kernel // 2)
-        found = y[..., replica, :, :, :, :].flatten(0, -4)
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        actual = y[..., replica, :, :, :, :].flatten(0, -4)
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_convolution_without_padding_equals_torch():
@@ -105,8 +105,8 @@ def test_transposed_convolution_equals_torch_replica_by_replica(leading, kernel,
         expected = F.conv_transpose2d(
             images, layer.weight[replica], layer.bias[replica], stride=stride
         )
-        found = y[..., replica, :, :, :, :].flatten(0, -4)
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        actual = y[..., replica, :, :, :, :].flatten(0, -4)
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_convolution_takes_inputs_shared_by_all_replicas():
@@ -117,7 +117,7 @@ def test_convolution_takes_inputs_shared_by_all_replicas():
     )
 
 
-def test_layer_norm_uses_each_example_alone():
+def test_layer_norm_normalises_each_example_on_its_own():
     layer = LayerNorm((4, 3, 3), SEEDS)
     nn.init.normal_(layer.scale)
     nn.init.normal_(layer.shift)
@@ -131,7 +131,7 @@ def test_layer_norm_uses_each_example_alone():
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 3, 2)])
-def test_batch_norm_uses_the_examples_of_each_replica(shape):
+def test_batch_norm_normalises_over_the_examples_of_each_replica(shape):
     layer = BatchNorm(shape, SEEDS)
     nn.init.normal_(layer.scale)
     nn.init.normal_(layer.shift)
@@ -150,7 +150,7 @@ def test_batch_norm_uses_the_examples_of_each_replica(shape):
             torch.testing.assert_close(y[sample, replica], expected, rtol=1e-12, atol=1e-12)
 
 
-def test_affine_scales_and_shifts_and_does_not_normalise():
+def test_affine_scales_and_shifts_without_normalising():
     layer = Affine((4, 3, 2), SEEDS)
     x = normal(3, 6, 4, 3, 2)
     assert torch.equal(layer(x), x)
@@ -184,7 +184,7 @@ def test_max_pool_takes_the_largest_of_each_window():
         "trunc_normal",
     ],
 )
-def test_initial_weights_depend_on_seed_and_name_alone(init):
+def test_initial_weights_depend_on_seed_and_name_only(init):
     all_seeds = initial_weight((4, 6), SEEDS, "first", init)
     assert torch.equal(all_seeds[1:2], initial_weight((4, 6), [7], "first", init))
     assert not torch.equal(all_seeds[0], all_seeds[1])
@@ -200,24 +200,24 @@ def test_initial_scales_are_those_of_torch():
     )
     truncated = initial_weight((400, 100), [0], "name", "trunc_normal")
     assert 0.0399 < truncated.abs().max() <= 0.04
-    # A standard normal cut off at two deviations has .880 of its deviation.
+    # A normal truncated at two standard deviations has .880 of its standard deviation.
     assert truncated.std().item() == pytest.approx(0.02 * 0.880, rel=0.02)
     kaiming = initial_weight((400, 100), [0], "name", "kaiming_normal")
     assert kaiming.std().item() == pytest.approx((2 / 100) ** 0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("outputs", [10, 30])
-def test_products_in_bfloat16_round_the_factors_and_nothing_else(outputs) -> None:
+def test_products_in_bfloat16_round_only_the_factors(outputs) -> None:
     torch.set_default_dtype(torch.float32)
     net = nn.Sequential(Linear(40, outputs, [0, 1], "one", "default"), Activation("tanh"))
     x = torch.rand(2, 7, 40, generator=torch.Generator().manual_seed(0))
     exact = net(x)
     set_product_dtype(net, torch.bfloat16)
-    found = net(x)
-    assert found.dtype == torch.float32
+    actual = net(x)
+    assert actual.dtype == torch.float32
     rounded = torch.bmm(x.bfloat16().double(), net[0].weight.bfloat16().double())
-    # The sum itself comes back with eight bits: a relative error of at most 2^-8.
-    assert torch.allclose(found.double(), torch.tanh(rounded), atol=2**-8)
-    assert not torch.equal(found, exact)
-    found.sum().backward()
+    # The sum is returned with eight bits: a relative error of at most 2^-8.
+    assert torch.allclose(actual.double(), torch.tanh(rounded), atol=2**-8)
+    assert not torch.equal(actual, exact)
+    actual.sum().backward()
     assert net[0].weight.grad.dtype == net[0].weight.dtype == torch.float32

@@ -1,4 +1,4 @@
-"""Neurons: which values come out, in each way of evaluating, and the gradient of those with one."""
+"""Neurons: their activations in each way of evaluating, and gradients of differentiable ones."""
 
 import math
 
@@ -27,7 +27,7 @@ NEURONS = {
 BINARY = [DBN, SBN]
 LOGITS = torch.tensor([-3.0, -1.2, -math.log(3), 0.0, 0.4, 2.5]).double().view(1, 1, -1)
 SILENT = GivenNoise()
-"""Refuses to draw: whoever asks for a uniform fails."""
+"""Fails when a uniform is drawn."""
 DRAWS = 200_000
 
 
@@ -37,11 +37,11 @@ def derivative(neuron: Neuron, logits: torch.Tensor, noise: Noise) -> torch.Tens
     return gradient
 
 
-# All
+# All neurons
 
 
 @pytest.mark.parametrize("name", NEURONS)
-def test_config_selects_itself_and_says_the_defaults(name):
+def test_a_config_builds_the_default_neuron(name):
     path = CONFIGS / "neuron" / f"{name}.yaml"
     assert path.read_text().startswith(f"# neuron={name}: ")
     assert instantiate(OmegaConf.load(path)) == NEURONS[name]()
@@ -49,7 +49,7 @@ def test_config_selects_itself_and_says_the_defaults(name):
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("neuron", [DBN, SBN, Real, STS])
-def test_signed_activations_are_the_others_stretched_to_both_sides(neuron, signed):
+def test_signed_activations_are_2x_minus_1(neuron, signed):
     plain, other = neuron(), neuron(signed=signed)
     for way in ("thresholded", "sampled", "mean_field"):
         expected = getattr(plain, way)(LOGITS, Noise([0]))
@@ -62,9 +62,9 @@ def test_signed_activations_are_the_others_stretched_to_both_sides(neuron, signe
 @pytest.mark.parametrize("neuron", NEURONS.values())
 def test_slope_multiplies_the_logit(neuron, slope):
     for way in ("thresholded", "sampled", "mean_field"):
-        found = getattr(neuron(slope=slope), way)(LOGITS, Noise([0]))
+        actual = getattr(neuron(slope=slope), way)(LOGITS, Noise([0]))
         expected = getattr(neuron(), way)(slope * LOGITS, Noise([0]))
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("neuron", NEURONS.values())
@@ -78,15 +78,15 @@ def test_thresholded_and_mean_field_draw_nothing(neuron):
 def test_activations_are_finite_and_keep_shape_and_dtype(neuron, dtype):
     logits = torch.tensor([1e4, -1e4, 0.0, 90.0, -90.0], dtype=dtype).expand(4, 2, 3, 5)
     for way in ("thresholded", "sampled", "mean_field"):
-        found = getattr(neuron(), way)(logits, Noise([0, 1]))
-        assert found.shape == logits.shape
-        assert found.dtype == dtype
-        assert found.isfinite().all()
+        actual = getattr(neuron(), way)(logits, Noise([0, 1]))
+        assert actual.shape == logits.shape
+        assert actual.dtype == dtype
+        assert actual.isfinite().all()
 
 
 @pytest.mark.parametrize("slope", [0.0, -1.0, math.inf, math.nan])
 @pytest.mark.parametrize("neuron", NEURONS.values())
-def test_a_slope_out_of_range_is_refused(neuron, slope):
+def test_a_slope_out_of_range_is_rejected(neuron, slope):
     with pytest.raises(ValueError, match="slope"):
         neuron(slope=slope)
 
@@ -103,10 +103,10 @@ def test_bits_are_exactly_zero_or_one_and_have_no_gradient(neuron):
 
 
 @pytest.mark.parametrize("neuron", BINARY)
-def test_the_own_forward_pass_is_the_way_of_evaluating_that_the_mode_names(neuron):
+def test_the_forward_pass_is_the_way_of_evaluating_that_the_mode_names(neuron):
     assert issubclass(neuron, BinaryNeuron)
-    found = getattr(neuron(signed=True), neuron.mode)(LOGITS, Noise([0]))
-    assert torch.equal(found, 2 * neuron().fire(LOGITS, Noise([0])) - 1)
+    actual = getattr(neuron(signed=True), neuron.mode)(LOGITS, Noise([0]))
+    assert torch.equal(actual, 2 * neuron().fire(LOGITS, Noise([0])) - 1)
 
 
 def test_a_deterministic_neuron_is_off_at_a_logit_of_zero():
@@ -121,7 +121,7 @@ def test_a_stochastic_neuron_fires_with_its_probability():
     assert (np.abs(rate - p) < 4 * np.sqrt(p * (1 - p) / DRAWS)).all()
 
 
-def test_a_stochastic_neuron_fires_where_the_uniform_is_below_its_probability():
+def test_a_stochastic_neuron_fires_if_the_uniform_is_below_its_probability():
     p = torch.sigmoid(LOGITS)
     assert SBN().fire(LOGITS, GivenNoise(p)).sum() == 0
     assert SBN().fire(LOGITS, GivenNoise(p - 1e-12)).prod() == 1
@@ -140,13 +140,13 @@ def test_mean_field_is_the_mean_of_the_samples():
     np.testing.assert_allclose(neuron.mean_field(LOGITS, SILENT), expected, rtol=1e-12, atol=1e-15)
 
 
-# Neurons with their own gradient
+# Differentiable neurons
 
 
 @pytest.mark.parametrize("neuron", [Real, Rectifier, NoisyRectifier, NoisySigmoid, STS])
 def test_activation_is_the_way_of_evaluating_that_the_mode_names(neuron):
-    found = getattr(neuron(), neuron.mode)(LOGITS, Noise([0]))
-    assert torch.equal(found, neuron().activate(LOGITS, Noise([0])))
+    actual = getattr(neuron(), neuron.mode)(LOGITS, Noise([0]))
+    assert torch.equal(actual, neuron().activate(LOGITS, Noise([0])))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -158,7 +158,7 @@ def test_gradients_are_finite_at_extreme_logits(neuron, uniform, dtype):
 
 
 @pytest.mark.parametrize("neuron", [Real, Rectifier, NoisyRectifier, NoisySigmoid, STS])
-def test_backprop_gives_the_gradient_of_the_forward_pass(neuron):
+def test_backprop_uses_the_gradient_of_the_forward_pass(neuron):
     estimator = Backprop(neuron=neuron())
     logits = LOGITS.clone().requires_grad_()
     loss = estimator(logits, lambda activations: (activations**2).sum(-1), Noise([0]))
@@ -170,7 +170,7 @@ def test_backprop_gives_the_gradient_of_the_forward_pass(neuron):
 
 
 @pytest.mark.parametrize("neuron", BINARY)
-def test_backprop_refuses_a_binary_neuron_with_what_to_do(neuron):
+def test_backprop_rejects_a_binary_neuron_with_advice(neuron):
     with pytest.raises(
         ValueError, match=rf"Backprop has no meaning for neuron {neuron.__name__}: choose neuron=re"
     ):
@@ -190,7 +190,7 @@ def test_real_neuron_is_a_sigmoid_with_its_own_derivative():
 # Noisy rectifier
 
 
-def test_noisy_rectifier_adds_noise_and_cuts_at_zero():
+def test_noisy_rectifier_adds_noise_and_clips_at_zero():
     neuron = NoisyRectifier(slope=2.0, std=0.5)
     normals = stats.norm.ppf(0.2)
     expected = np.maximum(0, 2 * LOGITS.numpy() + 0.5 * normals)
@@ -201,8 +201,8 @@ def test_noisy_rectifier_adds_noise_and_cuts_at_zero():
 
 
 def test_noisy_rectifier_thresholded_is_a_rectifier():
-    found = NoisyRectifier(slope=2.0).thresholded(LOGITS, SILENT)
-    assert torch.equal(found, torch.relu(2 * LOGITS))
+    actual = NoisyRectifier(slope=2.0).thresholded(LOGITS, SILENT)
+    assert torch.equal(actual, torch.relu(2 * LOGITS))
 
 
 @pytest.mark.parametrize("std", [0.3, 2.0])
@@ -217,12 +217,12 @@ def test_noisy_rectifier_mean_field_and_probability_are_those_of_its_noise(std):
         assert neuron.probability(point).item() == pytest.approx(law.sf(0), abs=1e-12)
 
 
-def test_noisy_rectifier_refuses_signed_outputs_with_what_to_do():
-    with pytest.raises(ValueError, match=r"signed=True has no meaning.*leave neuron.signed=false"):
+def test_noisy_rectifier_rejects_signed_outputs_with_advice():
+    with pytest.raises(ValueError, match=r"signed=True does not apply.*keep neuron.signed=false"):
         NoisyRectifier(signed=True)
 
 
-def test_noisy_rectifier_refuses_noise_without_spread():
+def test_noisy_rectifier_rejects_a_std_of_zero():
     with pytest.raises(ValueError, match="std"):
         NoisyRectifier(std=0.0)
 
@@ -231,17 +231,17 @@ def test_noisy_rectifier_refuses_noise_without_spread():
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_sts_outputs_the_root_where_it_fires_and_holds_the_bit_in_its_gradient(signed):
+def test_sts_outputs_the_root_if_it_fires_and_its_gradient_treats_the_bit_as_constant(signed):
     neuron = STS(signed=signed, slope=2.0)
     p = torch.sigmoid(2 * LOGITS)
     root = p.sqrt()
     for uniform, bit in ((root - 1e-9, 1.0), (root + 1e-9, 0.0)):
         expected = 2 * bit * root - 1 if signed else bit * root
-        found = neuron.activate(LOGITS, GivenNoise(uniform))
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+        actual = neuron.activate(LOGITS, GivenNoise(uniform))
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
         slopes = neuron.span * 2.0 * bit * root * (1 - p) / 2
-        found = derivative(neuron, LOGITS, GivenNoise(uniform))
-        torch.testing.assert_close(found, slopes, rtol=0, atol=1e-12)
+        actual = derivative(neuron, LOGITS, GivenNoise(uniform))
+        torch.testing.assert_close(actual, slopes, rtol=0, atol=1e-12)
 
 
 def test_sts_has_the_mean_of_mean_field():
@@ -254,14 +254,14 @@ def test_sts_has_the_mean_of_mean_field():
     np.testing.assert_allclose(STS().probability(LOGITS).flatten(), np.sqrt(p), rtol=1e-12)
 
 
-def test_sts_thresholded_fires_where_the_bit_is_more_probable_than_not():
+def test_sts_thresholded_fires_if_the_bit_is_more_likely_than_not():
     edge = -math.log(3)
     logits = torch.tensor([[[edge - 1e-6, edge + 1e-6, 0.0]]]).double()
-    found = STS().thresholded(logits, SILENT).flatten().tolist()
-    assert found == pytest.approx([0.0, 0.5, math.sqrt(0.5)], abs=1e-6)
+    actual = STS().thresholded(logits, SILENT).flatten().tolist()
+    assert actual == pytest.approx([0.0, 0.5, math.sqrt(0.5)], abs=1e-6)
 
 
-def test_rectifier_cuts_at_zero_in_every_way():
+def test_rectifier_clips_at_zero_in_every_way_of_evaluating():
     neuron = Rectifier(slope=2.0)
     for way in (neuron.activate, neuron.thresholded, neuron.sampled, neuron.mean_field):
         np.testing.assert_array_equal(way(LOGITS, SILENT), np.maximum(0, 2 * LOGITS.numpy()))
@@ -276,6 +276,6 @@ def test_noisy_sigmoid_adds_noise_before_the_sigmoid():
     assert (np.abs(noise.std((0, 1, 2)) - 0.5) < 4 * error / math.sqrt(2)).all()
 
 
-def test_rectifier_refuses_signed_outputs_with_what_to_do():
+def test_rectifier_rejects_signed_outputs_with_advice():
     with pytest.raises(ValueError, match=r"neuron\.signed=false, or choose neuron=real"):
         Rectifier(signed=True)

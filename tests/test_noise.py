@@ -1,4 +1,4 @@
-"""Noise: one independent stream per replica, whatever the number of replicas."""
+"""Noise: one independent stream per replica, whatever the other replicas are."""
 
 import math
 
@@ -12,7 +12,7 @@ from bnrun.core.noise import LARGE, Noise, stream
 LIKE = torch.empty(4, 3, 50, 20)
 
 
-def test_a_replica_draws_what_its_seed_alone_draws():
+def test_a_replica_draws_the_same_numbers_as_its_seed_alone():
     together = Noise([3, 7, 11])
     first, second = together.uniform(LIKE), together.normal(LIKE)
     for replica, seed in enumerate([3, 7, 11]):
@@ -52,12 +52,12 @@ def test_draws_have_the_shape_and_dtype_of_the_logits(shape, dtype):
 
 
 def test_draws_do_not_depend_on_the_strides_of_the_logits():
-    turned = torch.empty(20, 50, 1).permute(2, 1, 0)
-    assert torch.equal(Noise([0]).uniform(turned), Noise([0]).uniform(turned.contiguous()))
+    permuted = torch.empty(20, 50, 1).permute(2, 1, 0)
+    assert torch.equal(Noise([0]).uniform(permuted), Noise([0]).uniform(permuted.contiguous()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_uniforms_and_normals_follow_their_law(dtype):
+def test_uniforms_and_normals_follow_their_distribution(dtype):
     like = torch.empty(1, 500, 400, dtype=dtype)
     uniforms = Noise([0]).uniform(like).flatten().numpy()
     assert uniforms.min() >= 0
@@ -77,7 +77,7 @@ def test_samples_within_a_replica_are_independent():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_restored_noise_goes_on_where_the_saved_one_stood(dtype):
+def test_a_restored_noise_continues_from_the_saved_position(dtype):
     noise = Noise([3, 7], "training")
     # An odd number of float32 draws leaves half of a 64-bit word behind.
     odd = torch.empty(2, 1, 3, dtype=dtype)
@@ -89,13 +89,13 @@ def test_a_restored_noise_goes_on_where_the_saved_one_stood(dtype):
         assert torch.equal(noise.normal(odd), restored.normal(odd))
 
 
-def test_the_state_of_other_seeds_is_refused():
-    with pytest.raises(ValueError, match=r"seeds \[1, 2\] cannot serve seeds .1, 3."):
+def test_the_state_of_other_seeds_is_rejected():
+    with pytest.raises(ValueError, match=r"seeds \[1, 2\], but the noise has seeds \[1, 3\]"):
         Noise([1, 3]).load_state_dict(Noise([1, 2]).state_dict())
 
 
-def test_another_number_of_replicas_is_refused_with_what_to_do():
-    with pytest.raises(ValueError, match=r"3 replicas on axis -3, .* 2 seeds: make Noise\(seeds="):
+def test_another_number_of_replicas_is_rejected_with_advice():
+    with pytest.raises(ValueError, match=r"3 replicas on axis -3, .* 2 seeds: create Noise"):
         Noise([0, 1]).uniform(LIKE)
 
 
@@ -108,9 +108,9 @@ def test_the_uniforms_have_the_resolution_of_their_dtype():
 
 
 @pytest.mark.parametrize("shape", [(1, 100, 200), (3, 1, 50, 30), (1, 3, 1501), (1, 2, 3)])
-def test_float32_uniforms_are_numpys_whatever_way_they_are_drawn(shape):
+def test_float32_uniforms_are_numpys_however_they_are_drawn(shape):
     like, numpys, noise = torch.empty(shape), stream(5, "noise"), Noise([5])
-    # The odd shape leaves half a word behind, which the draws after it must begin with.
+    # The odd shape leaves half a word, with which the next draw must begin.
     for _ in range(3):
         expected = torch.from_numpy(numpys.random(shape, dtype=np.float32))
         assert torch.equal(noise.uniform(like).flatten(), expected.flatten())
@@ -122,7 +122,7 @@ def test_float32_uniforms_are_numpys_whatever_way_they_are_drawn(shape):
     assert torch.equal(restored.uniform(even), expected)
 
 
-def test_replicas_drawn_by_several_threads_are_those_of_their_seeds():
+def test_replicas_drawn_by_several_threads_equal_those_of_their_seeds_alone():
     seeds, shape = [3, 7, 11], (3, 1, LARGE)
     noise = Noise(seeds)
     for _ in range(2):
@@ -135,7 +135,7 @@ def test_replicas_drawn_by_several_threads_are_those_of_their_seeds():
         assert np.array_equal(normals[replica, 0], expected[1])
 
 
-def test_uniforms_after_normals_go_on_where_those_ended():
+def test_uniforms_after_normals_continue_the_same_stream():
     like, numpys, noise = torch.empty(1, 100, 201), stream(5, "noise"), Noise([5])
     even = torch.empty(1, 100, 200)
     assert torch.equal(

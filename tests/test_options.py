@@ -1,4 +1,4 @@
-"""Every option of every config group composes, builds and trains two steps."""
+"""Every option of every config group composes, builds and trains for two steps."""
 
 import hashlib
 from pathlib import Path
@@ -25,8 +25,8 @@ GROUPS = ("neuron", "estimator", "dataset", "model", "optimizer", "scheduler", "
 OPTIONS = [
     f"{group}={path.stem}" for group in GROUPS for path in sorted((CONFIGS / group).glob("*.yaml"))
 ]
-# What an option needs beside it to have a meaning.
-COMPANY = {
+# Other options that an option needs.
+NEEDS = {
     "neuron=real": ["estimator=backprop"],
     "neuron=noisy_rectifier": ["estimator=backprop"],
     "neuron=noisy_sigmoid": ["estimator=backprop"],
@@ -39,7 +39,7 @@ COMPANY = {
     "dataset=binarized_mnist": ["task=vae", "model=vae"],
     "model=vae": ["task=vae"],
     "model=gated": ["task=gated"],
-    # A bias in front of a batch norm does not move.
+    # The gradient of a bias before a batch norm is zero, so affine.
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
     "model=generator_cnn": [
         *("task=gan", "model.norm=affine", "optimizer=adam"),
@@ -50,7 +50,7 @@ COMPANY = {
 SMALL = ["model.hidden=[4,3]", "seeds=[3,7]", "trainer.batch_size=5", "trainer.steps=2"]
 SMALL_CNN = ["model.channels=[2,2]", "model.dense=4", *SMALL[1:]]
 SMALL_VAE = ["model.latent=[4]", *SMALL]
-# Where the size is not that of an MLP.
+# Options whose size is not that of an MLP.
 SIZES = {
     "model=cnn": SMALL_CNN,
     "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
@@ -63,11 +63,11 @@ SIZES = {
 
 
 def data(name, folder):
-    """Overrides that give the dataset `name` tiny files in `folder`."""
+    """Overrides that point the dataset `name` to tiny files in `folder`."""
     if name == "file":
         inputs = np.random.default_rng(0).random((40, 1, 28, 28), dtype=np.float32)
-        np.savez(folder / "mine.npz", train_inputs=inputs, train_targets=np.arange(40) % 4)
-        return [f"dataset.path={folder / 'mine.npz'}"]
+        np.savez(folder / "own.npz", train_inputs=inputs, train_targets=np.arange(40) % 4)
+        return [f"dataset.path={folder / 'own.npz'}"]
     if name == "binarized_mnist":
         contents = {split: amat(bits) for split, bits in tiny_bits().items()}
         return written(folder, contents)
@@ -95,7 +95,7 @@ def data(name, folder):
 
 
 def written(folder, contents):
-    """Overrides that name files of these contents, put into `folder`."""
+    """Write files with these contents to `folder`; the overrides that name them."""
     for purpose, content in contents.items():
         (folder / purpose).write_bytes(content)
     names = [f"dataset.files.{purpose}.name={purpose}" for purpose in contents]
@@ -105,7 +105,7 @@ def written(folder, contents):
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_trains_two_steps(option, tmp_path):
-    words = [option, *COMPANY.get(option, [])]
+    words = [option, *NEEDS.get(option, [])]
     words += SIZES.get(option, SMALL)
     if option.startswith("dataset=") and option not in ("dataset=digits", "dataset=blank"):
         words += data(option.removeprefix("dataset="), tmp_path)

@@ -1,4 +1,4 @@
-"""Philox in tensor arithmetic: the published vectors, streams that don't depend on company."""
+"""Philox in tensor arithmetic: published vectors, and streams independent of each other."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from scipy import stats
 from bnrun.core.noise import Noise
 from bnrun.kernels import philox
 
-# Known answers of the authors' own library, Random123, for philox4x32 with 10 rounds.
+# Known answers from the authors' library, Random123, for philox4x32 with 10 rounds.
 VECTORS = [
     ([0] * 4, [0] * 2, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
     ([2**32 - 1] * 4, [2**32 - 1] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
@@ -34,7 +34,7 @@ def test_philox_gives_the_published_words(counter, key, answer):
 
 @pytest.mark.parametrize("draw", [philox.uniforms, philox.normals])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_stream_depends_on_its_key_and_position_alone(draw, dtype):
+def test_a_stream_depends_on_its_key_and_position_only(draw, dtype):
     together = draw(KEYS, SEVEN, 1001, dtype)
     for replica in range(3):
         (alone,) = draw(KEYS[replica : replica + 1], SEVEN, 1001, dtype)
@@ -45,7 +45,7 @@ def test_a_stream_depends_on_its_key_and_position_alone(draw, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_numbers_of_philox_follow_their_law(dtype):
+def test_philox_numbers_follow_their_distribution(dtype):
     uniforms = philox.uniforms(KEYS, ZERO, 100_000, dtype)
     assert uniforms.dtype == dtype
     assert uniforms.min() >= 0
@@ -58,23 +58,23 @@ def test_numbers_of_philox_follow_their_law(dtype):
     assert (torch.corrcoef(uniforms) - torch.eye(3, dtype=dtype)).abs().max() < 0.015
 
 
-def test_noise_of_a_device_draws_on_from_where_it_was():
+def test_noise_on_a_device_continues_from_its_position():
     like = torch.empty(2, 3, 5, 7)
     noise = Noise([3, 7, 11])
-    drawn = [noise._drawn_there(like, philox.uniforms, 1) for _ in range(2)]
+    drawn = [noise._draw_on_device(like, philox.uniforms, 1) for _ in range(2)]
     assert not torch.equal(*drawn)
     restored = Noise([3, 7, 11])
     restored.load_state_dict(noise.state_dict())
-    third = noise._drawn_there(like, philox.uniforms, 1)
-    assert torch.equal(restored._drawn_there(like, philox.uniforms, 1), third)
+    third = noise._draw_on_device(like, philox.uniforms, 1)
+    assert torch.equal(restored._draw_on_device(like, philox.uniforms, 1), third)
     alone = Noise([7])
     for both in (*drawn, third):
-        assert torch.equal(alone._drawn_there(like[:, :1], philox.uniforms, 1)[:, 0], both[:, 1])
+        assert torch.equal(alone._draw_on_device(like[:, :1], philox.uniforms, 1)[:, 0], both[:, 1])
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_noise_on_a_gpu_is_each_seeds_own_and_restored():
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_noise_on_a_gpu_depends_on_each_seed_only_and_is_restored():
     like = torch.empty(2, 3, 50, 20, device="cuda")
     together = Noise([3, 7, 11])
     first, second = together.uniform(like), together.normal(like)
@@ -92,18 +92,18 @@ COUNTS = [1, 7, 1001, 4096]
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("count", COUNTS)
-def test_one_kernel_draws_the_numbers_of_the_tensor_arithmetic(block, count):
+def test_the_kernel_draws_the_same_numbers_as_tensor_arithmetic(block, count):
     keys, position = KEYS.cuda(), torch.tensor(block, device="cuda")
     drawn = philox.uniforms(keys, position, count, torch.float32)
     assert torch.equal(drawn.cpu(), philox.uniforms(KEYS, position.cpu(), count, torch.float32))
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed here")
-def test_the_kernel_in_tritons_interpreter_draws_the_numbers_of_the_tensor_arithmetic():
-    """In a process of its own: Triton decides on import whether it interprets."""
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
+def test_the_kernel_in_tritons_interpreter_draws_the_same_numbers_as_tensor_arithmetic():
+    """In a separate process, because Triton decides on import whether it interprets."""
     code = f"""
 import torch
 from bnrun.kernels import philox, philox_cuda

@@ -11,7 +11,7 @@ def weights(run):
     return {name: weight.detach().clone() for name, weight in run.model.named_parameters()}
 
 
-def test_a_factor_scales_the_step_of_the_parameters_that_it_names_alone():
+def test_a_factor_scales_only_the_steps_of_the_parameters_that_it_names():
     before = weights(built(SMALL))
     moves = []
     for words in ([], ["rates={head:0.01}"]):
@@ -26,13 +26,13 @@ def test_a_factor_scales_the_step_of_the_parameters_that_it_names_alone():
         assert move.abs().max() > 1e-4
 
 
-def test_the_logged_rate_is_that_of_the_others():
+def test_the_logged_rate_is_that_of_the_other_parameters():
     run = built([*SMALL, "rates={stages.0:0.1}"])
     logged = [r.scalars["schedule/learning_rate"] for r in run.run() if "loss/train" in r.scalars]
     assert logged[0].tolist() == [0.5, 0.5]
 
 
-def test_a_name_that_no_parameter_has_is_refused_with_the_choices():
+def test_a_prefix_that_matches_no_parameter_is_rejected_with_the_choices():
     with pytest.raises(
         ValueError, match=r"rates\.gater: no .* use one of stages, head, or a longer"
     ):

@@ -1,4 +1,4 @@
-"""All seeds at once is each seed alone: weights, batches, uniforms."""
+"""Training all seeds at once equals training each seed alone."""
 
 import pytest
 import torch
@@ -40,12 +40,12 @@ def assert_replica_is_solo(model, optimizer, tolerance):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
-def test_a_replica_is_the_run_of_its_seed_in_float32(model, optimizer):
+def test_a_replica_equals_the_run_of_its_seed_in_float32(model, optimizer):
     assert_replica_is_solo(MODELS[model], optimizer, 1e-4)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_replica_is_the_run_of_its_seed_in_float64(model, double):
+def test_a_replica_equals_the_run_of_its_seed_in_float64(model, double):
     assert_replica_is_solo(MODELS[model], torch.optim.SGD, 1e-9)
 
 
@@ -55,7 +55,7 @@ def test_replicas_of_different_seeds_differ():
         assert not torch.equal(weight[0], weight[1]), name
 
 
-def test_clipping_one_replica_leaves_the_others_alone(double):
+def test_clipping_one_replica_does_not_change_the_others(double):
     plain = weights_after(20, SEEDS)
     loose = weights_after(20, SEEDS, clip_norm=1e6)
     tight = weights_after(20, SEEDS, clip_norm=0.01)
@@ -69,7 +69,7 @@ def test_clipping_one_replica_leaves_the_others_alone(double):
 
 
 class Recording:
-    """An estimator's stand-in that keeps the uniforms its layer draws."""
+    """Wraps an estimator and keeps the uniforms that it draws."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -91,8 +91,8 @@ class Recording:
         return self.inner(logits, downstream, Spy(noise.seeds))
 
 
-def test_two_estimators_with_one_seed_see_the_same_weights_batches_and_uniforms():
-    seen = []
+def test_two_estimators_with_the_same_seed_get_the_same_weights_batches_and_uniforms():
+    inputs = []
     for estimator in (ST(neuron=SBN()), SigmoidST(neuron=SBN(), slope=2.0)):
         run = training(SEEDS, estimator=estimator)
         start = [weight.detach().clone() for weight in run.model.parameters()]
@@ -101,30 +101,30 @@ def test_two_estimators_with_one_seed_see_the_same_weights_batches_and_uniforms(
         for step in range(3):
             batches += list(run.batches.at(step))
             run.update(recording)
-        seen.append([*start, *batches, *(u for layer in recording for u in layer.drawn)])
-    assert len(seen[0]) == len(seen[1]) > 10
-    for first, second in zip(*seen, strict=True):
+        inputs.append([*start, *batches, *(u for layer in recording for u in layer.drawn)])
+    assert len(inputs[0]) == len(inputs[1]) > 10
+    for first, second in zip(*inputs, strict=True):
         assert torch.equal(first, second)
 
 
-def test_batches_of_a_seed_do_not_depend_on_its_company():
+def test_batches_of_a_seed_do_not_depend_on_the_other_seeds():
     data = training([0]).data
     together, alone = Batches(data.train, SEEDS, 10), Batches(data.train, [7], 10)
     for step in (0, 5, 9, 10):
         assert torch.equal(together.at(step).inputs[1], alone.at(step).inputs[0])
 
 
-def test_a_diverged_replica_is_marked_and_does_not_touch_the_others(double):
+def test_a_diverged_replica_is_marked_and_does_not_affect_the_others(double):
     healthy = training(SEEDS)
-    sick = training(SEEDS)
+    nonfinite = training(SEEDS)
     with torch.no_grad():
-        next(sick.model.parameters())[1] = float("nan")
+        next(nonfinite.model.parameters())[1] = float("nan")
     list(healthy.run())
-    records = list(sick.run())
-    assert sick.diverged_steps() == {"7": 0}
-    for mine, theirs in zip(healthy.model.parameters(), sick.model.parameters(), strict=True):
-        assert torch.equal(mine[0], theirs[0])
-        assert torch.equal(mine[2], theirs[2])
+    records = list(nonfinite.run())
+    assert nonfinite.diverged_steps() == {"7": 0}
+    for one, two in zip(healthy.model.parameters(), nonfinite.model.parameters(), strict=True):
+        assert torch.equal(one[0], two[0])
+        assert torch.equal(one[2], two[2])
     loss = records[-1].scalars["loss/validation/sampled"]
     assert torch.isfinite(loss).tolist() == [True, False, True]
 
@@ -135,5 +135,5 @@ def test_a_run_ends_early_when_every_replica_has_diverged():
         next(run.model.parameters()).fill_(float("inf"))
     records = list(run.run())
     assert run.diverged_steps() == {"0": 0}
-    assert run.step == 4  # the first point that is logged
+    assert run.step == 4  # the first logged step
     assert records[-1].step == 4

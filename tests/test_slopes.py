@@ -1,4 +1,4 @@
-"""A net evaluated at other slopes than its own."""
+"""Evaluating a net with other slopes than its own."""
 
 import pytest
 from configured import built
@@ -11,14 +11,14 @@ def scores():
     return {tag: values.tolist() for tag, values in last.scalars.items()}
 
 
-def test_bits_at_an_immense_slope_are_those_of_a_threshold(scores):
+def test_bits_at_a_very_large_slope_equal_those_of_a_threshold(scores):
     for score in ("accuracy", "loss"):
         steep = scores[f"{score}/test/sampled_slope_1e+09"]
         assert steep == scores[f"{score}/test/thresholded"]
         assert steep != scores[f"{score}/test/sampled_slope_1"]
 
 
-def test_the_slope_changes_what_depends_on_it(scores):
+def test_the_slope_changes_scores_that_depend_on_it(scores):
     # After one epoch and a half the net's own slope is 1.5.
     own, other = scores["loss/test/mean_field"], scores["loss/test/mean_field_slope_1"]
     assert all(abs(a - b) > 1e-4 for a, b in zip(own, other, strict=True))

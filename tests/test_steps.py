@@ -1,4 +1,4 @@
-"""What a training step must not do, whatever it computes."""
+"""What no training step may do, whatever the estimator."""
 
 import gc
 from functools import partial
@@ -14,7 +14,7 @@ from bnrun.models.mlp import MLP
 
 
 @pytest.mark.parametrize("model", [MLP(hidden=(6, 5)), CNN(channels=(2, 3), kernel=3, dense=5)])
-def test_a_step_leaves_nothing_to_the_collector_of_garbage(model):
+def test_a_step_leaves_nothing_to_the_garbage_collector(model):
     run = training([0, 1], model)
     run.update(run.current_estimators())
     gc.collect()
@@ -33,7 +33,7 @@ NAMES = sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_step_makes_the_host_wait_for_the_device(name):
-    """A tensor on the meta device has no values: whoever asks for one gets an error."""
+    """Tensors on the meta device have no values, so reading one is an error."""
     neuron = "real" if name == "backprop" else "sbn"
     estimator = load_estimator(name, neuron)
     run = training([0, 1], MLP(hidden=(6,)), estimator, clip_norm=1.0, device="meta")
@@ -45,9 +45,9 @@ def test_no_step_makes_the_host_wait_for_the_device(name):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("capture", [False, True])
-def test_no_step_on_a_gpu_synchronises(capture):
+def test_no_step_on_a_gpu_synchronizes(capture):
     run = training([0, 1], optimizer=ADAM, device="cuda", capture=capture)
     assert run.batches.steps_per_epoch > 6
     for _ in range(5):

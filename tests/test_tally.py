@@ -1,4 +1,4 @@
-"""What the steps of a training say of themselves."""
+"""Mean loss and divergence step of each replica."""
 
 import pytest
 import torch
@@ -6,17 +6,17 @@ import torch
 from bnrun.training.tally import WINDOW, Tally
 
 NAN, INF = float("nan"), float("inf")
-FINE = torch.zeros(3)
+FINITE = torch.zeros(3)
 
 
 def tally() -> Tally:
     return Tally(3, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("asked", [1, 7, WINDOW, 3 * WINDOW])
+@pytest.mark.parametrize("every", [1, 7, WINDOW, 3 * WINDOW])
 @pytest.mark.parametrize("step", [0, 5, WINDOW - 1, WINDOW, 2 * WINDOW + 1])
-def test_a_replica_diverges_at_the_step_of_its_first_value_that_is_not_finite(step, asked):
-    """However often somebody asks."""
+def test_a_replica_diverges_at_the_step_of_its_first_value_that_is_not_finite(step, every):
+    """However often the tally is read."""
     steps = tally()
     for number in range(3 * WINDOW):
         losses, probe = torch.zeros(3, 2), torch.zeros(3)
@@ -25,7 +25,7 @@ def test_a_replica_diverges_at_the_step_of_its_first_value_that_is_not_finite(st
         if number >= step + 2:
             probe[2] = -INF
         steps.add(number, losses, probe)
-        if number % asked == asked - 1:
+        if number % every == every - 1:
             assert steps.diverged_at[0] == (step if number >= step else -1)
     assert steps.diverged_at.tolist() == [step, -1, step + 2]
 
@@ -33,7 +33,7 @@ def test_a_replica_diverges_at_the_step_of_its_first_value_that_is_not_finite(st
 def test_a_replica_that_recovers_stays_diverged_at_its_first_step():
     steps = tally()
     for number, value in enumerate([0.0, INF, 0.0, NAN]):
-        steps.add(number, torch.full((3, 2), value), FINE)
+        steps.add(number, torch.full((3, 2), value), FINITE)
     assert steps.diverged_at.tolist() == [1, 1, 1]
 
 
@@ -43,24 +43,24 @@ def test_infinities_of_both_signs_do_not_cancel():
     assert steps.diverged_at.tolist() == [0, -1, 0]
 
 
-def test_the_mean_is_that_of_examples_and_steps_since_the_last_one():
+def test_the_mean_is_over_examples_and_over_steps_since_the_last_call():
     steps = tally()
     for number in range(2 * WINDOW):
-        steps.add(number, torch.tensor([[0.0, 2.0], [2.0, 2.0], [3.0, 3.0]]) * number, FINE)
+        steps.add(number, torch.tensor([[0.0, 2.0], [2.0, 2.0], [3.0, 3.0]]) * number, FINITE)
     middle = (2 * WINDOW - 1) / 2
     assert steps.mean().tolist() == [middle, 2 * middle, 3 * middle]
-    steps.add(2 * WINDOW, torch.tensor([[4.0, 4.0], [4.0, 6.0], [6.0, 6.0]]), FINE)
+    steps.add(2 * WINDOW, torch.tensor([[4.0, 4.0], [4.0, 6.0], [6.0, 6.0]]), FINITE)
     assert steps.mean().tolist() == [4.0, 5.0, 6.0]
 
 
 @pytest.mark.parametrize("saved", [3, WINDOW, WINDOW + 3])
-def test_a_restored_tally_goes_on_to_the_bit(saved):
+def test_a_restored_tally_equals_an_uninterrupted_one_to_the_bit(saved):
     draws = torch.rand(2 * WINDOW, 3, 7, generator=torch.Generator().manual_seed(0)) / 3
     draws[WINDOW + 9, 1, 2] = NAN
     whole, part = tally(), tally()
     for number, losses in enumerate(draws):
-        whole.add(number, losses, FINE)
-        part.add(number, losses, FINE)
+        whole.add(number, losses, FINITE)
+        part.add(number, losses, FINITE)
         if number == saved:
             state = part.state_dict()
             part = tally()

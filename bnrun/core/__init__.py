@@ -1,1 +1,1 @@
-"""Noise, neurons, layers, and the chain that binds them."""
+"""Noise, neurons, layers, and the chain that connects them."""

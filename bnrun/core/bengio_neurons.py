@@ -1,6 +1,6 @@
-"""Neurons with their own gradient, of Bengio et al. (2013): rectifiers, STS, a noisy sigmoid.
+"""The differentiable neurons of Bengio et al. (2013): rectifiers, STS and a noisy sigmoid.
 
-They change the forward pass rather than the backward pass; estimator=backprop trains them.
+They change the forward pass instead of the backward pass, so estimator=backprop trains them.
 Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic Neurons
 for Conditional Computation (2013), arXiv 1308.3432.
 """
@@ -18,7 +18,9 @@ from bnrun.core.noise import Noise
 
 @validated
 class NoisyRectifier(DifferentiableNeuron):
-    """max(0, slope * logit + std * z), z standard normal: exact zeros, and a gradient where on.
+    """max(0, slope * logit + std * z), z standard normal.
+
+    It outputs exact zeros, and has a gradient wherever its output is not zero.
 
     sampled      the neuron itself
     thresholded  without the noise: max(0, slope * logit)
@@ -27,7 +29,7 @@ class NoisyRectifier(DifferentiableNeuron):
 
     std   standard deviation of the noise, > 0
 
-    Raises ValueError on construction for signed=True: the output has no upper end.
+    Raises ValueError on construction for signed=True, because the output is unbounded.
     """
 
     std: PositiveFloat = 1.0
@@ -37,8 +39,8 @@ class NoisyRectifier(DifferentiableNeuron):
     def __post_init__(self) -> None:
         if self.signed:
             raise ValueError(
-                "signed=True has no meaning for neuron noisy_rectifier, whose output runs from 0 "
-                "up without end: leave neuron.signed=false, or choose neuron=sts"
+                "signed=True does not apply to neuron noisy_rectifier, whose output is unbounded: "
+                "keep neuron.signed=false, or choose neuron=sts"
             )
 
     def activate(self, logits: Tensor, noise: Noise) -> Tensor:
@@ -61,11 +63,11 @@ class NoisyRectifier(DifferentiableNeuron):
 
 @validated
 class Rectifier(DifferentiableNeuron):
-    """max(0, slope * logit), in every way of evaluating; the noisy one's control.
+    """max(0, slope * logit) in every way of evaluating; the baseline for NoisyRectifier.
 
     probability  1 where the unit is on, else 0
 
-    Raises ValueError on construction for signed=True: the output has no upper end.
+    Raises ValueError on construction for signed=True, because the output is unbounded.
     """
 
     mode = "mean_field"
@@ -73,8 +75,8 @@ class Rectifier(DifferentiableNeuron):
     def __post_init__(self) -> None:
         if self.signed:
             raise ValueError(
-                "signed=True has no meaning for neuron rectifier, whose output runs from 0 up "
-                "without end: leave neuron.signed=false, or choose neuron=real"
+                "signed=True does not apply to neuron rectifier, whose output is unbounded: "
+                "keep neuron.signed=false, or choose neuron=real"
             )
 
     def activate(self, logits: Tensor, noise: Noise) -> Tensor:
@@ -95,11 +97,11 @@ class Rectifier(DifferentiableNeuron):
 
 @validated
 class NoisySigmoid(DifferentiableNeuron):
-    """sigmoid(slope * logit + std * z), z standard normal: a real value that noise keeps moving.
+    """sigmoid(slope * logit + std * z), z standard normal.
 
     sampled      the neuron itself
     thresholded  the bit 1[logit > 0]
-    mean_field   without the noise: sigmoid(slope * logit), which is `probability` as well
+    mean_field   without the noise: sigmoid(slope * logit), the same as `probability`
 
     std   standard deviation of the noise, > 0
     """
@@ -119,16 +121,16 @@ class NoisySigmoid(DifferentiableNeuron):
 class STS(DifferentiableNeuron):
     """Stochastic times smooth: b sqrt(p) with b ~ Bernoulli(sqrt(p)), p = sigmoid(slope * logit).
 
-    Its mean is p. The gradient runs through the smooth factor with b held:
-    d output / d logit = slope * b * sqrt(p) (1 - p) / 2; half of the mean's derivative, in
-    expectation, because the other half lies in b.
+    Its mean is p. The gradient flows through the smooth factor only, with b constant:
+    d output / d logit = slope * b * sqrt(p) (1 - p) / 2. Its expectation is half of the mean's
+    derivative; the other half would come from b.
 
     sampled      the neuron itself
     thresholded  the most probable b: 1[sqrt(p) > 1/2] * sqrt(p)
     mean_field   the mean, p
     probability  that the unit is on: sqrt(p)
 
-    signed       output 2 b sqrt(p) - 1, from -1 up to +1
+    signed       output 2 b sqrt(p) - 1, in [-1, 1]
     """
 
     mode = "sampled"
@@ -139,7 +141,7 @@ class STS(DifferentiableNeuron):
         return self.encode(bits * smooth)
 
     def probability(self, logits: Tensor) -> Tensor:
-        # Through the logarithm: the derivative of a square root is infinite at p = 0.
+        # By the logarithm, because the derivative of a square root is infinite at p = 0.
         return torch.exp(0.5 * logsigmoid(self.slope * logits))
 
     def thresholded(self, logits: Tensor, noise: Noise) -> Tensor:

@@ -1,4 +1,4 @@
-"""Neurons: which values come out of a layer, given its logits."""
+"""Neurons: the activations of a layer, given its logits."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -13,7 +13,10 @@ Mode = Literal["thresholded", "sampled", "mean_field"]
 
 
 def _above(values: Tensor, thresholds: Tensor | float) -> Tensor:
-    """1[values > thresholds] in the dtype of the values, in one pass: 7 times faster than two."""
+    """1[values > thresholds] in the dtype of the values.
+
+    Compares and converts in one pass over memory, 7 times faster than in two.
+    """
     bits = torch.empty_like(values)
     return torch.gt(values, thresholds, out=bits)
 
@@ -23,18 +26,20 @@ class Neuron(ABC):
     """A layer of units with logits [*S, R, B, U] and activations of the same shape.
 
     signed   activations are -1 and +1 instead of 0 and 1
-    slope    the unit's probability is sigmoid(slope * logit)
+    slope    the probability of a unit is sigmoid(slope * logit)
+
+    Every neuron can be evaluated in three ways: thresholded, sampled and mean-field.
     """
 
     signed: bool = False
     slope: Slope = 1.0
 
     mode: ClassVar[Mode]
-    """The way of evaluating that is this neuron's own forward pass."""
+    """The way of evaluating that equals this neuron's forward pass in training."""
 
     @property
     def span(self) -> float:
-        """Distance between the two activations: the factor from d bit to d activation."""
+        """Distance between the two activations, which is d activation / d bit."""
         return 2.0 if self.signed else 1.0
 
     def probability(self, logits: Tensor) -> Tensor:
@@ -54,13 +59,13 @@ class Neuron(ABC):
         return self.encode(_above(self.probability(logits.detach()), noise.uniform(logits)))
 
     def mean_field(self, logits: Tensor, noise: Noise) -> Tensor:
-        """The mean activation in place of a sample; draws nothing."""
+        """The mean activation instead of a sample; draws nothing."""
         return self.encode(self.probability(logits))
 
 
 @validated
 class BinaryNeuron(Neuron):
-    """A neuron that outputs bits; its gradient is an estimator's business."""
+    """A neuron that outputs bits; an estimator provides its gradient."""
 
     @abstractmethod
     def fire(self, logits: Tensor, noise: Noise) -> Tensor:
@@ -69,7 +74,7 @@ class BinaryNeuron(Neuron):
 
 @validated
 class DBN(BinaryNeuron):
-    """Deterministic binary neuron, 1[logit > 0], so that a logit of 0 gives 0."""
+    """Deterministic binary neuron, 1[logit > 0]; a logit of 0 gives 0."""
 
     mode = "thresholded"
 
@@ -87,7 +92,10 @@ class SBN(BinaryNeuron):
         return self.fire_with(self.probability(logits.detach()), noise)
 
     def fire_with(self, probability: Tensor, noise: Noise) -> Tensor:
-        """Bits of that probability, for who has computed it; all [*S, R, B, U], no gradient."""
+        """Bits 1[u < probability], without gradient, [*S, R, B, U].
+
+        For callers that have already computed the probability.
+        """
         return _above(probability, noise.uniform(probability))
 
 
@@ -102,7 +110,7 @@ class DifferentiableNeuron(Neuron):
 
 @validated
 class Real(DifferentiableNeuron):
-    """sigmoid(slope * logit): the real-valued control of the same shape."""
+    """sigmoid(slope * logit): a real-valued neuron as a baseline for binary ones."""
 
     mode = "mean_field"
 

@@ -1,4 +1,4 @@
-"""Per-replica random streams: every replica draws from its seed alone."""
+"""Random streams, one per replica, that depend on the replica's seed only."""
 
 import zlib
 from collections.abc import Sequence
@@ -16,21 +16,24 @@ from bnrun.kernels.philox import blocks_of, normals, uniforms
 def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     """A generator that depends on the seed and the purpose only, e.g. stream(3, "order", epoch)."""
     key = [word if isinstance(word, int) else zlib.crc32(word.encode()) for word in purpose]
-    # SFC64 fills float32 faster than torch's generator and than NumPy's Philox.
+    # SFC64 fills float32 arrays faster than torch's generator and NumPy's Philox.
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-# Uniforms per replica from which drawing whole words pays.
 BULK = 4096
-# Numbers per replica from which threads pay: two take .6 of the time of one, evaluations have more.
+"""Uniforms per replica from which drawing whole 64-bit words is faster."""
 LARGE = 200_000
+"""Numbers per replica from which threads are faster: two take .6 of the time of one.
+
+Only evaluations draw that many.
+"""
 
 
 def _float32_uniforms(generator: np.random.Generator, out: NDArray[np.float32]) -> None:
-    """What generator.random(dtype=float32, out=out) gives for an even count, in .6 of its time."""
+    """generator.random(dtype=float32, out=out) for an even count, in .6 of the time."""
     halves = generator.bit_generator.random_raw(out.size // 2).view(np.uint32)
     halves >>= np.uint32(8)
-    # As int32, which a processor without AVX-512 converts faster than uint32.
+    # Processors without AVX-512 convert int32 to float faster than uint32.
     flat = out.reshape(-1)
     flat[...] = halves.view(np.int32)
     flat *= np.float32(2**-24)
@@ -42,24 +45,26 @@ class Noise:
     seeds     one non-negative integer per replica (R of them)
     purpose   streams of different purposes are independent, e.g. ("evaluation", step)
 
-    Replica r of Noise([3, 7]) draws the numbers that Noise([7]) draws, whatever R is. For logits on
-    another device than the CPU all is drawn there, from other streams of the same seeds.
+    A replica draws the same numbers whatever the other seeds are: the second replica of
+    Noise([3, 7]) draws those of Noise([7]). For tensors on another device the numbers are drawn on
+    that device, from other streams of the same seeds.
     """
 
     def __init__(self, seeds: Sequence[int], *purpose: str | int) -> None:
         self.seeds = tuple(seeds)
         self._streams = [stream(seed, *(purpose or ("noise",))) for seed in self.seeds]
-        # Whether no stream can have half a word left over from float32 numbers drawn before.
+        # Whether every stream is at the start of a 64-bit word. An odd number of float32 numbers
+        # leaves half a word, which NumPy uses for the next number.
         self._whole_words = True
         self._purpose = purpose or ("noise",)
-        # Of the streams on another device: their keys, [R, 2], and the next block, both there.
-        self._there: tuple[Tensor, Tensor] | None = None
+        # Streams on another device: their keys [R, 2] and the number of the next block.
+        self._device_state: tuple[Tensor, Tensor] | None = None
         self._position = 0
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniforms on [0, 1) with shape, dtype and device of `like`, [*S, R, B, U]."""
         if like.device.type != "cpu":
-            return self._drawn_there(like, uniforms, 1)
+            return self._draw_on_device(like, uniforms, 1)
         count = like.numel() // len(self.seeds)
         self._whole_words &= count % 2 == 0 or like.dtype == torch.float64
         if self._whole_words and count >= BULK and like.dtype != torch.float64:
@@ -69,18 +74,18 @@ class Noise:
     def normal(self, like: Tensor) -> Tensor:
         """Standard normals with shape, dtype and device of `like`, [*S, R, B, U]."""
         if like.device.type != "cpu":
-            return self._drawn_there(like, normals, 2)
+            return self._draw_on_device(like, normals, 2)
         self._whole_words &= like.dtype == torch.float64
         return self._fill(
             like, lambda generator, out: generator.standard_normal(dtype=out.dtype, out=out)
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The position of every stream, as plain integers."""
+        """The position of every stream as plain integers."""
         states = [generator.bit_generator.state for generator in self._streams]
         return {
             "seeds": list(self.seeds),
-            "position": self._position if self._there is None else int(self._there[1]),
+            "position": int(self._device_state[1]) if self._device_state else self._position,
             "streams": [
                 {
                     "state": [int(word) for word in state["state"]["state"]],
@@ -92,9 +97,12 @@ class Noise:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`. Raises ValueError if it belongs to other seeds."""
+        """Continue from `state_dict()`. Raises ValueError if its seeds are different."""
         if list(state["seeds"]) != list(self.seeds):
-            raise ValueError(f"noise of seeds {state['seeds']} cannot serve seeds {self.seeds}")
+            raise ValueError(
+                f"the state is of seeds {state['seeds']}, but the noise has seeds "
+                f"{list(self.seeds)}"
+            )
         for generator, saved in zip(self._streams, state["streams"], strict=True):
             generator.bit_generator.state = {
                 "bit_generator": "SFC64",
@@ -103,12 +111,12 @@ class Noise:
                 "uinteger": saved["uinteger"],
             }
         self._position = state["position"]
-        if self._there is not None:
-            self._there[1].fill_(self._position)
+        if self._device_state is not None:
+            self._device_state[1].fill_(self._position)
         self._whole_words = not any(saved["has_uint32"] for saved in state["streams"])
 
     def _fill(self, like: Tensor, draw: Any) -> Tensor:
-        *samples, replicas, examples, units = self._checked(like)
+        *samples, replicas, examples, units = self._checked_shape(like)
         dtype = like.dtype if like.dtype == torch.float64 else torch.float32
         buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
         if like.numel() >= LARGE * replicas:
@@ -120,31 +128,31 @@ class Noise:
         drawn = buffer.movedim(0, -3) if samples else buffer
         return drawn.to(like.dtype)
 
-    def _drawn_there(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:
-        """One program for all replicas, without a copy between devices."""
-        *samples, replicas, examples, units = self._checked(like)
+    def _draw_on_device(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:
+        """Draws for all replicas at once, without a copy between devices."""
+        *samples, replicas, examples, units = self._checked_shape(like)
         keys, position = self._streams_on(like.device)
         count = like.numel() // replicas
         drawn = draw(keys, position, count, like.dtype)
-        # In place, so that a captured step draws on with every replay.
+        # In place, so that every replay of a captured step advances the position.
         position += blocks_of(count * uniforms_each, like.dtype)
         return drawn.view(replicas, *samples, examples, units).movedim(0, -3)
 
     def _streams_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        if self._there is None:
+        if self._device_state is None:
             drawn = [stream(s, *self._purpose, "philox") for s in self.seeds]
             words = np.stack([generator.integers(2**32, size=2) for generator in drawn])
-            self._there = torch.from_numpy(words), torch.tensor(self._position)
-        keys, position = self._there
+            self._device_state = torch.from_numpy(words), torch.tensor(self._position)
+        keys, position = self._device_state
         if keys.device != device:
-            self._there = keys.to(device), position.to(device)
-        return self._there
+            self._device_state = keys.to(device), position.to(device)
+        return self._device_state
 
-    def _checked(self, like: Tensor) -> torch.Size:
+    def _checked_shape(self, like: Tensor) -> torch.Size:
         replicas = like.shape[-3]
         if replicas != len(self.seeds):
             raise ValueError(
-                f"logits have {replicas} replicas on axis -3, the noise has {len(self.seeds)} "
-                f"seeds: make Noise(seeds=...) with one seed per replica"
+                f"logits have {replicas} replicas on axis -3, but the noise has {len(self.seeds)} "
+                f"seeds: create Noise(seeds=...) with one seed per replica"
             )
         return like.shape

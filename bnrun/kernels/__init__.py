@@ -1,1 +1,1 @@
-"""Numerical kernels: torch only, no knowledge of neurons or networks."""
+"""Numerical kernels on tensors. They import torch only and know no neurons or networks."""

@@ -1,4 +1,4 @@
-"""The affine map to few outputs, like a net's head of ten classes."""
+"""Affine maps to few outputs, such as the head of a net with ten classes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 NARROW = 16
-"""Outputs below which MKL takes 2 to 4 times as long for rows of them as for columns."""
+"""Below this number of outputs, MKL is 2 to 4 times slower by rows than by columns."""
 
 
 def narrow_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ class _NarrowProduct(torch.autograd.Function):
         for_x, for_weight, for_bias = ctx.needs_input_grad
         return (
             torch.bmm(grad, weight.mT) if for_x else None,
-            # torch's own derivative of a product would be x^T grad, with rows of the outputs.
+            # torch's derivative is x^T grad, which has rows of outputs and is slower.
             torch.bmm(grad.mT, x).mT if for_weight else None,
             grad.sum(1, keepdim=True) if for_bias else None,
         )

@@ -1,7 +1,7 @@
-"""Counter-based random numbers in tensor arithmetic, for devices that have no streams of NumPy's.
+"""Counter-based random numbers in tensor arithmetic, for devices where NumPy cannot draw.
 
-Philox4x32-10: a block of four 32-bit words is a function of a key and a counter, so that every
-replica has its stream by its key, and all replicas draw in the same operations.
+Philox4x32-10: a block of four 32-bit words is a function of a key and a counter. Each replica has
+its own key, and all replicas are drawn by the same operations.
 Source: Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3 (2011), SC'11.
 """
 
@@ -18,14 +18,14 @@ _WEYL = 0x9E3779B9, 0xBB67AE85
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-    """Four words for a counter of four words and a key of two.
+    """A block of four words for a counter of four words and a key of two words.
 
-    Words are int64 tensors in 0 .. 2^32 - 1, of shapes that broadcast.
+    Words are int64 tensors with values 0 .. 2^32 - 1; their shapes are broadcast.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # Products wrap around at 2^64, and keep their 64 bits whatever the sign says.
+        # int64 products wrap at 2^64. Their 64 bits are those of the unsigned product.
         first, second = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = (
             (second >> 32 & _MASK) ^ c1 ^ k0,
@@ -38,10 +38,10 @@ def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Ten
 
 
 def words(keys: Tensor, position: Tensor, count: int) -> Tensor:
-    """`count` words of every stream from a block on, [R, count] as int64.
+    """The next `count` words of every stream, [R, count] as int64.
 
-    keys      [R, 2], words of the key of each stream, int64
-    position  number of the first block, an int64 on the same device
+    keys      key of each stream, [R, 2] as int64
+    position  number of the first block, an int64 tensor on the same device
     """
     index = position + torch.arange(-(-count // 4), device=keys.device)
     zero = torch.zeros_like(index)
@@ -51,7 +51,7 @@ def words(keys: Tensor, position: Tensor, count: int) -> Tensor:
 
 
 def blocks_of(count: int, dtype: torch.dtype) -> int:
-    """Blocks that `count` uniforms of that type take of a stream."""
+    """Number of blocks that `count` uniforms of that dtype use up."""
     return -(-count * (2 if dtype == torch.float64 else 1) // 4)
 
 
@@ -61,10 +61,11 @@ def uniforms(keys: Tensor, position: Tensor, count: int, dtype: torch.dtype) -> 
         first, second = words(keys, position, 2 * count).unflatten(1, (count, 2)).unbind(-1)
         return ((first >> 5) * 2**26 + (second >> 6)).to(dtype) * 2**-53
     if keys.is_cuda and find_spec("triton"):
-        # A hundred kernels otherwise, each of which passes over all numbers in 64 bits.
-        from bnrun.kernels.philox_cuda import uniforms as by_one_kernel
+        # Tensor arithmetic would take a hundred kernels, each a pass over 64-bit numbers.
+        # Imported here because Triton exists only beside torch for CUDA.
+        from bnrun.kernels.philox_cuda import uniforms as fused_uniforms
 
-        return by_one_kernel(keys, position, count).to(dtype)
+        return fused_uniforms(keys, position, count).to(dtype)
     return ((words(keys, position, count) >> 8).float() * 2**-24).to(dtype)
 
 

@@ -1,1 +1,1 @@
-"""What a net does and how good its gradient estimates are, from outside."""
+"""How the units of a net behave and how good its gradient estimates are."""

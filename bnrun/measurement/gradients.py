@@ -1,14 +1,14 @@
-"""Statistics of gradient draws against a reference: bias, variance, cosines. Pure functions.
+"""Statistics of gradient draws against a reference: bias, variance, cosines.
 
-Shapes: D draws, G any grouping axes that are kept (a replica axis, say, or none), P coordinates of
-one gradient, flattened.
+Shapes: D draws, G any number of grouping axes (e.g. a replica axis), P coordinates of one flattened
+gradient.
 
     draws            [D, *G, P]   independent estimates of one gradient, D >= 2
     reference        [*G, P]      the gradient that they are compared with
-    reference_error  [*G, P]      standard error of the reference, where it is an average itself
+    reference_error  [*G, P]      standard error of the reference, if it is an average itself
 
-Each statistic of a whole gradient is [*G]; each statistic of a coordinate is [*G, P]. What is
-relative to a reference of norm zero is infinite or NaN.
+A statistic of a whole gradient is [*G], a statistic of each coordinate [*G, P]. Statistics relative
+to a reference of norm zero are infinite or NaN.
 """
 
 from typing import NamedTuple
@@ -25,8 +25,8 @@ def standard_error(draws: Tensor) -> Tensor:
 def z_scores(draws: Tensor, reference: Tensor, reference_error: Tensor | None = None) -> Tensor:
     """Distance of the mean from the reference in standard errors, per coordinate, [*G, P].
 
-    Rounding counts as an error of its own: a draw without variance that is right has z near 0,
-    one that is wrong has a z that no threshold lets pass.
+    The standard error includes rounding. So a correct estimate without variance has z near 0, and
+    a wrong one has a z above any threshold.
     """
     squared = standard_error(draws).square() + _rounding(draws, reference).unsqueeze(-1)
     if reference_error is not None:
@@ -40,9 +40,9 @@ def variance(draws: Tensor) -> Tensor:
 
 
 def squared_bias(draws: Tensor, reference: Tensor, reference_error: Tensor | None = None) -> Tensor:
-    """Squared norm of the bias, [*G], without the part that the finite number of draws adds.
+    """Squared norm of the bias, [*G], less the part that the finite number of draws adds.
 
-    Its mean is the true one, so that it may be negative where there is little or no bias.
+    This makes it unbiased itself, so it may be negative if there is little or no bias.
     """
     raw = (draws.mean(0) - reference).square().sum(-1) - variance(draws) / len(draws)
     return raw if reference_error is None else raw - reference_error.square().sum(-1)
@@ -51,7 +51,7 @@ def squared_bias(draws: Tensor, reference: Tensor, reference_error: Tensor | Non
 def relative_bias(
     draws: Tensor, reference: Tensor, reference_error: Tensor | None = None
 ) -> Tensor:
-    """norm(bias) / norm(reference), debiased, 0 where the draws show none, [*G]."""
+    """norm(bias) / norm(reference), debiased; 0 if the draws show no bias, [*G]."""
     squared = squared_bias(draws, reference, reference_error).clamp(min=0)
     return squared.sqrt() / _norm(reference)
 
@@ -59,15 +59,16 @@ def relative_bias(
 def bias_z(draws: Tensor, reference: Tensor, reference_error: Tensor | None = None) -> Tensor:
     """`squared_bias` in units of its own standard deviation under no bias, [*G].
 
-    One figure for a whole gradient, also where P is far above D. Its noise is skewed upwards when
-    few directions carry the variance: read values under 5 as none.
+    One number for a whole gradient, valid even if P is much larger than D. Its distribution is
+    skewed upwards if few directions carry the variance: values below 5 mean no bias.
     Source: Chen, Qin, A two-sample test for high-dimensional data (2010), arXiv 1002.4547.
     """
     count = len(draws)
     centred = (draws - draws.mean(0)).movedim(0, -2)  # [*G, D, P]
     gram_is_smaller = count < centred.shape[-1]
     product = centred @ centred.mT if gram_is_smaller else centred.mT @ centred
-    # Pairs of different draws only: the diagonal of the Gram matrix is noise times itself.
+    # Pairs of different draws only: on the diagonal of the Gram matrix noise is multiplied by
+    # itself.
     pairs = product.square().sum((-2, -1)) - centred.square().sum(-1).square().sum(-1)
     spread = pairs.clamp(min=0) / float(count * (count - 1)) ** 2
     if reference_error is not None:
@@ -89,14 +90,14 @@ def relative_rmse(draws: Tensor, reference: Tensor, averaged: int = 1) -> Tensor
 
 
 def cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Cosine between two gradients [*G, P], 0 where one is zero, [*G]."""
+    """Cosine between two gradients [*G, P]; 0 if one of them is zero, [*G]."""
     norms = _norm(first) * _norm(second)
     product = (first * second).sum(-1)
     return torch.where(norms > 0, product / norms.clamp(min=torch.finfo(norms.dtype).tiny), 0.0)
 
 
 class Band(NamedTuple):
-    """A mean over draws with the range that holds the middle 70 % of them; each [*G]."""
+    """A mean over draws and the range of the middle 70 % of them; each [*G]."""
 
     low: Tensor
     mean: Tensor
@@ -111,7 +112,7 @@ def cosine_band(draws: Tensor, reference: Tensor) -> Band:
 
 
 def signal_to_noise(draws: Tensor, reference: Tensor) -> Tensor:
-    """norm(reference)^2 / variance of one draw, infinite without variance, [*G]."""
+    """norm(reference)^2 / variance of one draw; infinite without variance, [*G]."""
     return reference.square().sum(-1) / variance(draws)
 
 
@@ -121,9 +122,9 @@ def sign_agreement(draws: Tensor, reference: Tensor) -> Tensor:
 
 
 def scale(draws: Tensor, reference: Tensor) -> Tensor:
-    """Each draw's length along the reference in units of the reference, [D, *G, 1].
+    """Projection of each draw on the reference, divided by the reference's norm, [D, *G, 1].
 
-    Its mean is 1 for an unbiased estimate: the sharpest single number against a wrong factor.
+    Its mean is 1 for an unbiased estimate. No other number is as sensitive to a wrong factor.
     """
     squared = reference.square().sum(-1, keepdim=True)
     return (draws * reference).sum(-1, keepdim=True) / squared
@@ -134,7 +135,10 @@ def _norm(gradient: Tensor) -> Tensor:
 
 
 def _rounding(draws: Tensor, reference: Tensor) -> Tensor:
-    """Square of what may pass for rounding, above zero, [*G]: 4e-11 of the norm in float64."""
+    """Square of the largest error that may be rounding, positive, [*G].
+
+    In float64 that is 4e-11 of the norm.
+    """
     info = torch.finfo(draws.dtype)
     largest = torch.maximum(_norm(draws.mean(0)), _norm(reference))
     return (info.eps ** (2 / 3) * largest).square() + info.tiny

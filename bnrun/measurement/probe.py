@@ -1,7 +1,8 @@
-"""Draws of an estimator's gradient for a net as it stands, on fixed examples.
+"""Draws of an estimator's gradient for a net with fixed weights, on fixed examples.
 
-The gradient is the one by an offset at the logits of every binary layer, one per example and
-unit. It has an exact value at any depth, whereas the gradient at sampled logits is itself random.
+The gradient is taken with respect to an offset of the logits of every binary layer, one offset per
+example and unit. It has an exact value at any depth, while the gradient at the logits of a deeper
+layer is random, because those logits are.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +19,16 @@ from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
 from bnrun.tasks.base import Task
 
-# Tensors of the activations' size that differentiation keeps alive, about.
-ALIVE = 8
+TENSORS_ALIVE = 8
+"""Rough number of tensors of the activations' size that autograd keeps alive."""
 
 
 @dataclass
 class Cost:
-    """What one estimate asks of the layers after it.
+    """Cost of one estimate.
 
-    evaluations  of the loss: how many activations of the last layer reach the head
-    floats       numbers in all activations that reach a downstream
+    evaluations  of the loss: number of activations of the last layer that reach the head
+    floats       total size of all activations passed to a downstream
     """
 
     evaluations: int = 0
@@ -39,7 +40,7 @@ class Probe:
     """A net on its probe examples, for all replicas.
 
     split   the B examples, the same for every replica
-    memory  bytes that one chunk of draws may take, about
+    memory  bytes that one chunk of draws may take, roughly
     """
 
     model: Chain
@@ -51,22 +52,23 @@ class Probe:
     def draw(self, estimators: Sequence[Estimator], draws: int, noise: Noise) -> list[Tensor]:
         """Independent gradients of each example's loss, per layer [D, R, B, U].
 
-        All draws are one batched program, in chunks as large as the memory allows.
+        Draws are batched, in chunks as large as the memory allows.
         """
-        bytes_per_draw = ALIVE * self.cost(estimators).floats * self.split.inputs.element_size()
+        floats = TENSORS_ALIVE * self.cost(estimators).floats
+        bytes_per_draw = floats * self.split.inputs.element_size()
         chunk = max(1, self.memory // bytes_per_draw)
         sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
         chunks = [self._gradients(estimators, size, noise) for size in sizes]
         return [torch.cat(layer) for layer in zip(*chunks, strict=True)]
 
     def cost(self, estimators: Sequence[Estimator]) -> Cost:
-        """Counted on one draw; nothing is learned from it."""
+        """Cost of one draw, counted on one; the estimators do not learn from it."""
         cost = Cost()
         *inner, last = [estimator.frozen() for estimator in estimators]
-        counted = [_Counted(estimator, cost, last=False) for estimator in inner]
+        counted = [_CountedEstimator(estimator, cost, last=False) for estimator in inner]
         stages = list(self.model.stages)
         losses = self._losses(
-            stages, [*counted, _Counted(last, cost, last=True)], Noise(self.seeds, "cost")
+            stages, [*counted, _CountedEstimator(last, cost, last=True)], Noise(self.seeds, "cost")
         )
         cost.evaluations //= losses.numel()
         return cost
@@ -74,7 +76,7 @@ class Probe:
     def _gradients(self, estimators: Sequence[Estimator], draws: int, noise: Noise) -> list[Tensor]:
         stages = [_Offset(stage, draws) for stage in self.model.stages]
         losses = self._losses(stages, estimators, noise)
-        offsets = [stage.leaf for stage in stages if stage.leaf is not None]
+        offsets = [stage.offset for stage in stages if stage.offset is not None]
         return list(torch.autograd.grad(losses.sum(), offsets))
 
     def _losses(
@@ -83,7 +85,7 @@ class Probe:
         estimators: Sequence[LayerEstimator],
         noise: Noise,
     ) -> Tensor:
-        """Loss per replica and example, with leading axes as the stages make them."""
+        """Loss per replica and example, with the leading axes that the stages add, [..., R, B]."""
         batch = Split(*(part.expand(len(self.seeds), *part.shape) for part in self.split))
         batch = self.task.drawn(batch, Noise(self.seeds, "probe"))
         loss = partial(self.task.loss, self.model, batch)
@@ -92,26 +94,26 @@ class Probe:
 
 @dataclass
 class _Offset:
-    """A stage with a shift of its logits to differentiate by, one per draw.
+    """A stage that adds an offset to its logits, one per draw, to differentiate by.
 
-    An estimator of an earlier layer may evaluate the stage several times, on further leading
-    axes; all of them share the shift.
+    The estimator of an earlier layer may evaluate the stage several times and on more leading
+    axes; all evaluations share the offset.
     """
 
     stage: Callable[[Tensor], Tensor]
     draws: int
-    leaf: Tensor | None = None
+    offset: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         logits = self.stage(x)
-        if self.leaf is None:
-            self.leaf = logits.new_zeros(self.draws, *logits.shape[-3:]).requires_grad_()
-        return logits + self.leaf
+        if self.offset is None:
+            self.offset = logits.new_zeros(self.draws, *logits.shape[-3:]).requires_grad_()
+        return logits + self.offset
 
 
 @dataclass
-class _Counted:
-    """An estimator that adds what it asks of its downstream to `cost`."""
+class _CountedEstimator:
+    """An estimator that adds its evaluations of the downstream to `cost`."""
 
     estimator: Estimator
     cost: Cost
