@@ -1,6 +1,6 @@
 """A captured step computes the same numbers as a plain one; a tape stands in for CUDA graphs."""
 
-from functools import partial, partialmethod
+from functools import partial
 
 import pytest
 import torch
