@@ -188,7 +188,7 @@ MISTAKES = {
     "trainer.epochs": "trainer.epochs: not of the form key=value",
     "neuron=11": "neuron=11: Config group override must be a string or a list",
     "model=generator_mlp": "model=generator_mlp makes images from latent variables",
-    "model=bits": "model=bits gives its 1 bits as outputs, and the task asks for 10",
+    "model=bits": "model=bits has its 1 bits as outputs, but the task wants 10",
     "game=wgan": "game: no such group, use one of",
     "seeds=1000000000000": "seeds=1000000000000: should be less than or equal to 10000",
     "seeds=[9223372036854775808]": "seeds.0=9223372036854775808: should be less than",
