@@ -1,4 +1,4 @@
-"""What estimators cost: a step of each against sigmoid_st, and draws at once against in turn."""
+"""Cost of estimators against sigmoid_st, and of gradient draws at once against in turn."""
 
 from collections.abc import Sequence
 
@@ -22,22 +22,22 @@ DRAWS, EXAMPLES = 256, 50
 
 def by_estimator(data: Data, seeds: int, units: int) -> list[tuple[Contender, int]]:
     """Each estimator's steps on a 784-units-10 net, and its downstream evaluations per step."""
-    found = []
+    steps = []
     for name in NAMES:
         run = training(data, seeds, MLP(hidden=(units,)), load_estimator(name))
         count = probe(data, run.model, seeds).cost(run.estimators).evaluations
-        found.append((contender(name, run), count))
-    return found
+        steps.append((contender(name, run), count))
+    return steps
 
 
 def probe(data: Data, model, seeds: int) -> Probe:
-    """The gradient instrument's, on its usual number of examples."""
+    """The gradient instrument's probe, with its default number of examples."""
     split = Split(*(part[:EXAMPLES] for part in data.train))
     return Probe(model, Classification(), split, range(seeds), memory=256 * 2**20)
 
 
 def draws(data: Data, seeds: int = 1, hidden: Sequence[int] = WIDTHS[1:-1]) -> list[Contender]:
-    """256 gradient draws as one batch, and one after another; a step is all of them."""
+    """256 gradient draws as one batch, and one after another; a step is all 256."""
     model = MLP(hidden=tuple(hidden)).build(data.shape, data.classes, range(seeds))
     estimators = [SigmoidST(neuron=SBN())] * len(model.stages)
     instrument = probe(data, model, seeds)
@@ -58,7 +58,7 @@ def draws(data: Data, seeds: int = 1, hidden: Sequence[int] = WIDTHS[1:-1]) -> l
 
 
 def denormals() -> list[Contender]:
-    """The net of R2RT's post by SGD, at the usual rate and at one that saturates its units."""
+    """The 784-200-10 net by SGD, with a usual learning rate and one that saturates its units."""
     data = mnist_sized(10_000)
     contenders = []
     for rate in (0.5, 5.0):
@@ -68,7 +68,7 @@ def denormals() -> list[Contender]:
 
         run = training(data, 1, estimator=SigmoidST(neuron=SBN()), optimizer=sgd)
         one = contender(f"SGD, lr={rate}", run)
-        # Until the units are saturated.
+        # By then the units are saturated.
         one.advance(1_000)
         contenders.append(one)
     return contenders

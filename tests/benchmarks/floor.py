@@ -1,4 +1,4 @@
-"""(e) The floor: only the matrix products of the step, batched over seeds."""
+"""(e) Lower bound: only the matrix products of a step, batched over seeds."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from bnrun.kernels.narrow import NARROW
 
 
 def products(widths: Sequence[int], seeds: int, device: str = "cpu") -> Contender:
-    """Forward, weight gradient and, but for the first layer, input gradient of each layer."""
+    """Forward, weight gradient and (except in the first layer) input gradient of each layer."""
     jobs = []
     for number, (inputs, outputs) in enumerate(layers(widths)):
         x = torch.randn(seeds, BATCH, inputs, device=device)

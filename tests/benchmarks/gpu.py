@@ -1,9 +1,9 @@
-"""Tests and speed on a CUDA device, in Markdown: python tests/benchmarks/gpu.py
+"""Tests and speed on a CUDA device, as Markdown: python tests/benchmarks/gpu.py
 
-Runs the tests marked `gpu`, then times the trainer's steps of the 784-200-10 net against loop (b),
-a net of torch.nn with data in the device's memory and fused Adam: milliseconds of wall time per
-step and per step and seed, medians of repeats taken in turn. The aim: 100 seeds in at most twice
-the time of one seed by (b). `--device cpu` runs it small and without the tests, to try the script.
+Runs the tests marked `gpu`. Then times training steps of the 784-200-10 net against loop (b), a
+torch.nn net with data in the device's memory and fused Adam. Prints milliseconds of wall time per
+step, and per step and seed: medians of alternating repeats. The aim is 100 seeds in at most twice
+the time of one seed of (b). `--device cpu` tries the script with less work and without the tests.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TESTS = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured, so that all of it takes less than five minutes on a GPU."""
+    """How much to measure, chosen to take less than five minutes on a GPU."""
 
     seeds: tuple[int, ...]
     examples: int
@@ -43,8 +43,8 @@ SIZES = {
 }
 
 
-def waited(contender: Contender, device: torch.device) -> Contender:
-    """The same, timed until the device has done its work."""
+def synchronized(contender: Contender, device: torch.device) -> Contender:
+    """The same contender, timed until the device has finished."""
 
     def advance(steps: int) -> None:
         contender.advance(steps)
@@ -55,24 +55,26 @@ def waited(contender: Contender, device: torch.device) -> Contender:
 
 
 def contenders(data: Data, seeds: int, device: torch.device) -> list[Contender]:
-    """Loop (b) with one seed; ours with `seeds`, step by step and as a graph."""
+    """Loop (b) with one seed; bnrun with `seeds`, without and with a graph."""
     net = loops.plain_mlp(WIDTHS).to(device)
     plain = ours.contender("bnrun", ours.training(data, seeds))
     captured = ours.contender(
         "bnrun, trainer.capture=true", ours.training(data, seeds, capture=True)
     )
-    return [waited(one, device) for one in (loops.in_memory(net, data.train), plain, captured)]
+    return [
+        synchronized(one, device) for one in (loops.in_memory(net, data.train), plain, captured)
+    ]
 
 
 def rows(device: torch.device, size: Size) -> Iterator[list[str]]:
-    """One row for each number of seeds and each contender."""
+    """One row per number of seeds and contender."""
     data = place(mnist_sized(size.examples), device)
     for seeds in size.seeds:
-        single, *mine = contenders(data, seeds, device)
-        race([single, *mine], size.repeats, size.seconds)
-        for one in (single, *mine):
+        baseline, *runs = contenders(data, seeds, device)
+        race([baseline, *runs], size.repeats, size.seconds)
+        for one in (baseline, *runs):
             per_step = one.milliseconds * one.seeds
-            times = ratio(one, single) * one.seeds
+            times = ratio(one, baseline) * one.seeds
             yield [
                 str(one.seeds),
                 one.name,
@@ -82,8 +84,8 @@ def rows(device: torch.device, size: Size) -> Iterator[list[str]]:
             ]
 
 
-def tested() -> int:
-    """Run the tests that need the device; their exit status."""
+def run_tests() -> int:
+    """Run the tests that need the device; returns their exit status."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(TESTS)]
     print(f"### Tests\n\n```\n{' '.join(command[1:])}", flush=True)
     status = subprocess.run(command, cwd=TESTS.parent, check=False).returncode
@@ -92,13 +94,13 @@ def tested() -> int:
 
 
 def main() -> int:
-    """Print all; status 0 only if there is a device and its tests pass."""
+    """Print tests and table; returns 0 only if there is a device and its tests pass."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=SIZES, default="cuda")
     device = torch.device(parser.parse_args().device)
     if device.type == "cuda" and not torch.cuda.is_available():
         print(
-            "gpu.py: there is no CUDA device here, or torch was built without CUDA; "
+            "gpu.py: no CUDA device, or torch was built without CUDA; "
             "--device cpu tries the script without one",
             file=sys.stderr,
         )
@@ -106,12 +108,12 @@ def main() -> int:
     start = perf_counter()
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
     print(f"{name}, torch {torch.__version__}, Python {platform.python_version()}\n", flush=True)
-    status = tested() if device.type == "cuda" else 0
-    print("### Steps\n\n| R | who | ms per step | ms per seed-step | time of one seed by (b) |")
+    status = run_tests() if device.type == "cuda" else 0
+    print("### Steps\n\n| R | what | ms per step | ms per seed-step | of one seed of (b) |")
     print("|---|---|---|---|---|")
     for row in rows(device, SIZES[device.type]):
         print(f"| {' | '.join(row)} |", flush=True)
-    print(f"\n{perf_counter() - start:.0f} seconds in all")
+    print(f"\n{perf_counter() - start:.0f} seconds in total")
     return status
 
 

@@ -11,7 +11,7 @@ from workload import BATCH, RATE, layers
 from bnrun.data.base import Split
 
 BETAS, EPS = (0.9, 0.999), 1e-8
-# Steps compiled into one scan; `advance` does multiples of it.
+# Steps compiled into one scan; `advance` rounds to a multiple of it.
 SCAN = 10
 
 
@@ -28,10 +28,10 @@ def _bits_jvp(primals, tangents):
 
 
 def contender(widths: Sequence[int], split: Split, seeds: int, prng: str) -> Contender:
-    """`prng` is JAX's generator: threefry2x32 is its default, rbg the faster one."""
+    """`prng` is the random generator: threefry2x32 is JAX's default, rbg is faster."""
     inputs, targets = (jnp.asarray(part.flatten(1) if part.dim() > 1 else part) for part in split)
     if inputs.dtype != jnp.float32:
-        raise TypeError(f"inputs in {inputs.dtype}")
+        raise TypeError(f"inputs are {inputs.dtype}, not float32")
     keys = jax.vmap(partial(jax.random.key, impl=prng))(jnp.arange(seeds))
     state = jax.vmap(partial(_initial, widths))(keys)
     run = jax.jit(jax.vmap(partial(_scan, inputs, targets)), donate_argnums=0)

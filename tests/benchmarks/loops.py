@@ -1,4 +1,4 @@
-"""The loops that people write: one seed, torch.nn, with a DataLoader or with data in memory."""
+"""Usual training loops: one seed, torch.nn, with a DataLoader or with data in memory."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -42,7 +42,7 @@ def plain_mlp(widths: Sequence[int]) -> nn.Module:
 
 
 def plain_cnn() -> nn.Module:
-    """The net of configs/model/cnn.yaml on 28 x 28 images."""
+    """The same net as configs/model/cnn.yaml, for 28 x 28 images."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         nn.MaxPool2d(2),
@@ -61,7 +61,7 @@ def plain_cnn() -> nn.Module:
 
 
 def data_loader(net: nn.Module, split: Split) -> Contender:
-    """(a) DataLoader and Adam with their default settings."""
+    """(a) DataLoader and Adam with default settings."""
     loader = DataLoader(TensorDataset(*split), batch_size=BATCH, shuffle=True, drop_last=True)
     optimizer = torch.optim.Adam(net.parameters(), lr=RATE)
 
@@ -73,7 +73,7 @@ def data_loader(net: nn.Module, split: Split) -> Contender:
 
 
 def in_memory(net: nn.Module, split: Split) -> Contender:
-    """(b) Data in memory, fused Adam."""
+    """(b) Data in memory and fused Adam."""
     optimizer = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
     inputs, targets = split
 
@@ -87,7 +87,7 @@ def in_memory(net: nn.Module, split: Split) -> Contender:
 
 
 def several(name: str, contenders: Sequence[Contender]) -> Contender:
-    """Single nets one after another, step by step."""
+    """Several nets trained one after another."""
 
     def advance(steps: int) -> None:
         for contender in contenders:

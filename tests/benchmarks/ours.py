@@ -1,4 +1,4 @@
-"""bnrun itself: the trainer's own steps."""
+"""bnrun: the trainer's own steps."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -39,7 +39,7 @@ def training(
     optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
     capture: bool = False,
 ) -> Training:
-    """784-200-10 with SBN and sigmoid_st, unless told otherwise."""
+    """By default 784-200-10 with SBN and sigmoid_st."""
     torch.set_flush_denormal(True)
     keep_freed_memory()
     net = (model or MLP(hidden=WIDTHS[1:-1])).build(data.shape, data.classes, range(seeds))
@@ -57,7 +57,7 @@ def training(
 
 
 def contender(name: str, run: Training) -> Contender:
-    """Steps as the trainer does them between two points of the log."""
+    """Steps as in training, between two logged ones."""
 
     def advance(steps: int) -> None:
         for _ in range(steps):
@@ -67,5 +67,5 @@ def contender(name: str, run: Training) -> Contender:
 
 
 def mlp(widths: Sequence[int]) -> MLP:
-    """The net of these widths, from inputs to classes."""
+    """The net with these widths, from inputs to classes."""
     return MLP(hidden=tuple(widths[1:-1]))

@@ -1,4 +1,4 @@
-"""(c) Two worker processes with one thread each, one seed per process, as joblib runs them."""
+"""(c) Two worker processes with one thread and one seed each, as joblib would run them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ WORKERS = 2
 
 @contextmanager
 def worker_processes(widths: Sequence[int], examples: int) -> Iterator[Contender]:
-    """Each worker runs loop (b), and waits between two calls of `advance`."""
+    """Each worker runs loop (b) and waits between two calls of `advance`."""
     context = get_context("spawn")
     pipes = [context.Pipe() for _ in range(WORKERS)]
     workers = [
@@ -31,7 +31,7 @@ def worker_processes(widths: Sequence[int], examples: int) -> Iterator[Contender
         for pipe in pipes:
             pipe[0].recv()
 
-    advance(1)  # Both are ready: while they load, the others would seem slow.
+    advance(1)  # Wait until both have started; loading would slow the other contenders down.
     yield Contender(f"(c) {WORKERS} processes of (b)", WORKERS, advance)
     for pipe in pipes:
         pipe[0].send(0)

@@ -1,4 +1,4 @@
-"""Whole processes: start-up, peak memory, and a whole `bnrun` against its training steps."""
+"""Whole processes: start-up, peak memory, and a complete run against its training steps."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from workload import mnist_sized
 
 BNRUN = [sys.executable, "-m", "bnrun"]
 COMPLETED = "bnrun estimator="
-# The least that anything with Hydra can take, on the same machine.
+# Lower bound for any program that uses Hydra.
 START = {"python -c 'import hydra'": [sys.executable, "-c", "import hydra"]}
 ANSWERS = {
     "bnrun --help": ["--help"],
@@ -37,7 +37,7 @@ def seconds(command: list[str], folder: str) -> tuple[float, float]:
 
 
 def start_up(repeats: int) -> dict[str, tuple[float, float]]:
-    """Median wall and processor seconds of what answers without a training."""
+    """Median wall and processor seconds of commands that do not train."""
     commands = START | {name: [*BNRUN, *words] for name, words in ANSWERS.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def start_up(repeats: int) -> dict[str, tuple[float, float]]:
 
 
 def peak_memory(seeds: int) -> tuple[float, float]:
-    """MiB resident with the data alone, and at most while so many seeds are trained."""
+    """MiB resident with the data alone, and at most while `seeds` seeds are trained."""
     code = f"import processes_started as p; p.print_peaks({seeds})"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -64,9 +64,9 @@ def peak_memory(seeds: int) -> tuple[float, float]:
 
 
 def print_peaks(seeds: int) -> None:
-    """For the child of `peak_memory`."""
+    """Run by `peak_memory` in a child process."""
     data = mnist_sized()
-    # Linux then begins its record of the largest size anew.
+    # Resets Linux's record of the largest resident size.
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     contender("", training(data, seeds)).advance(100)
@@ -74,7 +74,7 @@ def print_peaks(seeds: int) -> None:
 
 
 def whole_run(seeds: int, epochs: int, examples: int) -> tuple[float, float, float]:
-    """Wall seconds of `bnrun`, of the same number of steps alone, and the steps' number."""
+    """Wall seconds of a run, of the same number of steps alone, and the number of steps."""
     data = mnist_sized(examples, held_out=10_000)
     with tempfile.TemporaryDirectory() as folder:
         arrays = {
@@ -112,7 +112,7 @@ def _words(folder: str, seeds: int, epochs: int) -> list[str]:
 
 
 def _status(field: str) -> float:
-    """MiB that Linux gives for this process under that name."""
+    """A field of /proc/self/status, in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith(field + ":"))
     return int(line.split()[1]) / 1024

@@ -1,9 +1,9 @@
-"""The speed tables, in Markdown: python tests/benchmarks/speed.py [--quick] [--busy] [--only PART].
+"""The speed tables, as Markdown: python tests/benchmarks/speed.py [--quick] [--busy] [--only PART].
 
-Milliseconds are per step and seed, medians of repeats taken in turn; ratios are ours / theirs,
-medians over the repeats. JAX is there if it is installed (the extra `bench`). A machine that does
-something else meanwhile makes the figures worthless, so that the load is printed with them; --busy
-measures there what can be measured, the processor time of one thread.
+Milliseconds are per step and seed. Contenders are timed alternately; times and ratios (bnrun /
+other) are medians over the repeats. JAX takes part if it is installed (the extra `bench`). Other
+work on the machine makes wall times worthless, so the load is printed with them; on a busy machine
+--busy measures the processor time of one thread instead.
 """
 
 import argparse
@@ -34,7 +34,7 @@ except ImportError:
 
 
 class Size:
-    """How much is measured."""
+    """How much to measure."""
 
     def __init__(self, quick: bool, busy: bool) -> None:
         self.busy = busy
@@ -44,17 +44,17 @@ class Size:
         self.epochs = 2 if quick else 10
 
     def race(self, contenders: Sequence[Contender], seconds: float = 0.2) -> None:
-        """Time them; on a busy machine by processor time."""
+        """Time the contenders; with --busy by processor time."""
         race(contenders, self.repeats, seconds, process_time if self.busy else perf_counter)
 
 
 def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[list[str]]:
-    """One row per number of seeds and rival."""
+    """One row per number of seeds and contender."""
     data = mnist_sized(size.examples)
     workers = nullcontext() if size.busy else worker_processes(widths, size.examples)
     with workers as pair:
         for count in seeds:
-            mine = ours.contender("bnrun", ours.training(data, count, ours.mlp(widths)))
+            own = ours.contender("bnrun", ours.training(data, count, ours.mlp(widths)))
             others = [
                 loops.data_loader(loops.plain_mlp(widths), data.train),
                 loops.in_memory(loops.plain_mlp(widths), data.train),
@@ -62,12 +62,12 @@ def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[
                 *_jax(widths, data, count),
                 products(widths, count),
             ]
-            size.race([mine, *others])
-            yield from _rows(count, mine, others)
+            size.race([own, *others])
+            yield from _rows(count, own, others)
 
 
 def growth(size: Size) -> Iterator[list[str]]:
-    """Cost per seed-step by the number of seeds."""
+    """Cost per step and seed by the number of seeds."""
     data = mnist_sized(size.examples)
     counts = (1, 8, 32) if size.repeats < 10 else (1, 4, 8, 16, 32, 64, 128)
     runs = [ours.contender("bnrun", ours.training(data, count)) for count in counts]
@@ -78,32 +78,32 @@ def growth(size: Size) -> Iterator[list[str]]:
 
 
 def convolutions(size: Size) -> Iterator[list[str]]:
-    """Eight nets at once against eight single ones."""
+    """Eight replicas at once against eight separate nets."""
     data = mnist_sized(5_000)
-    mine = ours.contender("bnrun", ours.training(data, 8, CNN()))
+    own = ours.contender("bnrun", ours.training(data, 8, CNN()))
     plain = [loops.in_memory(loops.plain_cnn(), data.train) for _ in range(8)]
     single = [ours.contender("", ours.training(data, 1, CNN())) for _ in range(8)]
     others = [
         loops.several("eight nn.Module, loop (b)", plain),
         loops.several("eight runs of bnrun", single),
     ]
-    size.race([mine, *others], seconds=0.5)
-    yield from _rows(8, mine, others)
+    size.race([own, *others], seconds=0.5)
+    yield from _rows(8, own, others)
 
 
 def estimators(size: Size) -> Iterator[list[str]]:
-    """Steps of other estimators: time over sigmoid_st's and over what the evaluations explain."""
+    """Steps of other estimators: time relative to sigmoid_st, in total and per evaluation."""
     data = mnist_sized(size.examples)
-    found = costs.by_estimator(data, seeds=8, units=200)
-    size.race([run for run, _ in found])
-    first = found[0][0]
-    for (run, count), name in zip(found, costs.NAMES, strict=True):
+    steps = costs.by_estimator(data, seeds=8, units=200)
+    size.race([run for run, _ in steps])
+    first = steps[0][0]
+    for (run, count), name in zip(steps, costs.NAMES, strict=True):
         times = ratio(run, first)
         yield [name, str(count), f"{run.milliseconds:.2f}", f"{times:.2f}", f"{times / count:.2f}"]
 
 
 def draws(size: Size) -> Iterator[list[str]]:
-    """The gradient instrument."""
+    """Gradient draws of the instrument, at once and in turn."""
     at_once, in_turn = costs.draws(mnist_sized(1_000))
     size.race([at_once, in_turn])
     for run in (at_once, in_turn):
@@ -111,7 +111,7 @@ def draws(size: Size) -> Iterator[list[str]]:
 
 
 def denormals(size: Size) -> Iterator[list[str]]:
-    """A step of a net that is saturated against one that is not."""
+    """A step of a net with saturated units against one without."""
     usual, large = costs.denormals()
     size.race([usual, large])
     for run in (usual, large):
@@ -132,20 +132,20 @@ def options(size: Size) -> Iterator[list[str]]:
 
 
 def processes(size: Size) -> Iterator[list[str]]:
-    """Start-up, memory, a whole run."""
+    """Start-up, peak memory, and a complete run."""
     for name, (wall, cpu) in processes_started.start_up(size.repeats).items():
         yield [name, f"{wall:.2f} s wall, {cpu:.2f} s of processor"]
     for seeds in size.seeds:
         before, after = processes_started.peak_memory(seeds)
         yield [
             f"peak resident, R = {seeds}",
-            f"{after:.0f} MiB, {before:.0f} of them with data alone",
+            f"{after:.0f} MiB, of which {before:.0f} with the data alone",
         ]
     whole, steps, count = processes_started.whole_run(5, size.epochs, size.examples)
     limit = 1.1 * steps + 3
     yield [
         f"bnrun, 5 seeds, {count} steps",
-        f"{whole:.1f} s; the steps {steps:.1f} s, so the aim is {limit:.1f} s",
+        f"{whole:.1f} s; its steps alone {steps:.1f} s, so the aim is {limit:.1f} s",
     ]
 
 
@@ -157,26 +157,36 @@ def _jax(widths, data, seeds) -> list[Contender]:
     ]
 
 
-def _rows(seeds: int, mine: Contender, others: Sequence[Contender]) -> Iterator[list[str]]:
-    yield [str(seeds), mine.name, f"{mine.milliseconds:.3f}", ""]
+def _rows(seeds: int, own: Contender, others: Sequence[Contender]) -> Iterator[list[str]]:
+    yield [str(seeds), own.name, f"{own.milliseconds:.3f}", ""]
     for other in others:
-        yield [str(seeds), other.name, f"{other.milliseconds:.3f}", f"{ratio(mine, other):.2f}"]
+        yield [str(seeds), other.name, f"{other.milliseconds:.3f}", f"{ratio(own, other):.2f}"]
 
 
-RIVALS = ["R", "who", "ms per seed-step", "bnrun / who"]
+RIVALS = ["R", "what", "ms per seed-step", "bnrun / what"]
 PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] = {
     "mlp": ("784-200-10", RIVALS, lambda size: rivals(WIDTHS, size, size.seeds)),
     "deep": ("784-500-500-500-10", RIVALS, lambda size: rivals(DEEP, size, size.seeds[1:])),
-    "growth": ("By number of seeds", ["R", "ms per seed-step", "of the best"], growth),
+    "growth": ("By number of seeds", ["R", "ms per seed-step", "relative to the best"], growth),
     "cnn": ("CNN, R = 8", RIVALS, convolutions),
     "estimators": (
         "Estimators, R = 8",
-        ["estimator", "evaluations", "ms per seed-step", "time", "time per evaluation"],
+        [
+            "estimator",
+            "evaluations",
+            "ms per seed-step",
+            "relative time",
+            "relative time per evaluation",
+        ],
         estimators,
     ),
-    "draws": ("Gradient draws", ["how", "ms", "of at once"], draws),
-    "denormals": ("Saturated units, R = 1", ["run", "ms per step", "of lr=0.5"], denormals),
-    "options": ("Options", ["R", "what", "ms per seed-step", "of plain"], options),
+    "draws": ("Gradient draws", ["how", "ms", "relative to at once"], draws),
+    "denormals": (
+        "Saturated units, R = 1",
+        ["run", "ms per step", "relative to lr=0.5"],
+        denormals,
+    ),
+    "options": ("Options", ["R", "what", "ms per seed-step", "relative to plain"], options),
     "processes": ("Whole processes", ["what", "cost"], processes),
 }
 
@@ -185,7 +195,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats, less data")
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this; may be repeated")
     parser.add_argument("--busy", action="store_true", help="one core, one thread, processor time")
     words = parser.parse_args()
     size = Size(words.quick, words.busy)

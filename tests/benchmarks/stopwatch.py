@@ -1,4 +1,4 @@
-"""Contenders timed in turn, so that a machine whose speed drifts treats all of them alike."""
+"""Alternating timing, so that drift in the machine's speed affects all contenders alike."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ Clock = Callable[[], float]
 class Contender:
     """Something that trains.
 
-    name     as it stands in the table
-    seeds    trained by one step, R
-    advance  does that many steps
+    name     in the table
+    seeds    number trained by one step, R
+    advance  runs the given number of steps
     """
 
     name: str
@@ -24,24 +24,24 @@ class Contender:
     steps: int = 1
 
     def warm_up(self, seconds: float, clock: Clock) -> None:
-        """Compile, fault in memory, and choose the steps that take about `seconds`."""
+        """Compile, fault in memory, and choose a number of steps that takes about `seconds`."""
         self.advance(2)
         self.steps = 3
-        # Twice, for the first few steps are slow ones.
+        # Twice, because the first few steps are slow.
         for _ in range(2):
             start = clock()
             self.advance(self.steps)
             self.steps = max(1, round(self.steps * seconds / (clock() - start)))
 
     def measure(self, clock: Clock) -> None:
-        """One more time, in milliseconds per step and seed."""
+        """Add one time, in milliseconds per step and seed."""
         start = clock()
         self.advance(self.steps)
         self.times.append(1e3 * (clock() - start) / (self.steps * self.seeds))
 
     @property
     def milliseconds(self) -> float:
-        """Median of the times."""
+        """Median time per step and seed."""
         return median(self.times)
 
 
@@ -51,7 +51,7 @@ def race(
     seconds: float = 0.2,
     clock: Clock = perf_counter,
 ) -> None:
-    """Time all in turn, `repeats` times, each for about `seconds`."""
+    """Time all contenders alternately, `repeats` times, each for about `seconds`."""
     for contender in contenders:
         contender.warm_up(seconds, clock)
     for _ in range(repeats):
@@ -60,5 +60,5 @@ def race(
 
 
 def ratio(first: Contender, second: Contender) -> float:
-    """Median over the repeats of first / second: neighbours in time are compared."""
+    """Median of first / second over the repeats, so times measured close together are compared."""
     return median(a / b for a, b in zip(first.times, second.times, strict=True))

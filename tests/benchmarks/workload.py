@@ -1,4 +1,4 @@
-"""The work: nets and data of MNIST's size."""
+"""Nets and data of MNIST's size."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,7 +16,7 @@ EXAMPLES = 60_000
 
 
 def mnist_sized(examples: int = EXAMPLES, held_out: int = 1_000) -> Data:
-    """Images in [0, 1] with ten classes that a net can learn, without a download."""
+    """Synthetic images in [0, 1] with ten classes that a net can learn."""
     draw = stream(0, "benchmark")
     total = examples + 2 * held_out
     targets = torch.from_numpy(draw.integers(10, size=total))
