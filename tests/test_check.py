@@ -222,7 +222,7 @@ def test_dbn_is_compared_with_the_sbn_and_told_so(run):
     ("words", "parts"),
     [
         (["disarmed"], ["estimator=disarmed: no such choice, use one of", "disarm"]),
-        (["disarm", "--neuron", "dbn"], ["has no meaning for neuron DBN", "neuron=sbn"]),
+        (["disarm", "--neuron", "dbn"], ["does not support neuron DBN", "neuron=sbn"]),
         (["disarm", "--neuron", "real"], ["--neuron=real: no binary neuron, use one of sbn, dbn"]),
         (["rloo", "samples=1"], ["samples=1", "greater than or equal to 2"]),
         (["rloo", "sample=3"], ["sample: rloo has no such field, use one of neuron, samples"]),

@@ -153,7 +153,7 @@ def test_a_sweep_with_an_impossible_job_starts_only_when_told_to_leave_it_out(tm
     words = ["-m", "name=sweep", "neuron=dbn,sbn", "estimator=st,exact", *TINY]
     status, _, err = bnrun(tmp_path, *words)
     assert status == 1
-    assert "Exact has no meaning for neuron DBN" in err
+    assert "Exact does not support neuron DBN" in err
     assert "Traceback" not in err
     assert not (tmp_path / "outputs").exists()
     status, _, err = bnrun(tmp_path, *words, "sweep.skip_invalid=true")
@@ -180,7 +180,7 @@ MISTAKES = {
     "trainer.final_samples=2000000": "trainer.final_samples=2000000: should be less than or equal",
     "neuron.slope=1e40": "neuron.slope=1e+40: should be less than or equal to",
     "estimator=exact": "2^100 patterns",
-    "neuron=real": "no meaning for neuron Real: choose neuron=dbn or neuron=sbn",
+    "neuron=real": "does not support neuron Real: choose neuron=dbn or neuron=sbn",
     "trainer.batch_size=100000": "trainer.batch_size=100000 does not fit 1297",
     "dataset=file": "dataset.path: has no value yet",
     "output=/proc/nowhere": "/proc/nowhere",

@@ -66,7 +66,7 @@ def accepts(name: str, neuron: Neuron) -> bool:
     try:
         build_of(name)(neuron)
     except HydraException as error:
-        if "has no meaning for neuron" in str(error):
+        if "does not support neuron" in str(error):
             return False
         raise
     return True
@@ -126,7 +126,7 @@ def test_estimator_keeps_the_rules_of_a_call(name, neuron, check):
 
 @pytest.mark.parametrize("name", [name for name in SAMPLING if (name, DBN) not in PAIRINGS])
 def test_estimator_that_samples_refuses_a_dbn_and_says_what_to_use(name):
-    with pytest.raises(Exception, match="has no meaning for neuron DBN: choose"):
+    with pytest.raises(Exception, match="does not support neuron DBN: choose"):
         build_of(name)(DBN())
 
 

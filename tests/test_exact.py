@@ -119,8 +119,8 @@ def test_a_wide_layer_is_refused_with_what_to_do():
     logits = torch.zeros(1, 1, 5)
     with pytest.raises(
         ValueError,
-        match=r"2\^5 patterns of a layer with 5 units, estimator.max_units=4: make the layer "
-        r"smaller, or choose an unbiased estimator that samples, like estimator=disarm",
+        match=r"2\^5 patterns of a layer with 5 units, but estimator.max_units=4: make the layer "
+        r"smaller, or choose an unbiased estimator that samples, e.g. estimator=disarm",
     ):
         Exact(neuron=SBN(), max_units=4)(logits, lambda bits: bits.sum(-1), Noise([0]))
 
@@ -128,7 +128,7 @@ def test_a_wide_layer_is_refused_with_what_to_do():
 @pytest.mark.parametrize("neuron", [DBN(), Real()])
 def test_neurons_without_a_distribution_are_refused_with_what_to_do(neuron):
     name = type(neuron).__name__
-    with pytest.raises(ValueError, match=rf"Exact has no meaning for neuron {name}: choose neuron"):
+    with pytest.raises(ValueError, match=rf"Exact does not support neuron {name}: choose neuron"):
         Exact(neuron=neuron)
 
 

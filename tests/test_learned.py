@@ -178,7 +178,7 @@ def test_a_replica_of_nan_does_not_touch_the_others(name: str) -> None:
 @pytest.mark.parametrize("name", LEARNERS)
 def test_another_number_of_replicas_is_refused(name: str) -> None:
     estimator = taught(name)
-    with pytest.raises(ValueError, match=r"for 1 replicas, its logits have 2 on axis -3: give"):
+    with pytest.raises(ValueError, match=r"for 1 replicas, but its logits have 2 on axis -3: use"):
         call(estimator, Noise([0, 1]), 2)
 
 

@@ -172,7 +172,7 @@ def test_backprop_uses_the_gradient_of_the_forward_pass(neuron):
 @pytest.mark.parametrize("neuron", BINARY)
 def test_backprop_rejects_a_binary_neuron_with_advice(neuron):
     with pytest.raises(
-        ValueError, match=rf"Backprop has no meaning for neuron {neuron.__name__}: choose neuron=re"
+        ValueError, match=rf"Backprop does not support neuron {neuron.__name__}: choose neuron=re"
     ):
         Backprop(neuron=neuron())
 

@@ -300,7 +300,7 @@ def test_temperature_without_decay_stays():
 
 @pytest.mark.parametrize("estimator", CLASSES)
 def test_a_deterministic_neuron_is_refused_with_what_to_do(estimator):
-    with pytest.raises(ValueError, match=r"no meaning for neuron DBN: choose neuron=sbn, or an"):
+    with pytest.raises(ValueError, match=r"does not support neuron DBN: choose neuron=sbn, or an"):
         estimator(neuron=DBN())
 
 

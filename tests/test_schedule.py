@@ -147,7 +147,7 @@ def test_a_deterministic_neuron_can_have_a_schedule_of_estimators_that_serve_it(
         "estimator=schedule", "estimator@estimator.second=sigmoid_st", neuron="dbn"
     )
     assert schedule == Schedule(DBN(), ST(DBN()), SigmoidST(DBN()))
-    with pytest.raises(Exception, match="estimator DisARM has no meaning for neuron DBN"):
+    with pytest.raises(Exception, match="estimator DisARM does not support neuron DBN"):
         configured("estimator=schedule", neuron="dbn")
 
 

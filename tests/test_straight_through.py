@@ -333,12 +333,12 @@ def test_cap_below_the_slope_is_refused():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_real_neuron_is_refused_with_what_to_do(name):
     estimator = type(family(name))
-    with pytest.raises(ValueError, match=rf"{estimator.__name__} has no meaning.*Real: choose neu"):
+    with pytest.raises(ValueError, match=rf"{estimator.__name__} does not support.*Real: choose"):
         estimator(neuron=Real())
 
 
 def test_reinmax_refuses_a_deterministic_neuron():
-    with pytest.raises(ValueError, match="ReinMax has no meaning for neuron DBN: choose neuron=sb"):
+    with pytest.raises(ValueError, match="ReinMax does not support neuron DBN: choose neuron=sb"):
         ReinMax(neuron=DBN())
 
 

@@ -61,7 +61,7 @@ def test_an_invalid_pairing_is_refused_before_anything_starts(sweep, tmp_path):
     words = ["neuron=dbn,sbn", "estimator=st,exact", "optimizer.lr=0.1"]
     status, _, err = sweep(*words)
     assert status == 1
-    assert "Exact has no meaning for neuron DBN" in err
+    assert "Exact does not support neuron DBN" in err
     assert "1 of 4 jobs cannot be run, so none was started" in err
     assert list(tmp_path.iterdir()) == []
 

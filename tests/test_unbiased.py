@@ -265,7 +265,7 @@ def test_saturated_units_get_a_finite_gradient_that_vanishes(
 @pytest.mark.parametrize("name", BUILD)
 @pytest.mark.parametrize("neuron", [DBN(), Real()], ids=["dbn", "real"])
 def test_a_neuron_that_does_not_sample_is_refused_with_a_way_out(name: str, neuron: Neuron) -> None:
-    with pytest.raises(ValueError, match=r"no meaning for neuron (DBN|Real): choose neuron=sbn"):
+    with pytest.raises(ValueError, match=r"does not support neuron (DBN|Real): choose neuron=sbn"):
         BUILD[name](neuron)
 
 

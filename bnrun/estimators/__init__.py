@@ -1,1 +1,1 @@
-"""Estimators: which gradient goes back through a binary layer. One file per family."""
+"""Gradient estimators for binary layers, one file per family; helpers are in tools/."""

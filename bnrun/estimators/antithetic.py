@@ -1,6 +1,4 @@
-"""Pairs of bits from one uniform: ARM and DisARM."""
-
-from typing import ClassVar
+"""Antithetic pairs of samples, both from one uniform."""
 
 import torch
 from torch import Tensor
@@ -13,27 +11,27 @@ from bnrun.estimators.tools.gradients import inject
 
 
 def antithetic_bits(probability: Tensor, uniforms: Tensor) -> Tensor:
-    """1[u < p] and 1[1 - u <= p], each Bernoulli(p), opposed to each other, [2, *S, R, B, U].
+    """The antithetic bits 1[u < p] and 1[1 - u <= p], each Bernoulli(p), [2, *S, R, B, U].
 
-    u is on [0, 1), so 1 - u is on (0, 1]: with <= a p of exactly 0 or 1 gives what it should.
+    u is in [0, 1), so 1 - u is in (0, 1]: with <=, a p of exactly 0 or 1 gives the right bit.
     """
     return torch.stack([uniforms < probability, 1 - uniforms <= probability]).to(probability.dtype)
 
 
 @validated
 class ARM(Estimator):
-    """Augment-REINFORCE-merge: an antithetic pair, weighted by the uniform that made it.
+    """Augment-REINFORCE-merge: an antithetic pair of samples, weighted by their uniform.
 
     forward:  the pair 1[u < p] and 1[u > 1 - p]; the loss is their mean
     backward: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times slope
-    Exact: always, in expectation. Its variance may exceed REINFORCE's far from p = 1/2.
+    Exact: always, in expectation. Its variance can exceed REINFORCE's where p is far from 1/2.
     Cost: 2 downstream evaluations.
 
     Source: Yin, Zhou, ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks (2019),
     arXiv 1807.11143.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         uniforms = noise.uniform(logits)
@@ -46,11 +44,11 @@ class ARM(Estimator):
 
 @validated
 class DisARM(Estimator):
-    """ARM with its uniform summed out, so that only units whose two bits differ count.
+    """ARM with the uniform integrated out: only units whose two bits differ get a gradient.
 
     forward:  the antithetic pair b = 1[u < p], b~ = 1[u > 1 - p]; the loss is their mean
     backward: (f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times slope
-    Exact: always, in expectation. Its variance is never above ARM's.
+    Exact: always, in expectation. Its variance never exceeds ARM's.
     Cost: 2 downstream evaluations.
 
     Source: Dong, Mnih, Tucker, DisARM: An Antithetic Gradient Estimator for Binary Latent
@@ -58,7 +56,7 @@ class DisARM(Estimator):
     Probabilistic Best Subset Selection via Gradient-Based Optimization, arXiv 2006.06448.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         probability = self.neuron.probability(logits.detach())

@@ -1,6 +1,4 @@
-"""ARMS: leave-one-out on K samples that are all antithetic to each other."""
-
-from typing import ClassVar
+"""Leave-one-out on K mutually antithetic samples."""
 
 import torch
 from torch import Tensor
@@ -15,12 +13,13 @@ from bnrun.estimators.tools.gradients import inject
 
 
 def dirichlet_copula(uniforms: Tensor) -> Tensor:
-    """K uniforms, each small where the others are not, from K independent ones, [K, ...].
+    """K mutually antithetic uniforms from K independent ones, [K, ...].
 
-    u_k = (1 - d_k)^(K-1) with d from the flat Dirichlet, whose sum is 1.
+    u_k = (1 - d_k)^(K-1), d from the flat Dirichlet distribution: as the d_k sum to 1, one small
+    u_k makes the others larger.
     """
     exponentials = -torch.log1p(-uniforms)
-    # All K uniforms may be exactly 0; their share of a sum of 0 would be NaN.
+    # If all K uniforms are exactly 0, the shares would be 0 / 0.
     exponentials = exponentials.clamp(min=torch.finfo(uniforms.dtype).tiny)
     shares = exponentials / exponentials.sum(0)
     return (1 - shares) ** (len(uniforms) - 1)
@@ -28,13 +27,12 @@ def dirichlet_copula(uniforms: Tensor) -> Tensor:
 
 @validated
 class ARMS(Estimator):
-    """Leave-one-out on antithetic samples, corrected for their correlation.
+    """Leave-one-out on antithetic samples, with a correction for their correlation.
 
     forward:  K samples from a Dirichlet copula; the loss is their mean
     backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1) * p (1 - p) / (p - P2), times slope; P2,
               the probability that two samples of a unit are both 1, is
-              max(2 p^(1/(K-1)) - 1, 0)^(K-1), kept small by zeros and ones changing places
-              for p >= 1/2
+              max(2 p^(1/(K-1)) - 1, 0)^(K-1); for p >= 1/2, 0 and 1 are swapped
     Exact: always, in expectation. K = 2 is DisARM.
     Cost: K downstream evaluations.
 
@@ -44,7 +42,7 @@ class ARMS(Estimator):
     (2021), arXiv 2105.14141.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     samples: Samples = 4
 
@@ -56,7 +54,7 @@ class ARMS(Estimator):
         bits = torch.where(probability < 0.5, rare, ~rare).to(logits.dtype)
         losses = downstream(self.neuron.encode(bits))
         gradient = leave_one_out(losses.detach(), score(self.neuron, logits, bits))
-        # With m the rarer value's probability, p (1 - p) / (p - P2) is (1 - m) / (1 - P2 / m),
-        # and P2 / m in this form has its limit, 0, at m = 0.
+        # With m = min(p, 1 - p), p (1 - p) / (p - P2) = (1 - m) / (1 - P2 / m). Computed as below,
+        # P2 / m is 0, its limit, at m = 0.
         both = (2 - rarer ** (-1 / (self.samples - 1))).clamp(min=0) ** (self.samples - 1)
         return inject(losses.mean(0), logits, gradient * (1 - rarer) / (1 - both))

@@ -15,10 +15,10 @@ from bnrun.estimators.base import Estimator
 class Backprop(Estimator):
     """Ordinary backpropagation through a neuron that has a derivative.
 
-    forward:  activations of the neuron, which are not bits
+    forward:  the neuron's activations, which are not bits
     backward: the derivative of the activation, sigmoid(a) for neuron=real: span * slope * p (1 - p)
-    Exact: for the neuron's own loss, not for one of bits. An SBN's gradient it meets on losses
-    multilinear in the bits of one layer, where the mean field is right.
+    Exact: for the loss of these activations, not for a loss of bits. On losses multilinear in the
+    bits of one layer, where the mean field is exact, it equals the SBN's gradient.
     Cost: one downstream evaluation and its backward pass.
 
     Source: Rumelhart, Hinton, Williams, Learning Representations by Back-Propagating Errors (1986).
@@ -26,7 +26,7 @@ class Backprop(Estimator):
 
     accepts: ClassVar[tuple[type[Neuron], ...]] = (DifferentiableNeuron,)
     instead: ClassVar[str] = (
-        "choose neuron=real, or for a binary neuron an estimator, like estimator=sigmoid_st"
+        "choose neuron=real, or an estimator for binary neurons, e.g. estimator=sigmoid_st"
     )
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contract of an estimator."""
+"""The interface of an estimator."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
@@ -12,7 +12,7 @@ from bnrun.core.noise import Noise
 
 
 class Progress(NamedTuple):
-    """How far a training is: updates done and passes over the training data begun."""
+    """How far the training is: updates done, and epochs started."""
 
     step: int
     epoch: int
@@ -20,29 +20,35 @@ class Progress(NamedTuple):
 
 @validated
 class Estimator(ABC):
-    """Which gradient goes back through one binary layer.
+    """Estimates the gradient through one binary layer.
 
-    A subclass writes `__call__`; everything else has a default. Raises ValueError on construction
-    for a neuron that it cannot serve.
+    A subclass writes `__call__`; everything else has a default. The constructor raises ValueError
+    for a neuron that the estimator does not support.
     """
 
     neuron: Neuron
 
     accepts: ClassVar[tuple[type[Neuron], ...]] = (SBN,)
-    """Neurons that the estimator has a meaning for."""
-    unbiased: ClassVar[bool] = False
-    """Whether the mean of the estimate is the exact gradient on every downstream."""
+    """Supported classes of neurons."""
     instead: ClassVar[str] = (
-        "choose neuron=sbn, or an estimator that needs no sampling, like estimator=sigmoid_st"
+        "choose neuron=sbn, or an estimator that needs no sampling, e.g. estimator=sigmoid_st"
     )
-    """What to do for a neuron that is not accepted."""
+    """How the error for an unsupported neuron ends: what to do instead."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.neuron, self.accepts):
             raise ValueError(
-                f"estimator {type(self).__name__} has no meaning for neuron "
+                f"estimator {type(self).__name__} does not support neuron "
                 f"{type(self.neuron).__name__}: {self.instead}"
             )
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether the mean of the estimate is the exact gradient for every downstream.
+
+        A subclass that is unbiased says `unbiased = True`.
+        """
+        return False
 
     @abstractmethod
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
@@ -52,29 +58,29 @@ class Estimator(ABC):
         downstream  activations [*S', R, B, U] -> loss per example [*S', R, B]
         noise       source of uniforms, one stream per replica
 
-        Returns [*S, R, B]: its value is the sampled (or exact) loss.
+        Returns [*S, R, B], whose value is the sampled (or exact) loss.
         """
 
     def at(self, progress: Progress) -> "Estimator":
-        """The estimator to use at that point of a training; itself unless it has a schedule."""
+        """The estimator to use at this point of the training; itself if it has no schedule."""
         return self
 
     def frozen(self) -> Self:
-        """The same estimate without learning from what it sees; itself unless it learns."""
+        """An estimator that gives the same estimates and does not learn from them."""
         return self
 
     def scalars(self) -> dict[str, float]:
-        """What a schedule moves, by name, for the curves."""
+        """Values to log that change during training, by name, e.g. an annealed slope."""
         return {}
 
     @property
     def firing_neuron(self) -> Neuron:
-        """The neuron whose law the bits of the training follow."""
+        """The neuron that fires the bits in training."""
         return self.neuron
 
     @property
     def evaluation_neuron(self) -> Neuron:
-        """The neuron that a net trained with this estimator is evaluated with."""
+        """The neuron with which a net trained by this estimator is evaluated."""
         return self.neuron
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,11 +88,11 @@ class Estimator(ABC):
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict()` returned."""
         assert not state, f"{type(self).__name__} keeps no state"
 
 
 def fire(neuron: Neuron, logits: Tensor, noise: Noise) -> Tensor:
-    """Bits of a neuron that the estimator has accepted as a binary one, [*S, R, B, U]."""
+    """The bits of a binary neuron, [*S, R, B, U]."""
     assert isinstance(neuron, BinaryNeuron)
     return neuron.fire(logits, noise)

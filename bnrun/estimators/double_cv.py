@@ -1,6 +1,4 @@
-"""Double control variates: two samples, each with the other's derivative as control variate."""
-
-from typing import ClassVar
+"""Two samples, each with a control variate made from the other."""
 
 import torch
 from torch import Tensor
@@ -16,20 +14,20 @@ from bnrun.estimators.tools.gradients import inject
 
 @validated
 class DoubleCV(ControlVariate):
-    """Leave-one-out on two samples, each with a linear control variate taken at the other.
+    """Leave-one-out on two samples, each with a linear control variate from the other sample.
 
     forward:  two independent samples; the loss is their mean
     backward: (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times slope, with
               F1 = f(b1) - eta f'(b2) . (b1 - p) and F2 = f(b2) - eta f'(b1) . (b2 - p); eta
               minimises the variance, and is near 1 for a near-linear f
-    Exact: always, in expectation. The f' at one sample is independent of the other one.
+    Exact: always, in expectation, because the f' at one sample is independent of the other sample.
     Cost: 2 downstream evaluations and one backward pass.
 
     Source: Titsias, Shi, Double Control Variates for Gradient Estimation in Discrete Latent
     Variable Models (2022), arXiv 2111.05300, whose coefficient is -eta.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         neuron, slope = self.neuron, self.neuron.slope

@@ -1,4 +1,4 @@
-"""The exact gradient, by enumeration of all bit patterns."""
+"""The exact gradient, by enumeration of all bit patterns of a layer."""
 
 from typing import ClassVar
 
@@ -21,19 +21,19 @@ def patterns(units: int, like: Tensor) -> Tensor:
 
 @validated
 class Exact(Estimator):
-    """Expectation of the loss over all 2^U patterns of the layer, differentiated as it stands.
+    """The expected loss over all 2^U bit patterns of the layer, differentiated.
 
     forward:  sum over patterns of P(pattern) * f(pattern): the exact mean of the loss
-    backward: its derivative; nested in several layers it enumerates their product
+    backward: its derivative; nested, it enumerates the patterns of all layers together
     Exact: always.
     Cost: 2^U downstream evaluations, batched on a leading axis.
 
-    max_units  the largest U that it accepts (2^12 = 4,096 evaluations)
+    max_units  the largest supported U (2^12 = 4,096 evaluations)
 
     Source: none needed, it is the definition of the mean.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
     accepts: ClassVar[tuple[type[Neuron], ...]] = (SBN,)
 
     max_units: PositiveInt = 12
@@ -43,12 +43,12 @@ class Exact(Estimator):
         if units > self.max_units:
             raise ValueError(
                 f"estimator exact would enumerate 2^{units} patterns of a layer with {units} "
-                f"units, estimator.max_units={self.max_units}: make the layer smaller, or choose "
-                f"an unbiased estimator that samples, like estimator=disarm"
+                f"units, but estimator.max_units={self.max_units}: make the layer smaller, or "
+                f"choose an unbiased estimator that samples, e.g. estimator=disarm"
             )
         scaled = self.neuron.slope * logits
         bits = patterns(units, logits).view(-1, *[1] * (logits.dim() - 1), units)
-        # sigmoid(-a) keeps the digits that 1 - sigmoid(a) loses.
+        # sigmoid(-a) instead of 1 - sigmoid(a), which loses digits for large a.
         probability = torch.sigmoid(torch.where(bits > 0, scaled, -scaled)).prod(-1)
         losses = downstream(self.neuron.encode(bits).expand(-1, *logits.shape))
         return (probability * losses).sum(0)

@@ -1,4 +1,4 @@
-"""Output-gated straight-through: only units that fired get a gradient."""
+"""Straight-through gated by the bit: only units that fired get a gradient."""
 
 from torch import Tensor
 
@@ -10,12 +10,12 @@ from bnrun.estimators.straight_through import StraightThrough
 class GatedST(StraightThrough):
     """Plain straight-through, gated by the unit's own bit.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: multiplier b, the bit: 1 where the unit fired and 0 where it did not, also for
               signed activations
-    Noise law: exponential on one side. A unit that fires with probability exp(logit), for a
-    logit below 0, has d log(probability) / d logit = 1, so that the multiplier's mean is right.
-    Exact: under exponential noise, on losses multilinear in the bits 0, 1. An SBN comes near it
+    Noise law: one-sided exponential. A unit that fires with probability exp(logit), logit < 0, has
+    d probability / d logit = probability, which is the mean of the bit.
+    Exact: under exponential noise, on losses multilinear in the bits 0, 1. An SBN is close to that
     where its probability is small.
     Cost: one downstream evaluation and its backward pass.
 

@@ -1,4 +1,4 @@
-"""Relaxed bits at a temperature: Gumbel-sigmoid (soft), ST-Gumbel, Gumbel-Rao."""
+"""Relaxed bits with a temperature: Gumbel-sigmoid (soft), ST-Gumbel, Gumbel-Rao."""
 
 from dataclasses import replace
 from typing import Annotated, Literal, Self
@@ -20,12 +20,12 @@ from bnrun.estimators.tools.logistic import conditional_latent, latent
 class Relaxation(Estimator):
     """A bit 1[z > 0] relaxed to sigmoid(z / t), z = neuron.slope * logit + logistic noise.
 
-    temperature   t at the start, > 0; small is nearer to the bit, and of higher variance
-    decay         factor by which t shrinks, in (0, 1]; 1 keeps it
-    per           shrink every "epoch" or every "step"
-    floor         the smallest t; at most `temperature`
+    temperature   initial t, > 0; a small t is closer to the bit and has more variance
+    decay         factor on t per epoch or step, in (0, 1]; 1 keeps t constant
+    per           apply the decay every "epoch" or every "step"
+    floor         smallest t; at most `temperature`
 
-    Raises ValueError on construction for a floor above the temperature.
+    Raises ValueError if the floor is above the temperature.
     """
 
     temperature: PositiveFloat = 1.0
@@ -38,7 +38,7 @@ class Relaxation(Estimator):
         if self.decay < 1 and self.floor > self.temperature:
             raise ValueError(
                 f"floor={self.floor} is above temperature={self.temperature}: the temperature "
-                f"falls from its start to the floor, so choose a floor of at most "
+                f"decays from its initial value to the floor; choose a floor of at most "
                 f"{self.temperature}"
             )
 
@@ -59,15 +59,15 @@ class Relaxation(Estimator):
 
 @validated
 class GumbelSigmoid(Relaxation):
-    """Gumbel-sigmoid, or binary Concrete: a soft bit in place of the bit, and its own gradient.
+    """Gumbel-sigmoid, or binary Concrete: a soft bit replaces the bit, and is differentiated.
 
     forward:  sigmoid(z / t), between 0 and 1 (or -1 and +1); the loss is that of soft bits, while
               evaluation uses the neuron's bits
-    backward: pathwise, as it stands: f'_i times span * neuron.slope * s (1 - s) / t,
+    backward: pathwise derivative: f'_i times span * neuron.slope * s (1 - s) / t,
               s = sigmoid(z / t)
     Noise law: logistic.
     Exact: in the limit t -> 0. There its variance grows without bound. At every t it is unbiased
-    for its own relaxed objective.
+    for the relaxed loss.
     Cost: one downstream evaluation and its backward pass.
 
     Source: Jang, Gu, Poole (2016), arXiv 1611.01144; Maddison, Mnih, Teh, The Concrete
@@ -93,10 +93,10 @@ class STGumbel(Relaxation):
     bound.
     Cost: one downstream evaluation and its backward pass.
 
-    forward_temperature   f > 0. Dividing z by a temperature leaves 1[z > 0] as it is, so what a
-        forward temperature can move is the noise: below 1 fires more surely (towards the
-        threshold of a DBN), above 1 explores more. 1 is the neuron as it is. It acts on the
-        neuron that evaluates as well; temperature and its annealing act on the derivative alone.
+    forward_temperature   f > 0, the scale of the noise. Dividing z by a temperature would not
+        change 1[z > 0]. Below 1 the firing is less random (towards the threshold of a DBN), above
+        1 it explores more; 1 is the neuron as configured. It also applies to the neuron used in
+        evaluation, while the temperature and its annealing only change the derivative.
 
     Source: Jang, Gu, Poole (2016), arXiv 1611.01144; two temperatures: Shah, Yan, Mozer, Liu,
     Improving Discrete Optimisation Via Decoupled Straight-Through Estimator (2024),
@@ -122,15 +122,15 @@ class STGumbel(Relaxation):
 
 @validated
 class GumbelRao(Relaxation):
-    """Gumbel-Rao: ST-Gumbel with its derivative averaged over noise that leads to the same bit.
+    """Gumbel-Rao: ST-Gumbel with its derivative averaged over noise that gives the same bit.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: mean over K draws z_k given b of span * neuron.slope * s_k (1 - s_k) / t,
               s_k = sigmoid(z_k / t)
     Noise law: logistic.
     Exact: in the limit t -> 0, on losses multilinear in the bits. Its mean is ST-Gumbel's; its
-    mean squared error is lower for every K > 1 (K = 1 is ST-Gumbel in law).
-    Cost: one downstream evaluation and its backward pass, and K uniforms per unit on an axis.
+    mean squared error is lower for every K > 1 (K = 1 is ST-Gumbel in distribution).
+    Cost: one downstream evaluation and its backward pass; K uniforms per unit, on an axis.
 
     draws   K, >= 1
 

@@ -1,6 +1,4 @@
-"""Local expectation gradients: every unit's own bit is summed out."""
-
-from typing import ClassVar
+"""Local expectation gradients: each unit sums over its own two bits."""
 
 import torch
 from torch import Tensor
@@ -14,21 +12,21 @@ from bnrun.estimators.tools.gradients import inject
 
 @validated
 class LocalExpectation(Estimator):
-    """Every unit compares the loss at the sample with the loss after flipping its own bit.
+    """Each unit compares the loss at the sample with the loss after flipping its own bit.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: p (1 - p) * (f(b_i = 1) - f(b_i = 0)) for unit i, the other bits at the sample, times
               slope
-    Exact: always, in expectation. Of all estimators that see one sample of the other bits, the one
-    of least variance.
-    Cost: U + 1 downstream evaluations, U of them without gradient, batched on a leading axis: the
-    activations take U times the memory.
+    Exact: always, in expectation. It has the least variance of all estimators that use one sample
+    of the other bits.
+    Cost: U + 1 downstream evaluations, U of them without gradient and batched on a leading axis:
+    the activations take U times the memory.
 
     Source: Titsias, Lazaro-Gredilla, Local Expectation Gradients for Black Box Variational
     Inference (2015), arXiv 1503.01494.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         units = logits.shape[-1]

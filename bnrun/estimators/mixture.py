@@ -15,12 +15,12 @@ from bnrun.estimators.tools.combination import Combination
 
 @validated
 class Mixture(Combination):
-    """Two estimators at once, weighted: of the losses, and so of all gradients.
+    """A weighted mean of the losses, and so of all gradients, of two estimators.
 
-    forward:  weight * first + (1 - weight) * second, each with noise of its own
+    forward:  weight * first + (1 - weight) * second, each with its own noise
     backward: weight * first + (1 - weight) * second
-    Exact: where both parts are. Unbiased if both are; a biased part's bias shrinks by its weight.
-    Cost: that of both.
+    Exact: where both parts are. Unbiased if both are; the bias of a part is scaled by its weight.
+    Cost: that of both parts.
 
     weight  of the first, in [0, 1]
 
@@ -47,5 +47,5 @@ class Mixture(Combination):
 
     @property
     def evaluation_neuron(self) -> Neuron:
-        """The first estimator's."""
+        """The evaluation neuron of the first estimator."""
         return self.first.evaluation_neuron

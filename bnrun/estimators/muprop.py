@@ -1,6 +1,4 @@
-"""MuProp: REINFORCE with the downstream's linear approximation as control variate."""
-
-from typing import ClassVar
+"""REINFORCE with a linear approximation of the loss as control variate."""
 
 import torch
 from torch import Tensor
@@ -15,19 +13,19 @@ from bnrun.estimators.tools.gradients import inject
 
 @validated
 class MuProp(Estimator):
-    """REINFORCE on what the expansion of f at the means leaves over, plus its own gradient.
+    """REINFORCE on the residual of a linear expansion of f at the mean, plus its exact gradient.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: (f(b) - f(p) - f'(p) . (b - p)) * (b - p) + f'(p) * p (1 - p), times slope
-    Exact: always, in expectation. f(p) and f'(p) are drawn independently of b, so that it does not
-    matter how good they are.
+    Exact: always, in expectation, because f(p) and f'(p) are independent of b. A poor expansion
+    only costs variance.
     Cost: 2 downstream evaluations and one backward pass.
 
     Source: Gu, Levine, Sutskever, Mnih, MuProp: Unbiased Backpropagation for Stochastic Neural
     Networks (2015), arXiv 1511.05176.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         probability = self.neuron.probability(logits.detach())

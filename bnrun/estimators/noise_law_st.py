@@ -1,11 +1,11 @@
 """Straight-through with the density of a noise law: clipped, ApproxSign, arctan, and others.
 
-A binary neuron 1[logit + z > 0] with noise z of a symmetric law fires with probability
-F(logit), F the law's distribution function. Its mean activation has the derivative
-span * F'(logit), and F' is the law's density: each member multiplies by one such density.
+A binary neuron 1[logit + z > 0] with symmetric noise z fires with probability F(logit), where F is
+the distribution function of the noise. The derivative of its mean activation is span * F'(logit),
+and F' is the density of the noise: each estimator here multiplies by one such density.
 Source of the rule: Shekhovtsov, Yanush, Reintroducing Straight-Through Estimators as Principled
 Methods for Stochastic Binary Networks (2020), arXiv 2006.06880.
-The member for logistic noise, the SBN's own, is sigmoid_st.
+The estimator for logistic noise, the noise of the SBN, is sigmoid_st.
 """
 
 import math
@@ -20,15 +20,15 @@ from bnrun.estimators.straight_through import StraightThrough
 
 @validated
 class NoiseLawST(StraightThrough):
-    """A multiplier that is the density of a noise law. A member writes `density`.
+    """Straight-through whose multiplier is a density. A subclass writes `density`.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: multiplier span * s * density(s * logit), s = slope * neuron.slope; span is 1 for
               activations 0, 1 and 2 for -1, +1
     Exact: under noise of this law, on losses multilinear in the bits. An SBN's noise is logistic
-    and a DBN has none, so there it is an approximation.
+    and a DBN has none, so for both it is an approximation.
 
-    slope   steepness of the smooth step, 1 / width of the noise, > 0
+    slope   of the smooth step, > 0: 1 / width of the noise
     """
 
     slope: Slope = 1.0
@@ -44,7 +44,7 @@ class NoiseLawST(StraightThrough):
 
 @validated
 class ClippedST(NoiseLawST):
-    """Clipped or hard-tanh straight-through: passes the gradient where abs(logit) <= 1 / slope.
+    """Clipped (hard tanh) straight-through: passes the gradient where abs(logit) <= 1 / slope.
 
     backward: multiplier span * s * 1[abs(x) <= 1] / 2, x = s * logit; at slope 1 that is
               1[abs(logit) <= 1] for -1, +1 activations, and half of it for 0, 1
@@ -61,7 +61,7 @@ class ClippedST(NoiseLawST):
 
 @validated
 class ApproxSign(NoiseLawST):
-    """ApproxSign: the derivative of a step made of two parabolas.
+    """ApproxSign: the derivative of a smooth step made of two parabolas.
 
     backward: multiplier span * s * max(0, 1 - abs(x)), x = s * logit; at slope 1 that is
               max(0, 2 - 2 abs(logit)) for -1, +1 activations, and half of it for 0, 1
@@ -82,7 +82,7 @@ class SwishSign(NoiseLawST):
     backward: multiplier span * s * q (1 - q) (2 - x (2 q - 1)), q = sigmoid(x), x = s * logit;
               written with hyperbolic functions, for -1, +1 activations:
               s (2 - x tanh(x / 2)) / (1 + cosh(x))
-    Noise law: none. It integrates to 1 but is negative where abs(x) > 2.4, which no density is.
+    Noise law: none. It integrates to 1 but is negative where abs(x) > 2.4, so it is no density.
     Exact: never.
 
     Source: Darabi, Belbahri, Courbariaux, Nia, BNN+: Improved Binary Network Training (2018),
@@ -92,7 +92,7 @@ class SwishSign(NoiseLawST):
     slope: Slope = 5.0
 
     def density(self, scaled: Tensor) -> Tensor:
-        # Through the sigmoid, because cosh overflows.
+        # By the sigmoid, because cosh overflows.
         q = torch.sigmoid(scaled)
         return q * (1 - q) * (2 - scaled * (2 * q - 1))
 
@@ -121,10 +121,10 @@ class FastSigmoidST(NoiseLawST):
     """Fast-sigmoid surrogate (SuperSpike): (1 + x / (1 + abs(x))) / 2 as the smooth step.
 
     backward: multiplier span * s / (2 (1 + abs(x))^2), x = s * logit; slope 2 makes it 1 at logit
-              0 for activations 0, 1. Spiking libraries drop the factor slope / 2 and so keep that
-              height at every slope
-    Noise law: a ratio of two independent unit exponentials, with a random sign. Its tails are
-    those of a Cauchy law.
+              0 for activations 0, 1. Spiking libraries drop the factor slope / 2, so that the
+              height is 1 at every slope
+    Noise law: ratio of two independent unit exponentials, with a random sign. Its tails are those
+    of a Cauchy law.
     Exact: under noise of that density, on losses multilinear in the bits.
 
     Source: Zenke, Ganguli, SuperSpike (2017), arXiv 1705.11146.

@@ -1,6 +1,6 @@
-"""REBAR: REINFORCE with the relaxed downstream as control variate."""
+"""REINFORCE with a relaxation of the loss as control variate."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +16,11 @@ from bnrun.estimators.tools.relaxed_control import Logistic, control, logistic
 
 
 class Sample(NamedTuple):
-    """What one call has drawn.
+    """The random quantities of one call.
 
     reinforce  f(b) * (b - p), times slope, [*S, R, B, U]
-    relaxed    the control variate of the relaxed downstream, times slope, [*S, R, B, U]
-    logistic   the points where it was taken
+    relaxed    the control variate from the relaxed loss, times slope, [*S, R, B, U]
+    logistic   the points where the relaxed loss was evaluated
     centred    b - p, [*S, R, B, U]
     """
 
@@ -32,23 +32,24 @@ class Sample(NamedTuple):
 
 @validated
 class REBAR(ControlVariate):
-    """REINFORCE's estimate less eta times a control variate, the relaxed downstream, of mean 0.
+    """REINFORCE minus eta times a control variate of mean 0, made from the relaxed loss.
 
-    forward:  bits of the neuron, b = 1[z > 0], z the logit a plus logistic noise
+    forward:  the neuron's bits, b = 1[z > 0], z the logit a plus logistic noise
     backward: (f(b) - eta f(s(z~))) * (b - p) + eta d/da f(s(z)) - eta d/da f(s(z~)), times slope;
               s(z) = sigmoid(z / t), and z~ is drawn like z given b; eta minimises the variance,
               and eta = 0 is REINFORCE to the bit
-    Exact: always, in expectation. Nested, the estimators downstream must be unbiased too.
+    Exact: always, in expectation. In a net of several layers, only if the estimators of the later
+    layers are unbiased too.
     Cost: 3 downstream evaluations, 2 if `coupled`, and a backward pass through the relaxed ones.
 
-    temperature  t > 0: near 0 the relaxation is close to the bits, and its slope steep
-    coupled      z~ = z, from one uniform: one evaluation less, for sometimes more variance
+    temperature  t > 0: near 0 the relaxation is close to the bits, but steep
+    coupled      use z~ = z: one evaluation less, sometimes more variance
 
     Source: Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, REBAR: Low-Variance, Unbiased Gradient
     Estimates for Discrete Latent Variable Models (2017), arXiv 1703.07370.
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     temperature: PositiveFloat = 0.5
     coupled: bool = False

@@ -1,6 +1,4 @@
-"""REINFORCE, the score-function estimator, with a baseline of one's choice."""
-
-from typing import ClassVar
+"""REINFORCE, the score-function estimator, with a choice of baselines."""
 
 from torch import Tensor
 
@@ -15,27 +13,24 @@ from bnrun.estimators.tools.learner import Learner, Memory
 
 @validated
 class Reinforce(Learner):
-    """The loss less a baseline that has not seen this sample, times the score.
+    """The loss minus a baseline that does not depend on the sample, times the score.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: (f(b) - baseline) * (b - p), times slope
-    Exact: always, in expectation. A baseline may give that up, as NVIL does with `normalize`.
-    Cost: one downstream evaluation, no backward pass through it for the logits.
+    Exact: always, in expectation, unless the baseline gives that up, like NVIL with `normalize`.
+    Cost: one downstream evaluation; the logits need no backward pass through it.
 
-    baseline  see bnrun.estimators.tools.baselines; it moves the variance, not the mean
+    baseline  see bnrun.estimators.tools.baselines; it changes the variance, not the mean
 
     Source: Williams, Simple Statistical Gradient-Following Algorithms for Connectionist
     Reinforcement Learning (1992).
     """
 
-    unbiased: ClassVar[bool] = True
-
     baseline: Baseline = NoBaseline()
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        # A baseline may give up the mean; then the object says so, not the class.
-        object.__setattr__(self, "unbiased", self.baseline.unbiased)
+    @property
+    def unbiased(self) -> bool:
+        return self.baseline.unbiased
 
     def fresh(self, logits: Tensor, noise: Noise) -> Memory:
         return self.baseline.fresh(logits, noise)
@@ -44,9 +39,9 @@ class Reinforce(Learner):
         bits = fire(self.neuron, logits, noise)
         losses = downstream(self.neuron.encode(bits))
         memory = self.recall(logits, noise)
-        seen, loss = logits.detach(), losses.detach().unsqueeze(-1)
-        centred = bits - self.neuron.probability(seen)
-        signal = self.baseline.signal(memory, seen, loss)
+        fixed, loss = logits.detach(), losses.detach().unsqueeze(-1)
+        centred = bits - self.neuron.probability(fixed)
+        signal = self.baseline.signal(memory, fixed, loss)
         if self.learns():
-            self.remember(self.baseline.learned(memory, seen, centred, loss))
+            self.remember(self.baseline.learned(memory, fixed, centred, loss))
         return inject(losses, logits, signal * (self.neuron.slope * centred))

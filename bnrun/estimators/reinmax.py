@@ -1,4 +1,4 @@
-"""ReinMax: a straight-through multiplier of second order."""
+"""Straight-through of second order."""
 
 from typing import ClassVar
 
@@ -15,16 +15,16 @@ from bnrun.estimators.straight_through import StraightThrough
 class ReinMax(StraightThrough):
     """ReinMax for binary units: the trapezoid rule between a unit's two activations.
 
-    forward:  bits of the neuron, fired with p = sigmoid(a), a = neuron.slope * logit
+    forward:  the neuron's bits, fired with p = sigmoid(a), a = neuron.slope * logit
     backward: multiplier span * neuron.slope * abs(b - p) / 2; at temperature t, with
               q = sigmoid(a / t), span * neuron.slope * (abs(b - q) + q (1 - q) - p (1 - p)) / 2
-    Noise law: logistic, that of the SBN; the multiplier's mean is then span * density at
-    temperature 1, but its value depends on the bit.
-    Exact: on losses quadratic in each bit, at temperature 1. The derivatives at both ends,
-    averaged, give the difference.
+    Noise law: logistic, that of the SBN; at temperature 1 the multiplier's mean is span * density,
+    but its value depends on the bit.
+    Exact: on losses quadratic in each bit, at temperature 1. There the mean of the derivatives at
+    both ends is the difference of the losses.
     Cost: one downstream evaluation and its backward pass.
 
-    temperature   > 0; 1 is the second-order choice, larger values give a wider multiplier
+    temperature   > 0; 1 is exact to second order, a larger one gives a wider multiplier
 
     Source: Liu, Dong, Liu, Yu, Gao, Bridging Discrete and Backpropagation: Straight-Through and
     Beyond (2023), arXiv 2304.08612; at temperature 1 also, as a baseline linear around 1/2: Gregor
@@ -41,6 +41,6 @@ class ReinMax(StraightThrough):
         tempered = slope * logits / self.temperature
         p = torch.sigmoid(slope * logits)
         q = torch.sigmoid(tempered)
-        # abs(bits - q), by the sigmoid that keeps the digits that 1 - q loses.
+        # abs(bits - q), by a sigmoid, because 1 - q loses digits.
         missing = torch.sigmoid((1 - 2 * bits) * tempered)
         return self.neuron.span * slope * (missing + q * (1 - q) - p * (1 - p)) / 2

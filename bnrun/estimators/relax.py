@@ -1,4 +1,4 @@
-"""RELAX: REBAR with a learned net added to its control variate."""
+"""REBAR with a learned net in its control variate."""
 
 import torch
 from torch import Tensor
@@ -19,19 +19,20 @@ from bnrun.estimators.tools.relaxed_control import control
 
 @validated
 class RELAX(REBAR):
-    """REBAR with a small net, trained against the variance, added to its control variate.
+    """REBAR with a small net added to its control variate and trained to reduce the variance.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: f(b) * (b - p) - c(z~) * (b - p) + d/da c(z) - d/da c(z~), times slope;
               c(z) = eta f(sigmoid(z / t)) + r(z), with z and z~ as in REBAR and r a net with one
-              tanh layer, which starts at 0 (that is REBAR) and follows the gradient of the
-              estimate's mean square by Adam; eta is the best one for the r of the moment
-    Exact: always, in expectation. Nested, the estimators downstream must be unbiased too.
+              tanh layer, which starts at 0 (that is REBAR) and is trained by Adam on the mean
+              square of the estimate; eta minimises the variance for the current r
+    Exact: always, in expectation. In a net of several layers, only if the estimators of the later
+    layers are unbiased too.
     Cost: 3 downstream evaluations, 2 if `coupled`, and a backward pass through the relaxed ones;
-    a step of the net.
+    one training step of the net.
 
     hidden  units of the net's hidden layer
-    lr      Adam's learning rate for the net
+    lr      learning rate of Adam for the net
 
     Source: Grathwohl, Choi, Wu, Roeder, Duvenaud, Backpropagation through the Void: Optimizing
     Control Variates for Black-Box Gradient Estimation (2018), arXiv 1711.00123.
@@ -56,7 +57,7 @@ class RELAX(REBAR):
         return adam_step(memory, WEIGHTS, mean_square, self.lr) | averages
 
     def _net_control(self, memory: Memory, sample: Sample) -> Tensor:
-        """The control variate of r, [*S, R, B, U]; differentiable by the net's weights."""
+        """The control variate from r, [*S, R, B, U]; differentiable by the net's weights."""
         leaf = sample.logistic.points.detach().requires_grad_()
         values = perceptron(memory, leaf)
         (slopes,) = torch.autograd.grad(values.sum(), leaf, create_graph=True)

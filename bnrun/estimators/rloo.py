@@ -1,6 +1,6 @@
-"""REINFORCE whose baseline is the mean of the other samples."""
+"""REINFORCE on K samples, each with the mean loss of the others as baseline."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
@@ -23,7 +23,7 @@ def leave_one_out(losses: Tensor, scores: Tensor) -> Tensor:
 
 @validated
 class RLOO(Estimator):
-    """Leave-one-out: REINFORCE on K samples, each with the mean loss of the others as baseline.
+    """Leave-one-out REINFORCE: the baseline of each sample is the mean loss of the others.
 
     forward:  K independent samples; the loss is their mean
     backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1), times slope
@@ -35,7 +35,7 @@ class RLOO(Estimator):
     Source: Kool, van Hoof, Welling, Buy 4 REINFORCE Samples, Get a Baseline for Free! (2019).
     """
 
-    unbiased: ClassVar[bool] = True
+    unbiased = True
 
     samples: Samples = 4
 

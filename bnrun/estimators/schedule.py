@@ -1,4 +1,4 @@
-"""One estimator first, another one later."""
+"""One estimator at the start of the training, another one later."""
 
 from typing import Literal
 
@@ -14,16 +14,16 @@ from bnrun.estimators.tools.combination import Combination
 
 @validated
 class Schedule(Combination):
-    """`first` up to a point of the training, `second` from there on.
+    """`first` up to some point of the training, then `second`.
 
     forward:  that of the part in use
     backward: that of the part in use; outside a training (before `at`) it is `first`
     Exact: where the part in use is. Unbiased if both are.
     Cost: that of the part in use.
 
-    after  epochs or steps that `first` serves, at least 1; the second estimator's own schedule
-           counts from the start of the training
-    per    whether `after` counts an "epoch" or a "step"
+    after  how many epochs or steps use `first`, at least 1; a schedule of the second estimator
+           itself counts from the start of the training
+    per    whether `after` counts in "epoch" or "step"
 
     Source: none needed, one estimator after another.
     """

@@ -1,4 +1,4 @@
-"""Sigmoid-adjusted straight-through, with a slope that may be annealed."""
+"""Sigmoid-adjusted straight-through, with optional slope annealing."""
 
 import math
 from dataclasses import replace
@@ -19,24 +19,24 @@ from bnrun.estimators.tools.gradients import with_derivative, with_gradient_of
 
 @validated
 class SigmoidST(StraightThrough):
-    """Sigmoid-adjusted straight-through: the derivative of the probability as the multiplier.
+    """Sigmoid-adjusted straight-through: the multiplier is the derivative of the probability.
 
-    forward:  bits of the neuron, at slope s where `forward` is on
-    backward: multiplier span * s * q (1 - q), q = sigmoid(s * logit), at s = 1 where `backward` is
+    forward:  the neuron's bits, with slope s if `forward` is on
+    backward: multiplier span * s * q (1 - q), q = sigmoid(s * logit), with s = 1 if `backward` is
               off
     Noise law: logistic, that of the SBN.
-    Exact: on losses multilinear in the bits. That is, no bit is squared; both passes must have the
+    Exact: on losses multilinear in the bits. That is, no bit is squared; both passes must use the
     same slope.
     Cost: one downstream evaluation and its backward pass.
 
-    slope     s at the start, > 0
-    growth    factor by which s grows, >= 1; 1 keeps it
-    per       grow every "epoch" or every "step"
-    cap       the largest s; at least `slope` where s grows
-    forward, backward, evaluation   whether s acts on the firing, on the derivative, and on the
-              neuron that evaluates; where it does not, the slope there is the neuron's own
+    slope     initial s, > 0
+    growth    factor on s per epoch or step, >= 1; 1 keeps s constant
+    per       apply the growth every "epoch" or every "step"
+    cap       largest s; at least `slope` if s grows
+    forward, backward, evaluation   whether s applies to the firing, to the derivative, and to the
+              neuron used in evaluation; where it does not, the neuron's own slope is used
 
-    Raises ValueError on construction for a cap below the slope.
+    Raises ValueError if the cap is below the slope.
 
     Source: Hinton (2012); Bengio et al. (2013), arXiv 1308.3432; annealing: Chung, Ahn, Bengio,
     Hierarchical Multiscale Recurrent Neural Networks (2016), arXiv 1609.01704.
@@ -54,8 +54,8 @@ class SigmoidST(StraightThrough):
         super().__post_init__()
         if self.growth > 1 and self.cap < self.slope:
             raise ValueError(
-                f"cap={self.cap} is below slope={self.slope}: the slope grows from its start to "
-                f"the cap, so choose a cap of at least {self.slope}"
+                f"cap={self.cap} is below slope={self.slope}: the slope grows from its initial "
+                f"value to the cap; choose a cap of at least {self.slope}"
             )
 
     def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class SigmoidST(StraightThrough):
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         neuron = self.firing_neuron
         if isinstance(neuron, SBN) and (self.slope == 1.0 or self.forward == self.backward):
-            # Both passes ask for the same sigmoid, which has that derivative.
+            # Both passes use the same sigmoid, so autograd gives the multiplier.
             q = neuron.probability(logits)
             bits = neuron.fire_with(q.detach(), noise)
             return downstream(neuron.encode(with_gradient_of(bits, q)))
@@ -79,7 +79,7 @@ class SigmoidST(StraightThrough):
         if self.growth == 1.0:
             return self
         passed = progress.epoch if self.per == "epoch" else progress.step
-        # In logarithms, because growth ** step overflows.
+        # In logarithms, because growth ** steps overflows.
         grown = math.log(self.slope) + passed * math.log(self.growth)
         return replace(self, slope=math.exp(grown) if grown < math.log(self.cap) else self.cap)
 

@@ -1,4 +1,4 @@
-"""The straight-through family: fire bits, and give them a made-up derivative."""
+"""Straight-through: fire bits, and replace their derivative by a multiplier."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -16,9 +16,9 @@ from bnrun.estimators.tools.gradients import with_derivative
 
 @validated
 class StraightThrough(Estimator):
-    """Bits with a made-up derivative. A member writes `multiplier`.
+    """Bits with a made-up derivative. A subclass writes `multiplier`.
 
-    forward:  bits of the neuron
+    forward:  the neuron's bits
     backward: d activation / d logit = multiplier(logits, bits)
     Cost: one downstream evaluation and its backward pass.
     """
@@ -38,13 +38,13 @@ class StraightThrough(Estimator):
 
 @validated
 class ST(StraightThrough):
-    """Plain straight-through: the neuron is the identity to the backward pass.
+    """Plain straight-through: the backward pass treats the neuron as the identity.
 
     backward: multiplier 1, also for signed activations
-    Noise law: uniform, of the width of the span, for logits inside it.
+    Noise law: uniform, as wide as the span, for logits within it.
     Exact: under uniform noise, on losses multilinear in the bits.
 
-    Source: Hinton, Coursera lecture 9c (2012), as the field reads it; Bengio, Leonard, Courville,
+    Source: Hinton, Coursera lecture 9c (2012), as commonly understood; Bengio, Leonard, Courville,
     Estimating or Propagating Gradients Through Stochastic Neurons (2013), arXiv 1308.3432.
     """
 

@@ -1,1 +1,1 @@
-"""What several estimators share."""
+"""Helpers that several estimators share. Nothing here is an estimator."""

@@ -1,7 +1,7 @@
-"""Baselines: what REINFORCE subtracts from the loss before it multiplies the score.
+"""Baselines: what REINFORCE subtracts from the loss before multiplying by the score.
 
-A baseline has no state of its own: it reads a memory and returns the next one, so that the
-estimate is always made with the memory from before the samples it is made of.
+A baseline holds no state. It reads a memory and returns the next one, so that an estimate always
+uses the memory from before its own samples.
 """
 
 from abc import ABC, abstractmethod
@@ -23,11 +23,11 @@ from bnrun.estimators.tools.perceptron import (
 
 @validated
 class Baseline(ABC):
-    """A rule for the learning signal. Losses [*S, R, B, 1], logits and bits [*S, R, B, U]."""
+    """A rule for the learning signal. Losses are [*S, R, B, 1], logits and bits [*S, R, B, U]."""
 
     @property
     def unbiased(self) -> bool:
-        """Whether REINFORCE keeps the mean of its estimate with this signal."""
+        """Whether REINFORCE stays unbiased with this signal."""
         return True
 
     def fresh(self, logits: Tensor, noise: Noise) -> Memory:
@@ -36,16 +36,16 @@ class Baseline(ABC):
 
     @abstractmethod
     def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
-        """What multiplies the score in place of the loss, [*S, R, B, 1] or [*S, R, B, U]."""
+        """The factor of the score in place of the loss, [*S, R, B, 1] or [*S, R, B, U]."""
 
     def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
-        """The memory after this call; centred is bits - p, [*S, R, B, U]."""
+        """The memory after this call; `centred` is bits - p, [*S, R, B, U]."""
         return memory
 
 
 @validated
 class NoBaseline(Baseline):
-    """The loss as it is."""
+    """No baseline: the signal is the loss."""
 
     def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
         return losses
@@ -53,9 +53,9 @@ class NoBaseline(Baseline):
 
 @validated
 class MovingAverage(Baseline):
-    """The loss less its running average over earlier calls; 0 before the first.
+    """The loss minus its running average over earlier calls, which is 0 at the first call.
 
-    decay  share of the old average that one call leaves, in [0, 1]
+    decay  weight of the old average per call, in [0, 1]
     """
 
     decay: UnitInterval = 0.95
@@ -65,9 +65,9 @@ class MovingAverage(Baseline):
         return {"sum": zeros, "weight": zeros}
 
     def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
-        # Over its own weight, the average doesn't remember that it started at 0.
-        seen = memory["weight"] > 0
-        return losses - torch.where(seen, memory["sum"] / memory["weight"].where(seen, 1), 0)
+        # Dividing by the total weight removes the bias towards the initial 0.
+        started = memory["weight"] > 0
+        return losses - torch.where(started, memory["sum"] / memory["weight"].where(started, 1), 0)
 
     def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
         return {
@@ -80,10 +80,10 @@ class MovingAverage(Baseline):
 class OptimalBaseline(Baseline):
     """The constant of least variance for each unit: E[(b - p)^2 f] / E[(b - p)^2].
 
-    Both means are running averages, which start at 0 and 1; 1e-4 is added to the second, so that
-    a saturated unit does not divide by 0.
+    Both means are running averages, which start at 0 and 1; 1e-4 is added to the second to avoid
+    a division by 0 at a saturated unit.
 
-    decay  share of the old averages that one call leaves, in [0, 1]
+    decay  weight of the old averages per call, in [0, 1]
 
     Source: Bengio, Leonard, Courville (2013), arXiv 1308.3432; decay and start values: R2RT,
     Binary Stochastic Neurons in Tensorflow (2016).
@@ -110,21 +110,21 @@ class OptimalBaseline(Baseline):
 
 @validated
 class NVIL(Baseline):
-    """A learned net's guess from the logits, and the running mean of what it leaves.
+    """A net's prediction of the loss from the logits, plus the running mean of its residual.
 
-    signal = f - net(logits) - mean, with `normalize` divided by max(1, running standard deviation)
+    signal = f - net(logits) - mean; with `normalize`, divided by max(1, running standard deviation)
 
-    The net, one tanh layer, starts at 0 and follows the loss by Adam on the squared signal.
-    The division shortens the estimate where losses spread by more than 1: its direction stays
-    right on average, its length doesn't. So with `normalize` it is not called unbiased.
+    The net has one tanh layer, starts at 0 and is trained by Adam on the squared signal. The
+    division shortens the estimate where the standard deviation of the loss is above 1: its mean
+    keeps the right direction but not the right length, so with `normalize` it is not unbiased.
 
     hidden     units of the net's hidden layer
-    lr         Adam's learning rate
-    decay      share of the old mean and variance that one call leaves, in [0, 1]
-    normalize  divide by max(1, standard deviation), as the paper does
+    lr         learning rate of Adam
+    decay      weight of the old mean and variance per call, in [0, 1]
+    normalize  divide by max(1, standard deviation), as in the paper
 
     Source: Mnih, Gregor, Neural Variational Inference and Learning in Belief Networks (2014),
-    arXiv 1402.0030; 100 hidden units and decay .8 are theirs.
+    arXiv 1402.0030, with its 100 hidden units and decay .8.
     """
 
     hidden: PositiveInt = 100

@@ -1,4 +1,4 @@
-"""An estimator that is made of two others."""
+"""Base class of estimators that combine two others."""
 
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -10,9 +10,9 @@ from bnrun.estimators.base import Estimator
 
 @validated
 class Combination(Estimator):
-    """Two estimators for one layer; each keeps its own memory.
+    """Two estimators for one layer, each with its own memory.
 
-    first, second  estimators of the same neuron
+    first, second  estimators for the same neuron
 
     Raises ValueError if their neurons differ from `neuron`.
     """
@@ -28,11 +28,13 @@ class Combination(Estimator):
             neuron = getattr(self, part).neuron
             if neuron != self.neuron:
                 raise ValueError(
-                    f"estimator.{part}.neuron is {neuron}, estimator.neuron is {self.neuron}: "
-                    f"give both parts the neuron of the whole"
+                    f"estimator.{part}.neuron is {neuron}, but estimator.neuron is "
+                    f"{self.neuron}: both parts must have the neuron of the whole"
                 )
-        # What the two are together is known of the object only, not of the class.
-        object.__setattr__(self, "unbiased", self.first.unbiased and self.second.unbiased)
+
+    @property
+    def unbiased(self) -> bool:
+        return self.first.unbiased and self.second.unbiased
 
     def frozen(self) -> Self:
         return replace(self, first=self.first.frozen(), second=self.second.frozen())

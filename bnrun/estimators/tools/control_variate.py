@@ -1,4 +1,4 @@
-"""A control variate whose coefficient follows its optimum."""
+"""Base class of estimators with a control variate whose coefficient is optimised."""
 
 from typing import Annotated
 
@@ -16,11 +16,11 @@ class ControlVariate(Learner):
     """estimate - eta * control, where the mean of `control` is 0.
 
     The sum of the units' variances is quadratic in eta and least at
-    E[estimate . control] / E[control . control]; both means are running averages per replica, over
-    samples and examples of earlier calls.
+    E[estimate . control] / E[control . control]. Both means are running averages over the samples
+    and examples of earlier calls, one per replica.
 
-    eta    the coefficient before the first call
-    decay  share of the old averages that one call leaves, in [0, 1]; 1 keeps eta as it is
+    eta    coefficient at the first call
+    decay  weight of the old averages per call, in [0, 1]; 1 keeps eta constant
     """
 
     eta: Annotated[float, Field(allow_inf_nan=False)] = 1.0
@@ -45,4 +45,5 @@ class ControlVariate(Learner):
         }
 
     def scalars(self) -> dict[str, float]:
-        return {"eta": float(self.coefficient(self._memory).mean())} if self._memory else {}
+        memory = self._learned.memory
+        return {"eta": float(self.coefficient(memory).mean())} if memory else {}

@@ -1,4 +1,4 @@
-"""The two derivatives that unbiased estimators are made of."""
+"""The score, and the derivative of the loss by the bits."""
 
 import torch
 from torch import Tensor
@@ -18,10 +18,10 @@ def differentiate(
     """Losses at `bits` (or at values between 0 and 1), and their derivative by the bits.
 
     bits          [*S, R, B, U]
-    retain_graph  True if the losses are to be differentiated once more
+    retain_graph  True if the losses will be differentiated again
 
     Returns losses [*S, R, B], connected to the weights downstream, and the derivative
-    [*S, R, B, U], which is a plain value. The gradients of the weights are left alone.
+    [*S, R, B, U] without a graph. Does not touch the gradients of the weights.
     """
     leaf = bits.detach().requires_grad_()
     losses = downstream(neuron.encode(leaf))

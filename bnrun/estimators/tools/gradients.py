@@ -1,4 +1,4 @@
-"""Giving activations and losses a gradient of one's choice."""
+"""Activations and losses with a custom gradient."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ class _WithDerivative(torch.autograd.Function):
 
 
 def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> Tensor:
-    """`activations` with the made-up derivative d activation / d logit = multiplier.
+    """`activations`, with d activation / d logit = multiplier in the backward pass.
 
-    All [*S, R, B, U]. The value is untouched to the bit, whatever the logits are.
+    All [*S, R, B, U]. The values are returned unchanged, to the bit.
     """
     return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-untyped-call]  # torch's own
 
@@ -37,7 +37,7 @@ class _PassedTo(torch.autograd.Function):
 
 
 def with_gradient_of(activations: Tensor, surrogate: Tensor) -> Tensor:
-    """`activations` whose gradient goes to `surrogate` as it is, both [*S, R, B, U]."""
+    """`activations`, whose gradient is passed on to `surrogate`; both [*S, R, B, U]."""
     return _PassedTo.apply(activations, surrogate)  # type: ignore[no-untyped-call]  # torch's own
 
 
@@ -54,8 +54,8 @@ class _Injected(torch.autograd.Function):
 
 
 def inject(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
-    """`loss` [*S, R, B] with `gradient` [*S, R, B, U] added to its derivative by the logits.
+    """`loss` [*S, R, B], with `gradient` [*S, R, B, U] added to its derivative by the logits.
 
-    The value of the loss is untouched, and so is what it already backpropagates.
+    The value of the loss does not change, nor do its other gradients.
     """
     return _Injected.apply(loss, logits, gradient.detach())  # type: ignore[no-untyped-call]  # torch's own

@@ -1,8 +1,7 @@
-"""Estimators that learn or average something while they are used."""
+"""Base class of estimators that learn or average something while they are used."""
 
-import copy
 from abc import abstractmethod
-from dataclasses import field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -13,64 +12,72 @@ from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator
 
 Memory = dict[str, Tensor]
-"""What was learned, by name; each tensor leads with the replica axis, [R, ...]."""
+"""Learned values by name; each tensor leads with the replica axis, [R, ...]."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What an estimator has learned.
+
+    memory    empty before the first call; shared with the frozen copies of the estimator
+    writable  False in frozen copies
+    """
+
+    memory: Memory = field(default_factory=dict)
+    writable: bool = True
 
 
 @validated
 class Learner(Estimator):
-    """An estimator with a memory, one row per replica; one object serves one layer.
+    """An estimator with a memory, one row per replica. Each layer needs its own object.
 
-    A call reads the memory, makes the estimate, and only then puts what it learned in its place:
-    no sample meets a memory that has seen it. It learns where gradients are enabled.
+    A call reads the memory, makes its estimate, and updates the memory last, so that no estimate
+    depends on a memory that its own samples have changed. It learns only while gradients are
+    enabled.
     """
 
-    # By keyword only: pydantic counts them among the positional arguments of a subclass.
-    _memory: Memory = field(
-        init=False, default_factory=dict, repr=False, compare=False, kw_only=True
-    )
-    _learning: bool = field(init=False, default=True, repr=False, compare=False, kw_only=True)
+    # Keyword-only, so that subclasses can add positional fields.
+    _learned: Learned = field(default_factory=Learned, repr=False, compare=False, kw_only=True)
 
     @abstractmethod
     def fresh(self, logits: Tensor, noise: Noise) -> Memory:
-        """The memory before the first call. Replica r depends on its seed alone."""
+        """The memory before the first call. Replica r depends only on its own seed."""
 
     def recall(self, logits: Tensor, noise: Noise) -> Memory:
         """The memory, in the dtype and on the device of `logits`.
 
         Raises ValueError if it was learned with another number of replicas.
         """
-        memory = self._memory or self.fresh(logits, noise)
+        memory = self._learned.memory or self.fresh(logits, noise)
         replicas = logits.shape[-3]
         for name, value in memory.items():
             if len(value) != replicas:
                 raise ValueError(
                     f"estimator {type(self).__name__} has learned {name!r} for {len(value)} "
-                    f"replicas, its logits have {replicas} on axis -3: give every layer and "
-                    f"every run an estimator of its own"
+                    f"replicas, but its logits have {replicas} on axis -3: use a separate "
+                    f"estimator object for each layer and each run"
                 )
         return {name: value.to(logits) for name, value in memory.items()}
 
     def learns(self) -> bool:
         """Whether this call may change the memory."""
-        return self._learning and torch.is_grad_enabled()
+        return self._learned.writable and torch.is_grad_enabled()
 
     def remember(self, memory: Memory) -> None:
-        """Put `memory` in place of the old one."""
+        """Replace the values in the memory."""
         assert self.learns()
-        self._memory.update({name: value.detach() for name, value in memory.items()})
+        self._learned.memory.update({name: value.detach() for name, value in memory.items()})
 
     def frozen(self) -> Self:
-        """The same estimator, on the same memory, that does not learn from its calls."""
-        twin = copy.copy(self)
-        object.__setattr__(twin, "_learning", False)
-        return twin
+        """A copy that reads the same memory and never changes it."""
+        return replace(self, _learned=replace(self._learned, writable=False))
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(self._memory)
+        return dict(self._learned.memory)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._memory.clear()
-        self._memory.update({name: value.clone() for name, value in state.items()})
+        self._learned.memory.clear()
+        self._learned.memory.update({name: value.clone() for name, value in state.items()})
 
 
 def replica_mean(values: Tensor) -> Tensor:

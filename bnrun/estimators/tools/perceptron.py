@@ -1,4 +1,4 @@
-"""A small net with one hidden layer per replica, and the Adam step that trains it."""
+"""A small net with one hidden layer for each replica, and the Adam step that trains it."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,9 +13,9 @@ WEIGHTS = ("weight1", "bias1", "weight2", "bias2")
 
 
 def fresh_perceptron(logits: Tensor, hidden: int, noise: Noise, purpose: str) -> Memory:
-    """Weights of a net from U units to one number, which is 0 at the start.
+    """Initial weights of a net from U units to one number; its output is 0.
 
-    Replica r's weights come from its seed and the purpose alone.
+    The weights of replica r depend only on its seed and the purpose.
     """
     units = logits.shape[-1]
     replicas = len(noise.seeds)
@@ -42,8 +42,8 @@ def fresh_moments(memory: Memory, names: Sequence[str]) -> Memory:
         for name in names
         for moment in ("first", "second")
     }
-    some = memory[names[0]]
-    return moments | {"steps": some.new_zeros(len(some))}
+    parameter = memory[names[0]]
+    return moments | {"steps": parameter.new_zeros(len(parameter))}
 
 
 def adam_step(
@@ -51,7 +51,7 @@ def adam_step(
 ) -> Memory:
     """The memory after one step of Adam on the named parameters.
 
-    loss  a function of the memory, one value per replica [R, ...]; replicas share no parameter
+    loss  memory -> one value per replica, [R, ...]
 
     Source: Kingma, Ba, Adam (2014), arXiv 1412.6980, with its decays .9 and .999.
     """

@@ -1,4 +1,4 @@
-"""Bits as signs of a logistic variable: the control variate that REBAR and RELAX share."""
+"""The control variate of REBAR and RELAX, for bits that are signs of a logistic variable."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from bnrun.estimators.tools.logistic import conditional_latent, latent, positive
 class Logistic(NamedTuple):
     """z = a + logistic noise, whose sign is the bit, and z~, drawn like z given the bit.
 
-    points      z first, z~ last, [N, *S, R, B, U]; N is 1 where z~ is z itself
+    points      z first, z~ last, [N, *S, R, B, U]; N = 1 if z~ is z
     derivative  d z~ / d a at fixed noise, [*S, R, B, U]; d z / d a is 1
     """
 
@@ -27,13 +27,13 @@ def logistic(
     """z and z~ of the bits 1[u < sigmoid(a)], a = slope * logit; all [*S, R, B, U].
 
     uniforms  u on [0, 1)
-    coupled   keep the noise, so that z~ = z; else draw z~ with fresh noise
+    coupled   reuse the noise, so that z~ = z; otherwise draw z~ with new noise
     """
     drawn = latent(neuron, logits, uniforms)
     scaled = neuron.slope * logits
     sign = 2 * bits - 1
     if coupled:
-        # What stays in place while p moves is u / p of a one, (1 - u) / (1 - p) of a zero.
+        # The noise held fixed as p changes is u / p for a 1, (1 - u) / (1 - p) for a 0.
         room = torch.where(bits > 0, 1 - uniforms, positive(uniforms))
         return Logistic(drawn.unsqueeze(0), 1 - torch.sigmoid(-sign * scaled) / room)
     given = conditional_latent(neuron, logits, bits, noise.uniform(logits))
