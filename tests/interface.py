@@ -1,10 +1,8 @@
-"""What every estimator promises, whatever its formula; a test class inherits it."""
-
-import dataclasses
+"""Checks of a call that the conformance kit does not make; a test class inherits them."""
 
 import pytest
 import torch
-from enumeration import CONFIGS, GivenNoise, gradient, load
+from enumeration import GivenNoise, gradient, load
 from torch import Tensor
 
 from bnrun.core.noise import Noise
@@ -16,24 +14,16 @@ EXTREME = torch.tensor([[1e4, -1e4, 0.0, 90.0], [-90.0, 17.0, -17.0, 1e-30]])
 
 
 def square(activations: Tensor) -> Tensor:
-    """A loss that bits, both codings and soft bits tell apart, [*S, R, B]."""
+    """A loss that differs between bits, signed bits and soft bits, [*S, R, B]."""
     return (activations @ WEIGHTS.to(activations.dtype) - 0.7) ** 2
 
 
 class Interface:
-    """Subclasses are parametrised by `name` (a config) and `signed`."""
+    """Subclasses are parametrised by `name` (of a config) and `signed`."""
 
     @pytest.fixture
     def estimator(self, name: str, signed: bool) -> Estimator:
         return load(name, signed=signed)
-
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_dtype_and_shape_of_the_loss_are_those_of_the_logits(self, estimator, dtype):
-        logits = LOGITS.to(dtype).expand(5, 3, 2, 4)
-        loss = estimator(logits, square, Noise([0, 1, 2]))
-        assert loss.shape == (5, 3, 2)
-        assert loss.dtype == dtype
-        assert gradient(estimator, logits, square, Noise([0, 1, 2])).dtype == dtype
 
     def test_leading_axes_are_independent_evaluations(self, estimator):
         logits = torch.linspace(-2, 2, 6 * 3 * 8).double().view(2, 3, 3, 2, 4)
@@ -42,28 +32,10 @@ class Interface:
             part = gradient(estimator, logits[sample], square, GivenNoise(*[0.4] * 3))
             torch.testing.assert_close(whole[sample], part, rtol=1e-12, atol=1e-14)
 
-    def test_non_contiguous_logits_give_the_same_gradient(self, estimator):
-        turned = LOGITS.double().t().contiguous().t().expand(1, 2, 4)
-        assert not turned.is_contiguous()
-        # Sums over another memory layout round in another order.
-        torch.testing.assert_close(
-            gradient(estimator, turned, square, Noise([0])),
-            gradient(estimator, turned.contiguous(), square, Noise([0])),
-            rtol=1e-12,
-            atol=1e-15,
-        )
-
-    def test_a_seed_determines_the_gradient(self, estimator):
+    def test_another_seed_gives_another_gradient(self, estimator):
         logits = LOGITS.double().expand(100, 1, 2, 4)
         first = gradient(estimator, logits, square, Noise([3]))
-        assert torch.equal(first, gradient(estimator, logits, square, Noise([3])))
         assert not torch.equal(first, gradient(estimator, logits, square, Noise([4])))
-
-    def test_replicas_are_independent(self, estimator):
-        logits = LOGITS.double().expand(2, 2, 4)
-        both = gradient(estimator, logits, square, Noise([3, 7]))
-        alone = gradient(estimator, logits[1:], square, Noise([7]))
-        torch.testing.assert_close(both[1:], alone, rtol=1e-12, atol=1e-14)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24])
@@ -84,11 +56,3 @@ class Interface:
         (activations,) = seen
         expected = (2 * (activations @ weights).unsqueeze(-1) * activations).sum((0, 1))
         assert torch.allclose(weights.grad, expected, rtol=1e-12)
-
-    def test_config_selects_itself_and_says_the_defaults(self, name, signed):
-        text = (CONFIGS / "estimator" / f"{name}.yaml").read_text()
-        assert text.startswith(f"# estimator={name}: ")
-        estimator = load(name, signed=signed)
-        assert estimator == type(estimator)(neuron=estimator.neuron)
-        for field in dataclasses.fields(estimator):
-            assert f"\n{field.name}: " in text

@@ -1,12 +1,21 @@
 """Every file of configs/estimator does what it claims, on every net of the kit."""
 
-import copy
+import dataclasses
 import math
 from functools import cache
 
 import pytest
 import torch
-from hydra.errors import HydraException
+from all_estimators import (
+    BIASED,
+    NAMES,
+    PAIRINGS,
+    REFUSED,
+    SAMPLING,
+    UNBIASED,
+    build_of,
+)
+from docstrings import passages
 
 from bnrun.config.paths import CONFIGS
 from bnrun.conformance.contract import CHECKS
@@ -18,14 +27,15 @@ from bnrun.conformance.findings import (
     resolution,
     threshold,
 )
-from bnrun.conformance.measurement import Build, measure
+from bnrun.conformance.measurement import measure
 from bnrun.conformance.problems import problems
-from bnrun.conformance.target import configured
-from bnrun.core.neurons import DBN, SBN, Neuron, Real
+from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.noise import Noise
+from bnrun.estimators.base import Estimator
+from bnrun.estimators.tools.baselines import Baseline
 
-NAMES = sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
-NEURONS: list[type[Neuron]] = [SBN, DBN, Real]
 SHALLOW = tuple(problem for problem in problems() if problem.depth == 1)
+HEADS = {net.head.__name__ for net in SHALLOW}
 
 # Options that change what is computed, besides each file's own values.
 VARIANTS = [
@@ -43,40 +53,39 @@ VARIANTS = [
 # What is learned by a smaller net than the file's: the same code in a third of the time.
 SMALLER = {"relax": "relax hidden=8", "reinforce_nvil": "reinforce_nvil baseline.hidden=8"}
 
-# Where theory says that the gradient by the logits has no bias: nets of one layer, with the loss
-# in the second place; elsewhere an estimator that does not claim to be unbiased must miss.
+# Losses on which an estimator is exact for an SBN, by how the passage "Exact" of its docstring
+# begins.
 EXACT_ON = {
-    "sigmoid_st": {"multilinear"},
-    "mixture": {"multilinear"},  # of sigmoid_st and disarm
-    "reinmax": {"multilinear", "quadratic"},
+    "on losses multilinear in the bits": {"multilinear"},
+    "on losses quadratic in each bit": {"multilinear", "quadratic"},
 }
-# Estimators whose forward pass is not a sample of the neuron.
-SOFT = {"gumbel_sigmoid"}
 
 
-@cache
-def build_of(case: str) -> Build:
-    name, *fields = case.split()
-    once = cache(configured(name, fields))
-    # A copy of what has not been called yet: Hydra takes 20 ms to build one.
-    return lambda neuron: copy.deepcopy(once(neuron))
+def exact_heads(estimator: Estimator) -> set[str]:
+    """Heads of one-layer nets on which the estimator is exact according to its docstring."""
+    if estimator.unbiased:
+        return HEADS
+    parts = [part for part in values(estimator) if isinstance(part, Estimator)]
+    if parts:
+        return set.intersection(*map(exact_heads, parts))
+    claim = passages(type(estimator))["Exact"]
+    return next((heads for start, heads in EXACT_ON.items() if claim.startswith(start)), set())
 
 
-def accepts(name: str, neuron: Neuron) -> bool:
-    try:
-        build_of(name)(neuron)
-    except HydraException as error:
-        if "does not support neuron" in str(error):
-            return False
-        raise
-    return True
+def values(part: object) -> list[object]:
+    return [getattr(part, field.name) for field in dataclasses.fields(part)]
 
 
-PAIRINGS = [(name, neuron) for name in NAMES for neuron in NEURONS if accepts(name, neuron())]
-SAMPLING = [name for name, neuron in PAIRINGS if neuron is SBN]
-CLAIMS = {case: build_of(case)(SBN()).unbiased for case in SAMPLING + VARIANTS}
-UNBIASED = [case for case in SAMPLING if CLAIMS[case]]
-BIASED = [case for case in SAMPLING if not CLAIMS[case]]
+def fires_bits(estimator: Estimator) -> bool:
+    """Whether the activations in training are bits, as in evaluation."""
+    seen = []
+
+    def downstream(activations):
+        seen.append(activations.detach())
+        return activations.sum(-1)
+
+    estimator(torch.zeros(1, 8, 3, requires_grad=True), downstream, Noise([0]))
+    return set(seen[0].unique().tolist()) <= {0.0, 1.0}
 
 
 @cache
@@ -87,33 +96,35 @@ def findings(case: str, deepest: int = 3, precision: float = 0.0075) -> list[Fin
 
 @pytest.mark.parametrize("case", UNBIASED)
 def test_unbiased_estimator_agrees_with_the_exact_gradient(case):
-    found = findings(SMALLER.get(case, case))
-    assert disagreements(found) == []
-    assert resolution(found) <= 0.05
+    measured = findings(SMALLER.get(case, case))
+    assert disagreements(measured) == []
+    assert resolution(measured) <= 0.05
 
 
 @pytest.mark.parametrize("case", VARIANTS)
 def test_unbiased_estimator_agrees_with_the_exact_gradient_with_other_options(case):
-    assert CLAIMS[case]
-    found = findings(case, deepest=2)
-    assert disagreements(found) == []
-    assert resolution(found) <= 0.05
+    assert build_of(case)(SBN()).unbiased
+    measured = findings(case, deepest=2)
+    assert disagreements(measured) == []
+    assert resolution(measured) <= 0.05
 
 
 @pytest.mark.parametrize("name", BIASED)
-def test_biased_estimator_is_exact_only_where_theory_says_so(name):
-    found = findings(name, deepest=1, precision=0.02)
-    theory = [net.name for net in SHALLOW if net.head.__name__ in EXACT_ON.get(name, set())]
-    assert exact_on(found, "logits") == theory
-    assert exact_on(found, "upstream") == theory
+def test_biased_estimator_is_exact_only_where_its_docstring_says_so(name):
+    measured = findings(name, deepest=1, precision=0.02)
+    heads = exact_heads(build_of(name)(SBN()))
+    expected = [net.name for net in SHALLOW if net.head.__name__ in heads]
+    assert exact_on(measured, "logits") == expected
+    assert exact_on(measured, "upstream") == expected
 
 
 @pytest.mark.parametrize("name", BIASED)
 def test_biased_estimator_is_exact_in_the_loss_and_the_weights_after_one_layer(name):
-    found = findings(name, deepest=1, precision=0.02)
-    expected = [] if name in SOFT else [net.name for net in SHALLOW]
-    assert exact_on(found, "loss") == expected
-    assert exact_on(found, "downstream") == expected
+    measured = findings(name, deepest=1, precision=0.02)
+    # Not if soft bits replace the neuron's.
+    expected = [net.name for net in SHALLOW] if fires_bits(build_of(name)(SBN())) else []
+    assert exact_on(measured, "loss") == expected
+    assert exact_on(measured, "downstream") == expected
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -124,14 +135,43 @@ def test_estimator_keeps_the_rules_of_a_call(name, neuron, check):
     check(build_of(name), neuron())
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLING if (name, DBN) not in PAIRINGS])
-def test_estimator_that_samples_refuses_a_dbn_and_says_what_to_use(name):
-    with pytest.raises(Exception, match="does not support neuron DBN: choose"):
-        build_of(name)(DBN())
+@pytest.mark.parametrize(
+    ("name", "neuron"), REFUSED, ids=lambda part: getattr(part, "__name__", part)
+)
+def test_unsupported_neuron_is_refused_with_what_to_use_instead(name, neuron):
+    message = f"does not support neuron {neuron.__name__}: choose neuron="
+    with pytest.raises(Exception, match=message):
+        build_of(name)(neuron())
+
+
+def with_defaults(part: Estimator | Baseline) -> Estimator | Baseline:
+    """The same class with its default values, and so for its parts."""
+    given = {}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Neuron):
+            given[field.name] = value
+        elif isinstance(value, Estimator | Baseline):
+            given[field.name] = with_defaults(value)
+    return type(part)(**given)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_selects_itself_and_has_the_defaults_of_its_class(name):
+    text = (CONFIGS / "estimator" / f"{name}.yaml").read_text()
+    assert text.startswith(f"# estimator={name}: ")
+    neuron = next(neuron for accepted, neuron in PAIRINGS if accepted == name)
+    estimator = build_of(name)(neuron())
+    assert estimator == with_defaults(estimator)
+    for field in dataclasses.fields(estimator):
+        shown = not field.name.startswith("_")
+        if shown and not isinstance(getattr(estimator, field.name), Estimator):
+            assert f"\n{field.name}:" in text
 
 
 def test_kit_reads_every_config():
     assert {name for name, _ in PAIRINGS} == set(NAMES)
+    assert set(UNBIASED) | set(BIASED) == set(SAMPLING)
 
 
 def test_units_saturated_in_float32_have_a_probability_of_exactly_0_and_1():

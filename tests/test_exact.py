@@ -9,7 +9,7 @@ from enumeration import load
 from torch import Tensor
 
 from bnrun.core.chain import Fired, nest
-from bnrun.core.neurons import DBN, SBN, Real
+from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact, patterns
 
@@ -123,14 +123,3 @@ def test_a_wide_layer_is_refused_with_what_to_do():
         r"smaller, or choose an unbiased estimator that samples, e.g. estimator=disarm",
     ):
         Exact(neuron=SBN(), max_units=4)(logits, lambda bits: bits.sum(-1), Noise([0]))
-
-
-@pytest.mark.parametrize("neuron", [DBN(), Real()])
-def test_neurons_without_a_distribution_are_refused_with_what_to_do(neuron):
-    name = type(neuron).__name__
-    with pytest.raises(ValueError, match=rf"Exact does not support neuron {name}: choose neuron"):
-        Exact(neuron=neuron)
-
-
-def test_config_says_the_defaults():
-    assert load("exact") == Exact(neuron=SBN())

@@ -1,1 +1,1 @@
-"""The conformance kit: is an estimator what it says it is?"""
+"""The conformance kit: does an estimator do what it claims?"""

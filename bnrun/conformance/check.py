@@ -1,4 +1,4 @@
-"""`bnrun-check`: is an estimator, configured or your own, what it says it is?"""
+"""`bnrun-check`: does an estimator, configured or custom, do what it claims?"""
 
 import argparse
 import sys
@@ -16,30 +16,30 @@ examples:
   bnrun-check my_module.MyEstimator samples=4
   bnrun-check path/to/file.py:MyEstimator --neuron dbn
 
-exit status: 0 checked; 1 it claims `unbiased = True` and is not; 2 it could not be checked
+exit status: 0 checked; 1 it claims `unbiased = True` and is biased; 2 it could not be checked
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point `bnrun-check`. Returns the exit status."""
     options = _parser().parse_args(arguments)
-    # Only now: help and mistakes in the arguments must not wait for torch.
+    # Here, because --help and wrong arguments should not wait for torch.
     import torch
 
     from bnrun.conformance.measurement import ContractError
     from bnrun.conformance.report import check
     from bnrun.conformance.target import load
 
-    # More threads only get in each other's way on nets this small.
+    # More threads are slower on nets this small.
     torch.set_num_threads(1)
     try:
         return check(load(options.target, options.fields, options.neuron, options.config_dir))
     except (UserError, ContractError) as error:
         print(f"bnrun-check: {sentence(error)}", file=sys.stderr)
     except Exception as error:
-        # It is their code that raised: they need to see where.
-        theirs = _from_their_code_on(error.__traceback__)
-        traceback.print_exception(error.with_traceback(theirs), chain=False)
+        # An error in the user's code: show where.
+        user_part = _from_user_code(error.__traceback__)
+        traceback.print_exception(error.with_traceback(user_part), chain=False)
         print(f"bnrun-check: {options.target} raised {type(error).__name__}", file=sys.stderr)
     return 2
 
@@ -56,20 +56,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("fields", nargs="*", metavar="key=value", help="fields of the estimator")
     parser.add_argument("--neuron", default="sbn", help="binary neuron: sbn (default) or dbn")
-    parser.add_argument("--config-dir", type=Path, help="a folder of own configs to search as well")
+    parser.add_argument("--config-dir", type=Path, help="a folder with your configs, searched too")
     return parser
 
 
-def _from_their_code_on(place: TracebackType | None) -> TracebackType | None:
-    """The part of a traceback from the first frame in code that is not installed."""
+def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame that is neither in bnrun nor in an installed package."""
     installed = (sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib"))
-    others = (str(Path(__file__).parents[1]), "<frozen", *installed)
-    start = place
-    while place is not None:
-        if not place.tb_frame.f_code.co_filename.startswith(others):
-            return place
-        place = place.tb_next
-    return start
+    skipped = (str(Path(__file__).parents[1]), "<frozen", *installed)
+    frame = trace
+    while frame is not None:
+        if not frame.tb_frame.f_code.co_filename.startswith(skipped):
+            return frame
+        frame = frame.tb_next
+    return trace
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The rules that hold for every call of an estimator, whatever its gradient is worth.
+"""The rules for every call of an estimator, biased or not.
 
-Each check is given a way to build the estimator and raises ContractError in one sentence.
+Each check gets a function that builds the estimator, and raises ContractError in one sentence.
 """
 
 import io
@@ -24,7 +24,7 @@ def _logits(*samples: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 class _Net:
-    """A small smooth downstream with weights [R, U, 2], to see what reaches them."""
+    """A small smooth downstream with weights [R, U, 2], whose gradients are compared too."""
 
     def __init__(self, dtype: torch.dtype, replicas: Sequence[int] = (0, 1)) -> None:
         draw = stream(2, "contract").standard_normal((len(SEEDS), UNITS, 2))
@@ -45,7 +45,7 @@ def _call(estimator: EstimatorFunction, logits: Tensor, noise: Noise, net: _Net)
     if leaf.grad is not None or net.weight.grad is not None:
         raise ContractError(
             "a call left a gradient in .grad of the logits or of the model's weights: inside an "
-            "estimator take gradients by torch.autograd.grad, never by backward()"
+            "estimator, compute gradients with torch.autograd.grad, never with backward()"
         )
     by_logits, by_weight = torch.autograd.grad(
         loss.sum(), [leaf, net.weight], materialize_grads=True
@@ -54,7 +54,7 @@ def _call(estimator: EstimatorFunction, logits: Tensor, noise: Noise, net: _Net)
 
 
 def _calls(build: Build, neuron: Neuron, logits: Tensor, calls: int = 3) -> list[Outcome]:
-    """What a fresh estimator returns at its first calls, with what it learns in between."""
+    """The outcomes of the first calls of a new estimator, which may learn in between."""
     estimator, noise, net = build(neuron), Noise(SEEDS), _Net(logits.dtype)
     return [_call(estimator, logits, noise, net) for _ in range(calls)]
 
@@ -68,19 +68,19 @@ def _same(first: Sequence[Outcome], second: Sequence[Outcome], tolerance: float 
 
 
 def check_dtypes_and_leading_axes(build: Build, neuron: Neuron) -> None:
-    """float32 and float64, and any number of leading sample axes, give a loss [*S, R, B]."""
+    """The loss is [*S, R, B] for float32, float64 and any number of leading sample axes."""
     for dtype in (torch.float32, torch.float64):
         for samples in [(), (5,), (2, 3)]:
             _calls(build, neuron, _logits(*samples, dtype=dtype))
 
 
 def check_strides(build: Build, neuron: Neuron) -> None:
-    """Non-contiguous logits give what contiguous ones give."""
+    """Non-contiguous logits give the same result as contiguous ones."""
     logits = _logits(5)
     scattered = logits.transpose(0, -1).contiguous().transpose(0, -1)
     assert not scattered.is_contiguous()
     if not _same(_calls(build, neuron, logits), _calls(build, neuron, scattered), 1e-12):
-        raise ContractError("non-contiguous logits give another loss or gradient: avoid view()")
+        raise ContractError("non-contiguous logits give a different loss or gradient: avoid view()")
 
 
 def check_extreme_logits(build: Build, neuron: Neuron) -> None:
@@ -92,7 +92,7 @@ def check_extreme_logits(build: Build, neuron: Neuron) -> None:
             if not all(tensor.isfinite().all() for tensor in outcome):
                 raise ContractError(
                     f"logits of +-1e4 in {dtype} give a loss or a gradient that is not finite: "
-                    f"take no logarithm of, and do not divide by, a p that may be 0 or 1"
+                    f"p may be exactly 0 or 1, so do not divide by it or take its logarithm"
                 )
 
 
@@ -100,30 +100,30 @@ def check_determinism(build: Build, neuron: Neuron) -> None:
     """The same seeds give the same numbers, to the bit."""
     if not _same(_calls(build, neuron, _logits(2)), _calls(build, neuron, _logits(2))):
         raise ContractError(
-            "two fresh estimators with the same seeds differ: draw only from the `noise` argument"
+            "two new estimators with the same seeds differ: draw only from the `noise` argument"
         )
 
 
 def check_replicas(build: Build, neuron: Neuron) -> None:
-    """Replica r of R gives what its seed alone gives, also after learning."""
+    """Replica r of R gives the same result as its seed alone, also after learning."""
     together = _calls(build, neuron, _logits(2))
     for replica, seed in enumerate(SEEDS):
         alone, noise = build(neuron), Noise([seed])
         net, logits = _Net(torch.float64, [replica]), _logits(2)[:, [replica]]
         solo = [_call(alone, logits, noise, net) for _ in together]
-        mine = [
+        replica_of_all = [
             (loss[:, [replica]], by_logits[:, [replica]], by_weight[[replica]])
             for loss, by_logits, by_weight in together
         ]
-        if not _same(mine, solo, 1e-9):
+        if not _same(replica_of_all, solo, 1e-9):
             raise ContractError(
-                "a replica depends on its neighbours: keep state and averages per replica "
+                "a replica depends on the other replicas: keep state and averages per replica "
                 "(axis -3 of the logits), and draw only from the `noise` argument"
             )
 
 
 def check_state(build: Build, neuron: Neuron) -> None:
-    """A fresh estimator goes on exactly from another's saved state_dict()."""
+    """A new estimator that loads a saved state_dict() continues exactly like the saved one."""
     estimator, noise, net, logits = build(neuron), Noise(SEEDS), _Net(torch.float64), _logits(2)
     if not hasattr(estimator, "state_dict"):
         return
@@ -136,8 +136,8 @@ def check_state(build: Build, neuron: Neuron) -> None:
     second = [_call(restored, logits, noise_again, net) for _ in range(3)]
     if not _same(first, second):
         raise ContractError(
-            "an estimator restored by load_state_dict(state_dict()) goes on differently: "
-            "everything learned or averaged belongs into state_dict()"
+            "an estimator restored by load_state_dict(state_dict()) gives different results: "
+            "everything learned or averaged belongs in state_dict()"
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether draws agree with the exact gradient, and what that is in plain words."""
+"""Whether draws agree with the exact gradient, as numbers and in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from bnrun.conformance.problems import Problem
 from bnrun.measurement import gradients
 
 STANDARD_ERRORS = 4.5
-"""How far one coordinate may be off; with more coordinates the bound moves out."""
+"""Largest deviation of one coordinate that passes; with more coordinates it is larger."""
 POWER = 0.9
-"""Chance with which an error of size `Agreement.detectable` fails, on one net and one side."""
+"""Probability that an error of size `Agreement.detectable` is found, on one net and one side."""
 
 WORDS: dict[Side, str] = {
     "logits": "gradient by the logits",
@@ -24,19 +24,19 @@ WORDS: dict[Side, str] = {
 
 
 def threshold(coordinates: int) -> float:
-    """Largest |z| of so many coordinates that passes: 4.5 for one, corrected by Bonferroni."""
+    """Largest |z| that passes: 4.5 for one coordinate, more for several (Bonferroni)."""
     return -NormalDist().inv_cdf(NormalDist().cdf(-STANDARD_ERRORS) / coordinates)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One side of a measurement beside the exact one.
+    """How one side of a measurement compares with the exact one.
 
-    z           largest distance of a mean from the exact value in standard errors: over all
+    z           largest distance between mean and exact value in standard errors, over all
                 coordinates and the scale along the exact gradient
     threshold   largest z that passes
-    bias        norm(bias) / norm(exact), debiased, 0 where the draws show none
-    detectable  the relative error of the whole gradient that would fail in 9 of 10 tries
+    bias        norm(bias) / norm(exact), corrected for sampling error, 0 if the draws show none
+    detectable  the relative error of the whole gradient that would be found in 9 of 10 cases
     """
 
     z: float
@@ -46,7 +46,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the draws show no bias. NaN does not hold."""
+        """Whether the draws show no bias. False for NaN."""
         return self.z <= self.threshold
 
 
@@ -67,16 +67,16 @@ def agreement(measurement: Measurement, side: Side) -> Agreement:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a measurement says, without its draws.
+    """The statistics of a measurement.
 
-    sides           how each side agrees with the exact one
+    sides           how each side compares with the exact one
     variance        trace of the covariance of one draw, in units of the squared exact gradient
     cosine_of_mean  between the mean of the draws and the exact gradient
-    cosine_of_draw  the mean over single draws
-    draws           how many there were
-    evaluations     of one call
+    cosine_of_draw  mean cosine of single draws
+    draws           their number
+    evaluations     per call
 
-    Variance and cosines are those of the gradient by the first layer's logits.
+    Variance and cosines are of the gradient by the first layer's logits.
     """
 
     problem: Problem
@@ -89,7 +89,7 @@ class Finding:
 
 
 def assess(measurement: Measurement) -> Finding:
-    """Compare a measurement with the exact gradient."""
+    """The statistics of a measurement, compared with the exact gradient."""
     draws, exact = measurement.draws["logits"], measurement.exact["logits"]
     return Finding(
         problem=measurement.problem,
@@ -103,26 +103,26 @@ def assess(measurement: Measurement) -> Finding:
 
 
 def disagreements(findings: Sequence[Finding]) -> list[str]:
-    """Every side of every problem that misses the exact one, a sentence each."""
+    """A sentence for each problem and side that shows a bias."""
     return [
-        f"{finding.problem.name}: the {WORDS[side]} is off by {seen.bias:.1%} "
-        f"(z = {seen.z:.1f}, chance ends at {seen.threshold:.1f})"
+        f"{finding.problem.name}: the {WORDS[side]} is off by {result.bias:.1%} "
+        f"(z = {result.z:.1f}, largest by chance {result.threshold:.1f})"
         for finding in findings
-        for side, seen in finding.sides.items()
-        if not seen.holds
+        for side, result in finding.sides.items()
+        if not result.holds
     ]
 
 
 def exact_on(findings: Sequence[Finding], side: Side) -> list[str]:
-    """Names of the problems on which no bias shows."""
+    """Names of the problems on which this side shows no bias."""
     return [finding.problem.name for finding in findings if finding.sides[side].holds]
 
 
 def resolution(findings: Sequence[Finding]) -> float:
-    """The relative error that would have been found in every gradient of every problem."""
+    """The relative error that would have been found in any gradient of any problem."""
     return max(
-        seen.detectable
+        result.detectable
         for finding in findings
-        for side, seen in finding.sides.items()
+        for side, result in finding.sides.items()
         if side != "loss"
     )

@@ -1,4 +1,4 @@
-"""Draw an estimator's gradients on a problem, as many as a wanted precision needs."""
+"""Draw an estimator's gradients on a problem until their mean is known precisely enough."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,30 +16,30 @@ from bnrun.estimators.exact import Exact
 from bnrun.measurement import gradients
 
 Side = Literal["logits", "upstream", "downstream", "loss"]
-"""What is compared with the exact one: the gradient by the first layer's logits, by the weights
-before it, by all weights after it, and the value of the loss."""
+"""The quantities compared with the exact ones: the gradient by the first layer's logits, by the
+weights before it, by all weights after it, and the value of the loss."""
 SIDES: tuple[Side, ...] = get_args(Side)
 
 EstimatorFunction = Callable[[Tensor, Downstream, Noise], Tensor]
 Build = Callable[[Neuron], EstimatorFunction]
-"""A fresh estimator for a neuron; one is built for each binary layer."""
+"""Builds a new estimator for a neuron; called once for each binary layer."""
 
 WARM_UP = 20
-"""Calls before measuring, so that learned parts are away from their start."""
+"""Calls before measuring, so that learned parts are no longer in their initial state."""
 LEAST = 4096
-"""Fewest draws of a random gradient: what happens once in 1,000 draws must have been seen."""
+"""Fewest draws of a random gradient: enough to include events of probability 1/1,000."""
 MOST = 2**18
 EVALUATIONS_PER_CHUNK = 20_000
-"""Keeps one tensor of activations near 4 MB."""
+"""Keeps a tensor of activations near 4 MB."""
 
 
 class ContractError(ValueError):
-    """The estimator breaks the contract in a way that leaves nothing to measure."""
+    """The estimator breaks a rule of the contract, so that it cannot be measured."""
 
 
 @dataclass
 class Evaluations:
-    """Evaluations of the head per draw: all of them, and those differentiated by the bits."""
+    """Evaluations of the head per draw: in total, and how many are differentiated by the bits."""
 
     total: float = 0
     differentiated: float = 0
@@ -54,11 +54,11 @@ class Evaluations:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Draws of an estimator's gradients on one problem, beside the exact gradients.
+    """Draws of an estimator's gradients on one problem, and the exact gradients.
 
-    draws   by side, [D, P]
-    exact   by side, [P]
-    evaluations  of one draw
+    draws        by side, [D, P]
+    exact        by side, [P]
+    evaluations  per draw
     """
 
     problem: Problem
@@ -77,9 +77,9 @@ def measure(
 ) -> Measurement:
     """Draw until the standard error of the gradient's relative scale is below `precision`.
 
-    Stops at 2^18 draws, or after the first if the estimate is not random. The exact gradient is
-    the SBN's, whatever `neuron` is. What learns does so in `warm_up` calls, and then no more.
-    Raises ContractError if a call returns something other than a loss that can be measured.
+    Stops at 2^18 draws, or after the first 64 if the estimate is not random. The exact gradient
+    is that of the SBN, for any `neuron`. An estimator that learns does so for `warm_up` calls and
+    is then frozen. Raises ContractError if a call does not return a loss that can be measured.
     """
     noise = Noise([seed + replica for replica in range(problem.replicas)], "conformance")
     estimators = [build(neuron(signed=problem.signed)) for _ in range(problem.depth)]
@@ -102,7 +102,7 @@ def measure(
 
 
 def _missing(draws: dict[Side, Tensor], exact: dict[Side, Tensor], precision: float) -> int:
-    """How many more draws the precision needs, judging by the spread of those made."""
+    """How many more draws the precision needs, estimated from the variance of those made."""
     made = len(draws["logits"])
     if all(gradients.variance(draws[side]) <= 1e-20 for side in SIDES):
         return 0
@@ -115,7 +115,7 @@ def _missing(draws: dict[Side, Tensor], exact: dict[Side, Tensor], precision: fl
 
 
 class _Serving(NamedTuple):
-    """Any function under test, as what serves a layer."""
+    """The function under test, in the form in which `nest` takes the estimator of a layer."""
 
     function: EstimatorFunction
     firing_neuron: Neuron
@@ -139,9 +139,9 @@ def draw(
     draws: int,
     evaluations: Evaluations | None = None,
 ) -> dict[Side, Tensor]:
-    """`draws` estimates at once, by side, [D, P]: draws are a leading axis of the logits.
+    """Many estimates in one call, by side, [D, P]: draws are a leading axis of the logits.
 
-    Each draw has its own copy of all weights, so that one backward pass gives it its own gradient.
+    Each draw has its own copy of all weights, so one backward pass gives a gradient per draw.
     """
     parameters = [p.expand(draws, *p.shape).clone().requires_grad_() for p in problem.parameters]
     weights, biases = parameters[0::2], parameters[1::2]
@@ -178,7 +178,7 @@ def draw(
 def check_loss(loss: object, logits: Tensor) -> None:
     """Raise ContractError unless `loss` is a loss per example of `logits` with a gradient."""
     if not isinstance(loss, Tensor):
-        raise ContractError(f"the estimator returned {type(loss).__name__}, it must be a tensor")
+        raise ContractError(f"the estimator returned a {type(loss).__name__}, not a tensor")
     if loss.shape != logits.shape[:-1]:
         raise ContractError(
             f"the estimator returned a loss of shape {list(loss.shape)} for logits "
@@ -189,8 +189,8 @@ def check_loss(loss: object, logits: Tensor) -> None:
         raise ContractError(f"the estimator returned {loss.dtype} for logits of {logits.dtype}")
     if not loss.requires_grad:
         raise ContractError(
-            "the estimator returned a loss without gradient: return downstream(...) of the "
-            "activations with its graph, not detached"
+            "the estimator returned a loss without gradient: return downstream(activations) "
+            "with its graph, not detached"
         )
 
 
@@ -198,8 +198,9 @@ def _check_activations(activations: Tensor, before: torch.Size) -> None:
     if activations.shape[-1 - len(before) : -1] != before:
         raise ContractError(
             f"the estimator called downstream on activations of shape {list(activations.shape)} "
-            f"for logits with leading axes {list(before)}: activations are [*new, *S, R, B, U], "
-            f"samples of one call on new axes in front (torch.stack, not torch.cat)"
+            f"for logits with leading axes {list(before)}: activations must be "
+            f"[*new, *S, R, B, U], with samples of one call on new axes in front (torch.stack, "
+            f"not torch.cat)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Small nets of binary layers whose exact gradient is cheap to enumerate."""
+"""Small nets of binary layers, whose exact gradient is cheap to enumerate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Problem:
     inputs    [R, B, I]
     stages    weight [R, I, U] and bias [R, 1, U] of each binary layer's logits
     head      loss of the last layer's activations
-    weight, bias, targets   what `head` takes besides, each with the replica axis
-    signed    the neurons' activations are -1 and +1
+    weight, bias, targets   the other arguments of `head`, each with the replica axis
+    signed    whether activations are -1 and +1
     """
 
     name: str
@@ -56,7 +56,7 @@ class Problem:
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """[*S, R, B, I] times weight [*D, R, I, U] plus bias [*D, R, 1, U].
 
-    D are the last axes of S.
+    D is a suffix of S.
     """
     return inputs @ weight + bias
 
@@ -72,12 +72,12 @@ def quadratic(activations: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
 
 
 def cross_entropy(activations: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of a linear readout: smooth, and of no low degree."""
+    """Cross-entropy of a linear readout: smooth, not a polynomial of low degree."""
     return -(linear(activations, weight, bias).log_softmax(-1) * targets).sum(-1)
 
 
 def _problem(seed: int, hidden: Sequence[int], head: Head, signed: bool = False) -> Problem:
-    """A net with layers of `hidden` units, its numbers from `seed`."""
+    """A net with layers of `hidden` units and random weights from `seed`."""
     plural = "s" * (len(hidden) > 1)
     name = f"{len(hidden)} layer{plural}, {head.__name__.replace('_', '-')}{', signed' * signed}"
     draw = stream(seed, "conformance", name)
@@ -87,7 +87,7 @@ def _problem(seed: int, hidden: Sequence[int], head: Head, signed: bool = False)
 
     stages = [(normal(INPUTS, hidden[0], scale=0.75), normal(1, hidden[0], scale=0.5))]
     for units, more in pairwise(hidden):
-        # Steep, and centred on the layer before: a flat net buries its first layer's gradient.
+        # Steep, and centred on the previous layer: else the gradient of the first layer is tiny.
         weight = normal(units, more, scale=4 / units**0.5)
         centre = 0.0 if signed else weight.sum(-2, keepdim=True) / 2
         stages.append((weight, normal(1, more, scale=0.5) - centre))
@@ -106,8 +106,9 @@ def _problem(seed: int, hidden: Sequence[int], head: Head, signed: bool = False)
 def problems() -> tuple[Problem, ...]:
     """The kit's nets: one to three binary layers of 2-5 units.
 
-    The seeds are those of 40 that leave the gradient large beside the noise of its estimates, so
-    that an error of 5 % shows within 100,000 draws, also of plain REINFORCE in three layers.
+    The seeds are the best of 40: their gradients are large compared with the noise of the
+    estimates, so that an error of 5 % shows within 100,000 draws, even for plain REINFORCE in three
+    layers.
     """
     return (
         _problem(6, [5], multilinear),

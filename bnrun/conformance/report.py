@@ -1,4 +1,4 @@
-"""What the kit found, as a table and in plain words."""
+"""The findings of the kit, as a table and in words."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ from bnrun.core.neurons import SBN
 
 def check(target: Target) -> int:
     """Measure, print, and return the exit status: 1 if the claim to be unbiased is wrong."""
-    # Sentences are not to be cut where the output is not a terminal.
+    # Wide enough for the sentences where the output is not a terminal.
     console = Console(width=None if Console().is_terminal else 120, highlight=False)
     broken = broken_rules(target.build, target.neuron())
     with console.status("measuring"):
@@ -32,10 +32,10 @@ def check(target: Target) -> int:
 def _table(target: Target, findings: Sequence[Finding]) -> Table:
     reference = "exact gradient" if target.neuron is SBN else "exact gradient of an SBN"
     table = Table(
-        title=f"{escape(target.name)} beside the {reference} at the same logits",
-        caption="by the logits of the first layer; variance of one draw in units of the squared "
-        "exact gradient;\nz: largest distance over all coordinates, in standard errors; after: the "
-        "same by the weights after the layer",
+        title=f"{escape(target.name)} compared with the {reference} at the same logits",
+        caption="gradient by the logits of the first layer; variance of one draw in units of the "
+        "squared exact gradient;\nz: largest deviation of a coordinate, in standard errors; after: "
+        "gradient by the weights after the layer",
     )
     table.add_column("net", no_wrap=True)
     for title in ["bias", "z", "variance", "cosine of mean", "of a draw", "draws"]:
@@ -69,23 +69,23 @@ def _shown_z(z: float) -> str:
 def _bias(target: Target, findings: Sequence[Finding]) -> Iterator[str]:
     missed = disagreements(findings)
     if not missed:
-        found = "Unbiased, as it claims" if target.claims_unbiased else "No bias found"
+        result = "Unbiased, as it claims" if target.claims_unbiased else "No bias found"
         yield (
-            f"{found}: gradients and loss agree with enumeration on all {len(findings)} nets; "
-            f"{_shown_resolution(findings)} would have shown."
+            f"{result}: gradients and loss agree with enumeration on all {len(findings)} nets; "
+            f"{_shown_resolution(findings)} would have been found."
         )
         if not target.claims_unbiased:
             yield "It does not claim so: set `unbiased = True` on the class if theory agrees."
         return
     if target.claims_unbiased:
-        yield "NOT UNBIASED, though it claims to be:"
+        yield "BIASED, though it claims to be unbiased:"
         yield from (f"  - {line}" for line in missed)
     else:
         yield "Biased, and it does not claim otherwise."
     for side in SIDES:
         yield _where(WORDS[side], exact_on(findings, side), findings)
     if target.neuron is not SBN:
-        yield "A DBN has no gradient of its own: what is called bias is the distance to the SBN's."
+        yield "The gradient of a DBN is zero: bias here is the distance to the gradient of an SBN."
 
 
 def _shown_resolution(findings: Sequence[Finding]) -> str:
@@ -95,17 +95,17 @@ def _shown_resolution(findings: Sequence[Finding]) -> str:
 
 def _where(words: str, names: Sequence[str], findings: Sequence[Finding]) -> str:
     if not names:
-        return f"Bias shows in the {words} on every net."
+        return f"The {words} is biased on every net."
     if len(names) == len(findings):
-        return f"No bias shows in the {words} on any net."
-    return f"No bias shows in the {words} on: {'; '.join(names)}."
+        return f"The {words} shows no bias on any net."
+    return f"The {words} shows no bias on: {'; '.join(names)}."
 
 
 def _calls(broken: Sequence[str]) -> Iterator[str]:
     if not broken:
         yield (
-            "Keeps the rules of a call: dtypes, leading axes, strides, extreme logits, same seed "
-            "same numbers, independent replicas, saved state."
+            "Keeps the rules of a call: dtypes, leading axes, strides, extreme logits, "
+            "determinism, independent replicas, saved state."
         )
     for line in broken:
         yield f"BREAKS A RULE: {line}."

@@ -1,4 +1,4 @@
-"""Time of an estimator on the usual MLP, in units of sigmoid_st's."""
+"""The time of a training step with an estimator, relative to sigmoid_st."""
 
 from statistics import median
 from time import process_time
@@ -31,7 +31,7 @@ class _Step:
         ]
 
     def seconds(self) -> float:
-        """Processor time of one step, so that what else runs on the machine doesn't count."""
+        """Processor time of one step, which other programs on the machine affect less."""
         start = process_time()
         loss = self.estimator(self.inputs @ self.weights[0], self._downstream, self.noise)
         torch.autograd.grad(loss.sum(), self.weights, materialize_grads=True)
@@ -42,9 +42,9 @@ class _Step:
 
 
 def relative_time(build: Build, neuron: Neuron | None = None) -> float:
-    """Median time of a step over sigmoid_st's, both measured in turn.
+    """Median time of a step divided by that of sigmoid_st; the two are timed in turn.
 
-    Raises whatever the estimator raises for a layer of 100 units, as `exact` does.
+    Raises what the estimator raises for a layer of 100 units, like `exact`.
     """
     neuron = neuron or SBN()
     steps = _Step(build(neuron)), _Step(SigmoidST(neuron=SBN()))
