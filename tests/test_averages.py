@@ -58,7 +58,7 @@ def test_every_measurement_has_its_panels_and_the_page_shows_the_last():
     panels = average_panels()
     assert [panel.title.endswith("step 10") for panel in panels] == [False] * 4 + [True] * 4
     assert [panel.on_page for panel in panels] == [False] * 4 + [True] * 4
-    assert all(panel.log == (panel.ylabel == "relative RMSE") for panel in panels)
+    assert all(panel.log == (panel.ylabel == "Relative RMSE") for panel in panels)
 
 
 def test_the_estimator_in_use_is_shown_once_and_by_its_name():

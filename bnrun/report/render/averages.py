@@ -4,18 +4,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bnrun.recording.tags import (
-    IN_USE,
-    TOTAL,
-    Measured,
-    measured_evaluations,
-    parse_averaged,
-)
+from bnrun.recording.tags import IN_USE, TOTAL, Measured, measured_evaluations, parse_averaged
 from bnrun.report.compare.contest import Contest
 from bnrun.report.render.history import History
 from bnrun.report.render.panel import Array, Line, Panel
 
-_STATISTICS = {"relative_rmse": "relative RMSE", "cosine": "cosine with the reference"}
+_STATISTICS = {"relative_rmse": "Relative RMSE", "cosine": "Cosine with the reference"}
 _AXES = ("averaged draws", "downstream evaluations")
 
 # Label, number of draws, evaluations of a draw, values [R].
@@ -30,14 +24,13 @@ def averages(contest: Contest, histories: Mapping[str, History]) -> Iterator[Pan
     for contestant in contest.contestants:
         choices = contestant.runs[0].result["config"]["choices"]
         points = _points(histories[contestant.label], str(choices.get("estimator", IN_USE)))
-        of = f" of {contestant.label}" if len(contest.contestants) > 1 else ""
+        whose = f"{contestant.label}: " if len(contest.contestants) > 1 else ""
         steps = sorted({step for step, _ in points})
         for step in steps:
             for statistic, name in _STATISTICS.items():
                 for axis in _AXES:
-                    title = f"{name[0].upper()}{name[1:]} against {axis}{of}, step {step}"
                     yield Panel(
-                        title,
+                        f"{whose}{name} against {axis}, step {step}",
                         axis,
                         name,
                         _lines(points[step, statistic], axis),
@@ -63,9 +56,9 @@ def _points(history: History, in_use: str) -> dict[tuple[int, str], list[_Point]
         else:
             label = measured.estimator
         statistic, draws = average
-        evaluations = np.nanmean(history.curves[cost][1])
+        evaluations = float(np.nanmean(history.curves[cost][1]))
         for step, row in zip(steps, values, strict=True):
-            point = (label, draws, float(evaluations), row)
+            point = (label, draws, evaluations, row)
             points.setdefault((int(step), statistic), []).append(point)
     return points
 
