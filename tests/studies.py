@@ -1,4 +1,4 @@
-"""Studies whose runs are written, not run, and what the report makes of them."""
+"""Studies of made-up runs, written straight to disk, and the contests of their report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def finish(
     way: str | None = None,
     **settings: Any,
 ) -> Path:
-    """A finished run in study/; `settings` are of its estimator."""
+    """A finished run in study/; `settings` belong to its estimator."""
     place = Path("study", folder)
     place.mkdir(parents=True)
     seeds = list(seeds or range(len(test)))
@@ -68,7 +68,7 @@ def record(place: Path, tags: dict[str, list[list[float]]], seeds: int) -> None:
     file.close()
 
 
-def held(wanted: Wanted | None = None) -> list[Contest]:
+def compared(wanted: Wanted | None = None) -> list[Contest]:
     return contests(tabulate(find_runs([Path("study")]).runs), wanted)
 
 

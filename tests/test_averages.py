@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from studies import far, finish, held, record
+from studies import compared, far, finish, record
 
 from bnrun.recording import tags
 from bnrun.recording.tags import TOTAL, Measured, averaged, measured_evaluations
@@ -35,7 +35,7 @@ def study(*estimators: str) -> None:
 
 
 def average_panels() -> list[Panel]:
-    return [panel for panel in panels_of(held()[0]) if ", step" in panel.title]
+    return [panel for panel in panels_of(compared()[0]) if ", step" in panel.title]
 
 
 def lines(title: str) -> dict[str, tuple[list[float], list[float]]]:

@@ -36,14 +36,14 @@ def history(place: Path, values: list[list[float]], steps_per_epoch: int = 10) -
 
 
 def groups(*by: str) -> dict[str, Group]:
-    found = grouped(tabulate(find_runs([STUDY]).runs), by or None)
-    return {group.name: group for group in found}
+    by_name = grouped(tabulate(find_runs([STUDY]).runs), by or None)
+    return {group.name: group for group in by_name}
 
 
 def write_grid(**options: int) -> dict[tuple[str, str], np.ndarray]:
     """Runs of two neurons and two estimators, three seeds, four points; their values [T, R]."""
     rng = np.random.default_rng(0)
-    found = {}
+    by_name = {}
     for neuron in ("dbn", "sbn"):
         for estimator in ("st", "reinmax"):
             values = rng.random((4, 3))
@@ -52,26 +52,26 @@ def write_grid(**options: int) -> dict[tuple[str, str], np.ndarray]:
                 values.tolist(),
                 options.get(neuron, 10),
             )
-            found[neuron, estimator] = values
-    return found
+            by_name[neuron, estimator] = values
+    return by_name
 
 
 def test_a_group_is_the_mean_over_settings_for_each_seed() -> None:
     values = write_grid()
-    found = groups()
-    assert found.keys() == {"estimator=st", "estimator=reinmax"}
+    by_name = groups()
+    assert by_name.keys() == {"estimator=st", "estimator=reinmax"}
     for estimator in ("st", "reinmax"):
-        steps, mean = found[f"estimator={estimator}"].curves["loss/train"]
+        steps, mean = by_name[f"estimator={estimator}"].curves["loss/train"]
         assert steps == [0, 10, 20, 30]
         expected = (values["dbn", estimator] + values["sbn", estimator]) / 2
         np.testing.assert_allclose(mean, expected, rtol=1e-12)
 
 
-def test_groups_differ_in_what_is_asked_for() -> None:
+def test_groups_differ_in_the_requested_setting() -> None:
     values = write_grid()
-    found = groups("neuron")
-    assert found.keys() == {"neuron=dbn", "neuron=sbn"}
-    _, mean = found["neuron=dbn"].curves["loss/train"]
+    by_name = groups("neuron")
+    assert by_name.keys() == {"neuron=dbn", "neuron=sbn"}
+    _, mean = by_name["neuron=dbn"].curves["loss/train"]
     expected = (values["dbn", "st"] + values["dbn", "reinmax"]) / 2
     np.testing.assert_allclose(mean, expected, rtol=1e-12)
     with pytest.raises(ValueError, match="colour: not a setting of these runs"):
@@ -83,21 +83,21 @@ def test_all_groups_are_means_over_the_same_settings() -> None:
     for estimator in ("st", "reinmax", "disarm"):
         history(finish(f"new{estimator}", far(0.0, 3), estimator, "new"), [[1.0] * 3] * 4)
     history(finish("disarm", far(0.0, 3), "disarm", "sbn"), [[1.0] * 3] * 4)
-    found = groups()
+    by_name = groups()
     for estimator in ("st", "reinmax"):
-        _, mean = found[f"estimator={estimator}"].curves["loss/train"]
+        _, mean = by_name[f"estimator={estimator}"].curves["loss/train"]
         np.testing.assert_allclose(mean, (values["sbn", estimator] + 1) / 2, rtol=1e-12)
-    assert "Left out, because not all were run there: neuron=dbn" in found["estimator=st"].text
+    assert "Left out, because not all were run there: neuron=dbn" in by_name["estimator=st"].text
 
 
-def test_epochs_of_different_lengths_are_laid_over_each_other() -> None:
+def test_epochs_of_different_lengths_are_aligned() -> None:
     values = write_grid(dbn=10, sbn=70)
     steps, mean = groups()["estimator=st"].curves["loss/train"]
     assert steps == [0, 1000, 2000, 3000]
     np.testing.assert_allclose(mean, (values["dbn", "st"] + values["sbn", "st"]) / 2, rtol=1e-12)
 
 
-def test_points_at_other_places_are_interpolated_within_the_range_of_all() -> None:
+def test_points_at_different_steps_are_interpolated_within_the_common_range() -> None:
     for neuron, steps in (("dbn", (0, 10, 20, 30)), ("sbn", (5, 25))):
         for estimator in ("st", "reinmax"):
             file = MetricsFile(
@@ -111,7 +111,7 @@ def test_points_at_other_places_are_interpolated_within_the_range_of_all() -> No
     np.testing.assert_allclose(mean, [[5.0, 10.0], [25.0, 50.0]], rtol=1e-12)
 
 
-def test_a_seed_that_diverged_in_one_setting_does_not_touch_the_others() -> None:
+def test_a_seed_that_diverged_in_one_setting_does_not_affect_the_others() -> None:
     write_grid()
     history(Path("study/dbn-st"), [[1.0, 1.0, 1.0], [1.0, float("nan"), 1.0]])
     history(Path("study/sbn-st"), [[3.0, 3.0, 3.0], [3.0, 3.0, 5.0]])
@@ -130,7 +130,7 @@ def test_only_seeds_of_all_settings_count() -> None:
     np.testing.assert_array_equal(mean, [[1.0, 2.0]])
 
 
-def test_runs_that_each_would_be_a_group_of_their_own_make_none() -> None:
+def test_there_are_no_groups_of_one_run_each() -> None:
     for estimator in ("st", "reinmax"):
         history(finish(estimator, far(0.0, 3), estimator), [[1.0] * 3])
     assert groups() == {}
@@ -155,7 +155,7 @@ def test_tensorboard_shows_the_mean_with_its_band_over_seeds() -> None:
     assert "group/about/text_summary" in events.Tags()["tensors"]
 
 
-def test_groups_written_anew_take_the_place_of_the_old_ones() -> None:
+def test_groups_written_again_replace_the_old_ones() -> None:
     write_grid()
     write_groups(STUDY, [STUDY])
     history(Path("study/dbn-st"), [[9.0] * 3] * 2)
@@ -168,48 +168,48 @@ def test_groups_written_anew_take_the_place_of_the_old_ones() -> None:
     assert {path.name for path in Path("study/groups").iterdir()} == {"neuron=dbn", "neuron=sbn"}
 
 
-def test_groups_of_runs_that_no_longer_share_a_setting_are_removed() -> None:
+def test_groups_are_removed_if_their_runs_no_longer_share_a_setting() -> None:
     write_grid()
     write_groups(STUDY, [STUDY])
-    # As in a sweep of both neurons whose last estimator suits one of them alone.
+    # As in a sweep of both neurons whose last estimator works with only one of them.
     history(finish("sbn-disarm", far(0.0, 3), "disarm"), [[1.0] * 3])
     assert write_groups(STUDY, [STUDY]) == []
     assert not (STUDY / "groups").exists()
 
 
-def test_group_runs_are_no_runs_of_the_study() -> None:
+def test_group_runs_are_not_runs_of_the_study() -> None:
     write_grid()
     write_groups(STUDY, [STUDY])
     assert len(find_runs([STUDY]).runs) == 4
 
 
-def test_they_are_written_while_a_sweep_goes_on() -> None:
+def test_groups_are_written_during_a_sweep() -> None:
     names = [
         f"{neuron}-{estimator}" for neuron in ("dbn", "sbn") for estimator in ("st", "reinmax")
     ]
-    said: list[str] = []
-    with GroupRuns(STUDY, [STUDY / name for name in names], None, said.append):
+    messages: list[str] = []
+    with GroupRuns(STUDY, [STUDY / name for name in names], None, messages.append):
         write_grid()
         end = time.monotonic() + 60
         while not (STUDY / "groups" / "estimator=st").exists() and time.monotonic() < end:
             time.sleep(0.1)
         assert (STUDY / "groups" / "estimator=st").exists()
-    assert said == ["group runs: tensorboard --logdir study/groups"]
+    assert messages == ["group runs: tensorboard --logdir study/groups"]
 
 
-def test_what_stops_group_runs_stops_no_sweep() -> None:
+def test_an_error_in_group_runs_does_not_stop_the_sweep() -> None:
     write_grid()
-    said: list[str] = []
-    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], said.append):
+    messages: list[str] = []
+    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], messages.append):
         pass
-    assert said[0].startswith("no group runs: colour: not a setting of these runs, use neuron")
-    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], [], said.append):
+    assert messages[0].startswith("no group runs: colour: not a setting of these runs, use neuron")
+    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], [], messages.append):
         pass
-    assert len(said) == 1
+    assert len(messages) == 1
     assert not (STUDY / "groups").exists()
 
 
-def test_a_report_writes_them_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_writes_groups_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     for neuron in ("dbn", "sbn"):
         for estimator in ("st", "reinmax"):
             place = finish(f"{neuron}{estimator}", far(0.0), estimator, neuron)

@@ -6,7 +6,7 @@ from bnrun.recording.intervals import mean_interval
 
 
 @pytest.mark.parametrize("number", [2, 3, 5, 30])
-def test_the_interval_is_that_of_scipy(number: int) -> None:
+def test_the_interval_equals_scipys(number: int) -> None:
     values = np.random.default_rng(number).normal(3.0, 2.0, size=(4, number))
     interval = mean_interval(values)
     lower, upper = stats.t.interval(
@@ -30,7 +30,7 @@ def test_a_single_value_has_no_interval_and_none_has_no_mean() -> None:
     np.testing.assert_array_equal(number, [1, 0])
 
 
-def test_equal_values_have_an_interval_of_no_width() -> None:
+def test_the_interval_of_equal_values_has_no_width() -> None:
     assert mean_interval([0.1, 0.1, 0.1]).half == pytest.approx(0.0, abs=1e-15)
 
 

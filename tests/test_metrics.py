@@ -88,7 +88,7 @@ def test_a_resumed_file_knows_the_time_of_its_last_step(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_file_begun_anew_forgets_the_earlier_run(tmp_path: Path) -> None:
+def test_a_restarted_file_drops_the_earlier_run(tmp_path: Path) -> None:
     written(tmp_path / "run", range(9))
     file = MetricsFile(tmp_path / "run", SEEDS)
     record(file, range(2))
@@ -106,7 +106,7 @@ def test_two_records_of_one_step_have_one_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_a_line_that_was_not_finished_is_not_read(tmp_path: Path, cut: int) -> None:
+def test_an_incomplete_line_is_not_read(tmp_path: Path, cut: int) -> None:
     whole = written(tmp_path / "run", range(4))
     torn = whole[:-cut]
     (tmp_path / "run" / METRICS).write_bytes(torn)
@@ -128,7 +128,7 @@ def test_a_killed_process_has_written_every_record(tmp_path: Path) -> None:
     assert last_step(tmp_path) == 49
 
 
-def test_last_step_is_found_behind_many_lines(tmp_path: Path) -> None:
+def test_the_last_step_is_found_after_many_lines(tmp_path: Path) -> None:
     assert last_step(tmp_path) is None
     written(tmp_path / "none", [])
     assert last_step(tmp_path / "none") is None
@@ -136,7 +136,7 @@ def test_last_step_is_found_behind_many_lines(tmp_path: Path) -> None:
     assert last_step(tmp_path / "many") == 499
 
 
-def test_going_on_without_a_history_is_refused(tmp_path: Path) -> None:
+def test_resuming_without_a_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"metrics\.csv: no such file.*restart it from step 0"):
         MetricsFile(tmp_path, SEEDS, resume_step=10)
 
@@ -149,7 +149,7 @@ def test_going_on_without_a_history_is_refused(tmp_path: Path) -> None:
         (b"step,epoch,seed,tag,value\n1,0.5,3,a,0.1\nx\x00y\n", "line 3 is damaged"),
     ],
 )
-def test_going_on_with_a_damaged_history_is_refused_and_keeps_it(
+def test_resuming_a_damaged_history_is_refused_and_keeps_it(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     (tmp_path / METRICS).write_bytes(content)
@@ -167,7 +167,7 @@ def test_going_on_with_a_damaged_history_is_refused_and_keeps_it(
         (b"step,epoch,seed,tag,value\n1,0.5,3,a,word\n", "damaged"),
     ],
 )
-def test_reading_says_what_is_wrong_with_a_file(
+def test_reading_reports_what_is_wrong_with_a_file(
     tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     if content is not None:

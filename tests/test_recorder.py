@@ -70,7 +70,7 @@ def test_scalars_are_means_and_their_band_is_the_t_interval_of_the_mean(tmp_path
         assert curve(tmp_path, f"{tag}loss/train") == [(7, pytest.approx(expected, rel=1e-6))]
 
 
-def test_a_seed_that_is_not_finite_does_not_touch_the_mean(tmp_path: Path) -> None:
+def test_a_seed_that_is_not_finite_does_not_affect_the_mean(tmp_path: Path) -> None:
     run(tmp_path, [record(0, {"a": [1.0, NAN, 2.0], "b": [3.0, math.inf, NAN]})])
     assert curve(tmp_path, "a") == [(0, 1.5)]
     for prefix in ("", LOWER, UPPER):
@@ -86,7 +86,7 @@ def test_a_tag_without_a_finite_value_has_no_point_but_is_in_the_metrics_file(
     assert read_metrics(tmp_path).filter(tag="a")["value"].is_nan().all()
 
 
-def test_values_too_large_for_a_curve_stop_nothing(tmp_path: Path) -> None:
+def test_values_too_large_for_a_curve_raise_no_error(tmp_path: Path) -> None:
     huge = torch.tensor([1e300, -1e308, 1e308], dtype=torch.float64)
     run(tmp_path, [Record(0, 0.0, 0.0, {"a": huge}), record(1, {"a": [1.0, 1.0, 1.0]})])
     assert all(len(curve(tmp_path, prefix + "a")) == 2 for prefix in ("", LOWER, UPPER))
@@ -94,7 +94,7 @@ def test_values_too_large_for_a_curve_stop_nothing(tmp_path: Path) -> None:
     assert read_metrics(tmp_path)["value"].to_list()[:3] == huge.tolist()
 
 
-def test_every_tag_has_one_margin_chart_in_the_category_of_its_first_word(tmp_path: Path) -> None:
+def test_every_tag_has_one_margin_chart_in_the_category_of_its_section(tmp_path: Path) -> None:
     run(tmp_path, training(range(9)))
     found = {category.title: list(category.chart) for category in layout(tmp_path).category}
     assert found.keys() == {"loss", "accuracy"}
@@ -107,17 +107,17 @@ def test_every_tag_has_one_margin_chart_in_the_category_of_its_first_word(tmp_pa
                 [event.step for event in accumulator.Scalars(tag)]
                 for tag in (series.value, series.lower, series.upper)
             ]
-            # TensorBoard draws no band whose edges have other steps than the mean.
+            # TensorBoard does not draw a band whose edges have other steps than the mean.
             assert steps[0] == steps[1] == steps[2]
             assert steps[0]
 
 
-def test_charts_of_tags_that_come_later_join_the_layout(tmp_path: Path) -> None:
+def test_charts_of_later_tags_join_the_layout(tmp_path: Path) -> None:
     run(tmp_path, [record(0, {"a/x": [1.0] * 3}), record(1, {"b/y": [1.0] * 3})])
     assert [category.title for category in layout(tmp_path).category] == ["a", "b"]
 
 
-def test_runs_with_other_tags_share_the_charts_that_they_have_in_common(tmp_path: Path) -> None:
+def test_runs_with_different_tags_share_their_common_charts(tmp_path: Path) -> None:
     run(tmp_path / "one", [record(0, {"a/x": [1.0] * 3, "a/y": [1.0] * 3})])
     run(tmp_path / "two", [record(0, {"a/y": [1.0] * 3, "b/z": [1.0] * 3})])
     charts = [
@@ -127,7 +127,7 @@ def test_runs_with_other_tags_share_the_charts_that_they_have_in_common(tmp_path
     assert len(charts[0] & charts[1]) == 1
 
 
-def test_per_seed_writes_each_seed_as_a_run_of_its_own(tmp_path: Path) -> None:
+def test_per_seed_writes_each_seed_as_its_own_run(tmp_path: Path) -> None:
     run(tmp_path, [record(2, {"a": [1.0, NAN, 3.0]})], per_seed=True)
     assert curve(tmp_path / "seed=3", "a") == [(2, 1.0)]
     assert curve(tmp_path / "seed=4", "a") == [(2, 3.0)]
@@ -167,24 +167,24 @@ def test_a_text_is_shown_as_it_is(tmp_path: Path) -> None:
     assert event.tensor_proto.string_val[0].decode() == "```yaml\nlr: 0.1 # ± ü\n```"
 
 
-def test_hparams_keep_their_types_and_bring_their_scores(tmp_path: Path) -> None:
+def test_hparams_keep_their_types_and_come_with_scores(tmp_path: Path) -> None:
     hparams = {"neuron": "sbn", "lr": 0.5, "epochs": 3, "nesterov": True, "hidden": [2, 3]}
     with Recorder(tmp_path, SEEDS) as recorder:
         recorder.write(record(40, {"a": [1.0] * 3}))
         recorder.hparams(hparams | {"clip": None}, {ACCURACY.hparam: 0.9, LOSS.hparam: NAN})
     content = events(tmp_path).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
-    told = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
-    assert told == hparams | {"hidden": "[2, 3]", "clip": "None"}
-    assert told["nesterov"] is True
+    kinds = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
+    assert kinds == hparams | {"hidden": "[2, 3]", "clip": "None"}
+    assert kinds["nesterov"] is True
     assert curve(tmp_path, "score/test/accuracy/sampled") == [(40, pytest.approx(0.9))]
     assert LOSS.hparam not in events(tmp_path).Tags()["scalars"]
-    # It would make TensorBoard show the columns of this run alone for all runs.
+    # It would make TensorBoard show the columns of this run for all runs.
     tags = events(tmp_path).PluginTagToContent(metadata.PLUGIN_NAME)
     assert metadata.EXPERIMENT_TAG not in tags
 
 
-def test_speed_is_measured_between_steps_and_shown_in_tensorboard_alone(tmp_path: Path) -> None:
+def test_speed_is_measured_between_steps_and_only_in_tensorboard(tmp_path: Path) -> None:
     row = {"a": [1.0] * 3}
     records = [record(0, row, 1.0), record(10, row, 3.0), record(10, row, 9.0)]
     run(tmp_path, [*records, record(20, row, 5.0)])
@@ -202,7 +202,7 @@ def test_a_running_run_can_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("per_seed", [False, True])
-def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(
+def test_a_resumed_run_leaves_the_files_of_an_uninterrupted_one(
     tmp_path: Path, per_seed: bool
 ) -> None:
     run(tmp_path / "whole", training(range(30)), per_seed=per_seed)
@@ -222,7 +222,7 @@ def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(
     ).read_bytes()
 
 
-def test_a_tag_that_is_not_seen_again_does_not_keep_points_after_the_resumed_step(
+def test_a_tag_that_does_not_recur_keeps_no_points_after_the_resumed_step(
     tmp_path: Path,
 ) -> None:
     run(tmp_path, training(range(13)))
@@ -230,7 +230,7 @@ def test_a_tag_that_is_not_seen_again_does_not_keep_points_after_the_resumed_ste
     assert [step for step, _ in curve(tmp_path, "accuracy/test/sampled")] == [0, 4]
 
 
-def test_curves_are_unbroken_though_the_clock_jumped_back(
+def test_curves_are_unbroken_even_if_the_clock_is_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path, training(range(9)))
@@ -239,7 +239,7 @@ def test_curves_are_unbroken_though_the_clock_jumped_back(
     assert [step for step, _ in curve(tmp_path, "loss/train")] == list(range(12))
 
 
-def test_a_torn_event_file_costs_nothing_but_its_last_record(tmp_path: Path) -> None:
+def test_a_torn_event_file_loses_only_its_last_record(tmp_path: Path) -> None:
     run(tmp_path, training(range(9)))
     (file,) = tmp_path.glob("events.*")
     file.write_bytes(file.read_bytes()[:-10])
@@ -247,7 +247,7 @@ def test_a_torn_event_file_costs_nothing_but_its_last_record(tmp_path: Path) -> 
     assert [step for step, _ in curve(tmp_path, "loss/train")] == list(range(12))
 
 
-def test_a_run_begun_anew_forgets_the_earlier_one(tmp_path: Path) -> None:
+def test_a_restarted_run_drops_the_earlier_one(tmp_path: Path) -> None:
     run(tmp_path, training(range(9)), per_seed=True)
     run(tmp_path, training(range(3)), per_seed=True)
     assert [step for step, _ in curve(tmp_path, "loss/train")] == [0, 1, 2]
@@ -255,7 +255,7 @@ def test_a_run_begun_anew_forgets_the_earlier_one(tmp_path: Path) -> None:
     assert len(read_metrics(tmp_path).filter(tag="loss/train")) == 9
 
 
-def test_going_on_without_a_history_is_refused(tmp_path: Path) -> None:
+def test_resuming_without_a_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="restart it from step 0"):
         Recorder(tmp_path, SEEDS, resume_step=3)
     assert not list(tmp_path.iterdir())

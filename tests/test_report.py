@@ -35,7 +35,7 @@ def finish(
     overrides: Sequence[str] = (),
     **config: Any,
 ) -> Path:
-    """A finished run; `config` adds to its config, with __ for a dot in a key."""
+    """A finished run; `config` is added to its config, with __ for a dot in a key."""
     place = Path(folder)
     (place / ".hydra").mkdir(parents=True)
     (place / ".hydra" / "overrides.yaml").write_text(json.dumps(list(overrides)))
@@ -164,7 +164,7 @@ def test_one_seed_has_a_score_without_an_interval(capsys: pytest.CaptureFixture[
     assert rows("study/report.csv")[0]["test/accuracy/sampled/half"] == ""
 
 
-def test_values_that_a_choice_brings_with_it_are_no_columns() -> None:
+def test_values_determined_by_a_choice_are_not_columns() -> None:
     finish("study/a", estimator="st")
     finish("study/b", estimator="sigmoid_st", estimator__slope=1.0)
     finish("study/c", "dbn", "st")
@@ -181,7 +181,7 @@ def test_values_that_differ_within_a_choice_are_columns_sorted_as_numbers() -> N
     }
 
 
-def test_a_value_that_the_command_line_names_is_a_column_though_its_choice_decides_it() -> None:
+def test_a_value_named_on_the_command_line_is_a_column_even_if_its_choice_determines_it() -> None:
     finish("study/a", estimator="st")
     finish(
         "study/b", estimator="sigmoid_st", estimator__slope=2.0, overrides=["+estimator.slope=2"]
@@ -189,25 +189,25 @@ def test_a_value_that_the_command_line_names_is_a_column_though_its_choice_decid
     assert columns()["estimator.slope"] == ("2.0", "–")
 
 
-def test_a_value_of_another_group_is_a_column_though_it_goes_with_the_estimator() -> None:
+def test_a_value_of_another_group_is_a_column_even_if_it_varies_with_the_estimator() -> None:
     finish("study/a", estimator="st", optimizer__lr=0.5)
     finish("study/b", estimator="sigmoid_st", optimizer__lr=1.5)
     assert columns()["optimizer.lr"] == ("1.5", "0.5")
 
 
-def test_a_value_inserted_into_another_group_is_shown_once() -> None:
+def test_a_value_copied_into_another_group_is_shown_once() -> None:
     finish("study/a", neuron__signed=True, estimator__neuron__signed=True)
     finish("study/b")
     assert columns() == {"neuron.signed": ("false", "true")}
 
 
-def test_what_does_not_change_results_is_no_column_but_the_study_is() -> None:
+def test_options_that_do_not_change_results_are_not_columns_but_the_study_is() -> None:
     finish("study/a", dataset__root="/data", device="cpu", resume="auto", recorder={"x": 1})
     finish("study/b", name="other", device="cuda", resume="never", recorder={"x": 2})
     assert columns() == {"name": ("other", "study")}
 
 
-def test_runs_that_nothing_tells_apart_are_named_by_their_folders(
+def test_runs_with_equal_settings_are_named_by_their_folders(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     finish("one/run")
@@ -219,7 +219,7 @@ def test_runs_that_nothing_tells_apart_are_named_by_their_folders(
     assert not Path("two/report.md").exists()
 
 
-def test_a_run_met_twice_is_one_row() -> None:
+def test_a_run_found_twice_is_one_row() -> None:
     finish("study/a")
     main(["study", "study/a"])
     assert len(rows("study/report.csv")) == 1
@@ -258,8 +258,8 @@ def test_a_broken_result_is_named_and_the_others_are_compared(
     broken = finish("study/b") / RESULT
     broken.write_text(broken.read_text()[:-20])
     assert main(["study"]) == 1
-    told = capsys.readouterr()
-    assert "left out: study/b/result.json: not JSON" in told.err
+    output = capsys.readouterr()
+    assert "left out: study/b/result.json: not JSON" in output.err
     assert len(rows("study/report.csv")) == 1
 
 
@@ -281,7 +281,7 @@ def test_output_says_where_the_files_go() -> None:
         (["done", "--output", "file"], "file: File exists"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(
+def test_an_error_is_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty/sub").mkdir(parents=True)
@@ -351,7 +351,7 @@ def test_scores_table_has_a_row_per_way_and_a_column_per_split_and_score() -> No
     assert "95 % interval over 3 seeds" in lines[5]
 
 
-def test_scores_table_is_turned_round_where_there_are_many_scores() -> None:
+def test_scores_table_is_transposed_for_many_scores() -> None:
     result = read_result(finish("run") / RESULT)
     for split in ("test", "validation"):
         accuracy = result["scores"][split]["accuracy"]

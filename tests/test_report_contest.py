@@ -1,4 +1,4 @@
-"""From runs to verdicts: who competes with whom, and what is said about it."""
+"""From runs to verdicts: who competes with whom, and how it is put in words."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import far, finish, held, record
+from studies import compared, far, finish, record
 
 from bnrun.recording.result import write_result
 from bnrun.recording.tags import ScoreName
@@ -27,11 +27,11 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_contest_is_held_where_everything_but_the_estimator_is_equal() -> None:
+def test_estimators_compete_if_everything_else_is_equal() -> None:
     for neuron in ("dbn", "sbn"):
         for estimator in ("st", "reinmax"):
             finish(f"{neuron}{estimator}", far(0.0), estimator, neuron)
-    assert [(c.setting, len(c.contestants), len(c.pairs)) for c in held()] == [
+    assert [(c.setting, len(c.contestants), len(c.pairs)) for c in compared()] == [
         ("neuron=dbn", 2, 1),
         ("neuron=sbn", 2, 1),
     ]
@@ -41,38 +41,38 @@ def test_settings_of_an_estimator_make_contestants() -> None:
     finish("a", far(0.1), "sigmoid_st", slope=1.0)
     finish("b", far(0.2), "sigmoid_st", slope=2.0)
     finish("c", far(0.0), "st")
-    (contest,) = held()
+    (contest,) = compared()
     labels = [c.label for c in contest.contestants]
     assert labels == ["sigmoid_st slope=2.0", "sigmoid_st slope=1.0", "st"]
 
 
-def test_where_one_estimator_runs_the_first_other_difference_competes() -> None:
+def test_with_one_estimator_the_first_other_difference_competes() -> None:
     finish("a", far(0.1), neuron="dbn")
     finish("b", far(0.2), neuron="sbn")
-    assert [c.label for c in held()[0].contestants] == ["sbn", "dbn"]
+    assert [c.label for c in compared()[0].contestants] == ["sbn", "dbn"]
 
 
-def test_each_estimator_takes_the_learning_rate_that_is_best_on_validation() -> None:
+def test_each_estimator_uses_the_learning_rate_that_is_best_on_validation() -> None:
     # The larger rate is better on test, which must not count.
     finish("a", far(0.1), "st", lr=0.1, validation=far(0.3))
     finish("b", far(0.4), "st", lr=1.0, validation=far(0.2))
     finish("c", far(0.2), "reinmax", lr=0.1, validation=far(0.1))
     finish("d", far(0.3), "reinmax", lr=1.0, validation=far(0.2))
-    (contest,) = held()
+    (contest,) = compared()
     assert [(c.label, c.tuned) for c in contest.contestants] == [
         ("reinmax", "optimizer.lr=1.0"),
         ("st", "optimizer.lr=0.1"),
     ]
 
 
-def test_seeds_that_took_part_in_the_choice_do_not_count_where_there_are_fresh_ones() -> None:
+def test_seeds_used_for_the_choice_do_not_count_if_there_are_fresh_ones() -> None:
     finish("a", far(0.1, 3), "st", lr=0.1, validation=far(0.3, 3))
     finish("b", far(0.1, 3), "st", lr=1.0, validation=far(0.2, 3))
     # Worse than in the search, which must not change the choice afterwards.
     finish("c", far(0.0, 2), "st", lr=0.1, validation=far(0.1, 2), seeds=[3, 4])
     finish("d", far(0.2, 5), "reinmax", lr=0.1, validation=far(0.2, 5))
     finish("e", far(0.2, 3), "reinmax", lr=1.0, validation=far(0.1, 3))
-    (contest,) = held()
+    (contest,) = compared()
     chosen = {c.label: (c.tuned, sorted(c.values)) for c in contest.contestants}
     assert chosen == {"st": ("optimizer.lr=0.1", [3, 4]), "reinmax": ("optimizer.lr=0.1", [3, 4])}
     assert contest.contestants[1].values == dict(zip([3, 4], far(0.0, 2), strict=True))
@@ -83,17 +83,17 @@ def test_a_learning_rate_at_which_a_seed_diverged_is_not_chosen() -> None:
     finish("b", far(0.4), "st", lr=1.0, diverged={3: 7})
     finish("c", far(0.4), "reinmax", lr=0.1)
     finish("d", far(0.1), "reinmax", lr=1.0)
-    assert {c.label: c.tuned for c in held()[0].contestants} == {
+    assert {c.label: c.tuned for c in compared()[0].contestants} == {
         "st": "optimizer.lr=0.1",
         "reinmax": "optimizer.lr=0.1",
     }
 
 
-def test_seeds_of_several_runs_join_and_shared_ones_are_paired() -> None:
+def test_seeds_of_several_runs_are_joined_and_shared_ones_are_paired() -> None:
     finish("a", [0.1, 0.2], "st", seeds=[0, 1])
     finish("b", [0.3, 0.4], "st", seeds=[1, 2])
     finish("c", [0.6, 0.7, 0.9], "reinmax", seeds=[1, 2, 3])
-    (contest,) = held()
+    (contest,) = compared()
     (pair,) = contest.pairs
     # Seed 1 is taken from the first run that has it.
     assert contest.contestants[1].values == {0: 0.1, 1: 0.2, 2: 0.4}
@@ -103,7 +103,7 @@ def test_seeds_of_several_runs_join_and_shared_ones_are_paired() -> None:
 def test_a_diverged_seed_has_no_score_even_if_one_was_recorded() -> None:
     finish("a", far(0.1), "st", diverged={3: 7})
     finish("b", far(0.0), "reinmax")
-    (contest,) = held()
+    (contest,) = compared()
     assert contest.contestants[0].diverged == 1
     assert contest.pairs[0].difference.diverged == 1
     assert "Seeds that diverged: st 1 of 10." in verdicts([contest])[0].detail
@@ -112,12 +112,12 @@ def test_a_diverged_seed_has_no_score_even_if_one_was_recorded() -> None:
 def test_a_contestant_without_a_finite_score_comes_last() -> None:
     finish("a", [math.nan] * 10, "st")
     finish("b", far(0.0), "reinmax")
-    (contest,) = held()
+    (contest,) = compared()
     assert [c.label for c in contest.contestants] == ["reinmax", "st"]
     assert verdicts([contest])[0].kind == "few"
 
 
-def test_a_score_that_no_run_has_is_refused_with_those_there_are(
+def test_a_score_that_no_run_has_is_refused_and_the_available_ones_are_listed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     finish("a", far(0.0))
@@ -135,11 +135,11 @@ def test_a_dbn_is_compared_thresholded_and_an_sbn_sampled() -> None:
         result = json.loads((place / "result.json").read_text())
         result["scores"]["test"]["accuracy"]["sampled"] = far(0.3)
         write_result(place, result)
-    (contest,) = held()
+    (contest,) = compared()
     means = {c.label: round(c.mean, 2) for c in contest.contestants}
     assert means == {"sbn": 0.8, "dbn": 0.5}
-    (asked,) = held(Wanted(ScoreName("test", "accuracy", "thresholded"), None))
-    assert {round(c.mean, 2) for c in asked.contestants} == {0.5}
+    (requested,) = compared(Wanted(ScoreName("test", "accuracy", "thresholded"), None))
+    assert {round(c.mean, 2) for c in requested.contestants} == {0.5}
 
 
 @pytest.mark.parametrize(
@@ -152,20 +152,20 @@ def test_a_dbn_is_compared_thresholded_and_an_sbn_sampled() -> None:
         ({"a": far(0.2)}, "alone", "a alone"),
     ],
 )
-def test_the_verdict_is_said_in_words(
+def test_the_verdict_is_put_in_words(
     scores: dict[str, list[float]], kind: str, headline: str
 ) -> None:
     for estimator, values in scores.items():
         finish(estimator, values, estimator)
-    (verdict,) = verdicts(held())
+    (verdict,) = verdicts(compared())
     assert verdict.kind == kind
     assert verdict.headline.startswith(headline)
 
 
-def test_too_few_seeds_are_told_with_the_number_to_take() -> None:
+def test_too_few_seeds_are_reported_with_the_number_to_use() -> None:
     for estimator, offset in (("a", 0.2), ("b", 0.0)):
         finish(estimator, far(offset, 5), estimator)
-    (verdict,) = verdicts(held())
+    (verdict,) = verdicts(compared())
     assert "With 5 shared seeds and 1 pair, no difference" in verdict.detail
     assert "use 6 seeds or more" in verdict.detail
 
@@ -175,20 +175,21 @@ def test_verdicts_of_several_settings_are_counted() -> None:
         finish(f"{neuron}a", far(offset), "a", neuron)
         finish(f"{neuron}b", far(0.0), "b", neuron)
     assert (
-        headline_of_all(verdicts(held()))
+        headline_of_all(verdicts(compared()))
         == "a comes first: ahead in 1 of 2 settings, behind in none"
     )
-    assert clear_pairs(held()) == ["a beats b in 1 of 2 settings, by 0.1"]
+    assert clear_pairs(compared()) == ["a beats b in 1 of 2 settings, by 0.1"]
 
 
-def test_who_comes_first_is_told_with_what_it_lost() -> None:
+def test_the_first_is_named_with_the_settings_in_which_it_is_behind() -> None:
     for neuron, a, b in (("x", 0.2, 0.0), ("y", 0.1, 0.0), ("z", 0.0, 0.4)):
         finish(f"{neuron}a", far(a), "a", neuron)
         finish(f"{neuron}b", far(b), "b", neuron)
     assert (
-        headline_of_all(verdicts(held())) == "a comes first: ahead in 2 of 3 settings, behind in 1"
+        headline_of_all(verdicts(compared()))
+        == "a comes first: ahead in 2 of 3 settings, behind in 1"
     )
-    assert clear_pairs(held()) == [
+    assert clear_pairs(compared()) == [
         "a beats b in 2 of 3 settings, by 0.1 to 0.2",
         "b beats a in 1 of 3 settings, by 0.4",
     ]
@@ -199,17 +200,20 @@ def test_equal_records_have_no_single_winner() -> None:
         finish(f"{neuron}a", far(a), "a", neuron)
         finish(f"{neuron}b", far(b), "b", neuron)
     assert (
-        headline_of_all(verdicts(held())) == "No single winner over 2 settings: a and b are level"
+        headline_of_all(verdicts(compared()))
+        == "No single winner over 2 settings: a and b are level"
     )
 
 
-@pytest.mark.parametrize(("seeds", "told"), [(10, "No clear winner"), (5, "Too few seeds to tell")])
-def test_where_nothing_is_clear_it_is_said_why(seeds: int, told: str) -> None:
+@pytest.mark.parametrize(
+    ("seeds", "reason"), [(10, "No clear winner"), (5, "Too few seeds to tell")]
+)
+def test_the_reason_is_given_if_nothing_is_clear(seeds: int, reason: str) -> None:
     for neuron in ("x", "y"):
         for estimator in ("a", "b"):
             finish(f"{neuron}{estimator}", far(0.0, seeds), estimator, neuron)
-    assert headline_of_all(verdicts(held())) == f"{told} in any of 2 settings"
-    assert clear_pairs(held()) == []
+    assert headline_of_all(verdicts(compared())) == f"{reason} in any of 2 settings"
+    assert clear_pairs(compared()) == []
 
 
 def write_study() -> None:
@@ -234,7 +238,7 @@ def test_the_page_needs_no_network_and_holds_every_figure(tmp_path: Path) -> Non
     write_study()
     main(["study"])
     html = Path("study/report.html").read_text()
-    # Namespaces of SVG are names, not addresses that are fetched.
+    # SVG namespaces are names, not addresses to fetch.
     assert set(re.findall(r'https?://[^"\s<]+', html)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
@@ -258,7 +262,7 @@ def test_the_page_needs_no_network_and_holds_every_figure(tmp_path: Path) -> Non
     assert "<h1>reinmax wins by 0.10000</h1>" in html
 
 
-def test_estimates_without_variance_have_no_figure_of_it() -> None:
+def test_estimates_without_variance_have_no_variance_figure() -> None:
     place = finish("a", far(0.0))
     record(place, {f"gradients/in_use/total/{x}": [[0.0] * 10] for x in ("variance", "bias")}, 10)
     main(["study"])
@@ -267,17 +271,17 @@ def test_estimates_without_variance_have_no_figure_of_it() -> None:
     assert "Gradient variance</figcaption>" not in html
 
 
-def test_biases_of_different_size_share_a_logarithmic_axis_and_none_is_seen_as_zero() -> None:
+def test_biases_share_a_logarithmic_axis_unless_one_is_zero() -> None:
     for name, bias in (("st", 10.0), ("reinmax", 0.01)):
         record(finish(name, far(0.0), name), {"gradients/in_use/total/bias": [[bias] * 10]}, 10)
-    (panel,) = panels_of(held()[0])
+    (panel,) = panels_of(compared()[0])
     assert (panel.title, panel.log, len(panel.lines)) == ("Gradient bias", True, 2)
     record(finish("exact", far(0.0), "exact"), {"gradients/in_use/total/bias": [[0.0] * 10]}, 10)
-    (panel,) = panels_of(held()[0])
+    (panel,) = panels_of(compared()[0])
     assert (panel.log, len(panel.lines)) == (False, 3)
 
 
-def test_what_a_config_says_cannot_become_markup() -> None:
+def test_values_of_a_config_cannot_become_markup() -> None:
     finish("a", far(0.0), "<b>st</b>")
     finish("b", far(0.1), "reinmax")
     main(["study"])
@@ -286,7 +290,7 @@ def test_what_a_config_says_cannot_become_markup() -> None:
     assert "&lt;b&gt;st" in html
 
 
-def test_figures_and_a_latex_table_are_written_when_asked_for() -> None:
+def test_figures_and_a_latex_table_are_written_on_request() -> None:
     write_study()
     assert main(["study", "--figures", "--latex"]) == 0
     names = {path.name for path in Path("study/figures").iterdir()}
@@ -297,7 +301,7 @@ def test_figures_and_a_latex_table_are_written_when_asked_for() -> None:
     assert table.count(r"\textbf") == 1
 
 
-def test_latex_keeps_special_signs() -> None:
+def test_latex_escapes_special_characters() -> None:
     finish("a", far(0.0), "sigmoid_st", law="50%")
     finish("b", far(0.1), "sigmoid_st", law="a^b")
     main(["study", "--latex"])
@@ -315,7 +319,7 @@ def test_the_learning_rate_is_shown_with_validation_over_the_seeds_of_the_search
         finish(f"st{rate}", far(0.9, 3), "st", lr=rate, validation=far(offset, 3))
         finish(f"reinmax{rate}", far(0.9, 3), "reinmax", lr=rate, validation=far(0.2, 3))
     finish("fresh", far(0.0, 3), "st", lr=1.0, validation=far(-0.4, 3), seeds=[3, 4, 5])
-    (contest,) = held()
+    (contest,) = compared()
     assert rates("st", contest) == ([0.1, 1.0, 10.0], [0.501, 0.801, 0.601])
     assert rates("reinmax", contest)[1] == [0.701] * 3
     main(["study"])
@@ -327,8 +331,8 @@ def test_the_learning_rate_is_shown_with_validation_over_the_seeds_of_the_search
 def test_competing_learning_rates_are_one_line_without_those_that_diverged() -> None:
     for rate in (0.1, 1.0):
         finish(f"st{rate}", far(rate / 10), "st", lr=rate)
-    finish("lost", [math.nan] * 10, "st", lr=10.0)
-    (contest,) = held()
+    finish("diverged", [math.nan] * 10, "st", lr=10.0)
+    (contest,) = compared()
     assert contest.field.differ == ("optimizer.lr",)
     assert rates("st", contest) == ([0.1, 1.0], [0.5109, 0.6009])
 
@@ -336,4 +340,4 @@ def test_competing_learning_rates_are_one_line_without_those_that_diverged() -> 
 def test_one_learning_rate_has_no_figure() -> None:
     finish("a", far(0.0), "st")
     finish("b", far(0.1), "reinmax")
-    assert sensitivity(held()[0]) == []
+    assert sensitivity(compared()[0]) == []

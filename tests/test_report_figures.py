@@ -1,4 +1,4 @@
-"""Figures of the report: what is drawn can be read."""
+"""The figures of the report are legible."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -28,13 +28,13 @@ def test_a_band_that_is_much_wider_than_the_curves_does_not_flatten_them() -> No
     assert limits(panel(line([0.2, 0.6, 0.3], [0.1, 0.1, 5.0]))) == pytest.approx((-0.2, 1.0))
 
 
-def test_bands_are_seen_as_a_whole_where_there_is_room() -> None:
+def test_bands_are_shown_in_full_if_there_is_room() -> None:
     least, most = limits(panel(line([0.2, 0.6], [0.1, 0.1])))
     assert -0.2 < least < 0.1
     assert 0.7 < most < 1.0
 
 
-def test_equal_means_keep_their_bands_in_sight() -> None:
+def test_bands_around_equal_means_stay_visible() -> None:
     least, most = limits(panel(line([0.5, 0.5], [0.2, 0.2])))
     assert least < 0.3
     assert most > 0.7
@@ -47,7 +47,7 @@ def test_a_curve_of_one_point_is_a_mark_with_its_interval() -> None:
     assert limits(panel(line([0.5], [0.2]))) == pytest.approx((0.28, 0.72))
 
 
-def test_on_the_page_the_title_alone_names_the_vertical_axis() -> None:
+def test_on_the_page_only_the_title_names_the_vertical_axis() -> None:
     picture = svg(panel(line([0.2, 0.6], [0.1, 0.1])), styles(["st"]))
     words = [text.text for text in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
     assert "updates" in words

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import far, finish, held, record
+from studies import compared, far, finish, record
 
 from bnrun.recording.result import write_result
 from bnrun.recording.tags import ScoreName
@@ -28,14 +28,14 @@ def change(place: Path, **values: Any) -> None:
 
 
 def nll(folder: str, offset: float, estimator: str, **options: Any) -> Path:
-    """A run whose goal is a small score of the name nll."""
+    """A run whose goal is a low score called nll."""
     return finish(folder, far(offset), estimator, score="nll", larger=False, **options)
 
 
-def test_less_is_better_where_the_runs_say_so() -> None:
+def test_less_is_better_if_the_runs_say_so() -> None:
     nll("a", 0.3, "st")
     nll("b", 0.1, "reinmax")
-    (contest,) = held()
+    (contest,) = compared()
     (pair,) = contest.pairs
     assert [c.label for c in contest.contestants] == ["reinmax", "st"]
     assert pair.difference.mean == pytest.approx(0.2)
@@ -45,25 +45,25 @@ def test_less_is_better_where_the_runs_say_so() -> None:
     assert verdict.detail.startswith("Test nll (less is better) 0.6009")
 
 
-def test_more_is_better_where_the_runs_say_so_whatever_the_name_of_the_score() -> None:
+def test_more_is_better_if_the_runs_say_so_whatever_the_name_of_the_score() -> None:
     finish("a", far(0.3), "st", score="loss")
     finish("b", far(0.1), "reinmax", score="loss")
-    assert [c.label for c in held()[0].contestants] == ["st", "reinmax"]
+    assert [c.label for c in compared()[0].contestants] == ["st", "reinmax"]
 
 
-def test_the_learning_rate_is_chosen_by_the_least_where_less_is_better() -> None:
+def test_the_learning_rate_with_the_lowest_score_is_chosen_if_less_is_better() -> None:
     for estimator in ("st", "reinmax"):
         nll(f"{estimator}1", 0.1, estimator, lr=0.1, validation=far(0.3))
         nll(f"{estimator}2", 0.3, estimator, lr=1.0, validation=far(0.2))
-    assert {c.tuned for c in held()[0].contestants} == {"optimizer.lr=1.0"}
+    assert {c.tuned for c in compared()[0].contestants} == {"optimizer.lr=1.0"}
 
 
-def test_without_a_score_on_validation_nothing_is_chosen() -> None:
+def test_without_scores_on_validation_nothing_is_chosen() -> None:
     for estimator in ("st", "reinmax"):
         for rate in (0.1, 1.0):
             place = nll(f"{estimator}{rate}", rate, estimator, lr=rate)
             change(place, scores={"test": {"nll": {"sampled": far(rate)}}})
-    contests = held()
+    contests = compared()
     assert [c.setting for c in contests] == ["optimizer.lr=0.1", "optimizer.lr=1.0"]
     assert {c.tuned for contest in contests for c in contest.contestants} == {""}
 
@@ -74,7 +74,7 @@ def test_a_custom_neuron_is_judged_by_the_way_that_its_run_names() -> None:
         place = finish(neuron, far(0.0), neuron=neuron)
         ways = {name: far(0.3 if name == way else 0.0) for name in WAYS}
         change(place, way=way, scores={"test": {"accuracy": ways}})
-    (contest,) = held()
+    (contest,) = compared()
     means = {c.label: round(c.mean, 1) for c in contest.contestants}
     assert means == dict.fromkeys(neurons, 0.8)
     assert sorted(contest.ways) == sorted(WAYS)
@@ -85,22 +85,22 @@ def test_a_goal_may_name_its_way_of_evaluating() -> None:
         place = nll(estimator, offset, estimator, way="averaged")
         ways = {"sampled": far(0.9), "averaged": far(offset)}
         change(place, scores={"test": {"nll": ways}, "validation": {"nll": ways}})
-    assert [round(c.mean, 1) for c in held()[0].contestants] == [0.5, 0.6]
+    assert [round(c.mean, 1) for c in compared()[0].contestants] == [0.5, 0.6]
 
 
-def test_where_a_way_of_evaluating_is_missing_the_first_there_is_counts() -> None:
+def test_the_first_way_of_evaluating_counts_if_the_neurons_own_is_missing() -> None:
     for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
         place = nll(estimator, offset, estimator)
         change(place, scores={"test": {"nll": {"mean_field": far(offset)}}})
-    assert [c.label for c in held()[0].contestants] == ["st", "reinmax"]
+    assert [c.label for c in compared()[0].contestants] == ["st", "reinmax"]
     assert main(["study"]) == 0
 
 
-def test_a_score_that_is_measured_on_another_split_counts_there() -> None:
+def test_a_score_measured_only_on_another_split_counts_there() -> None:
     for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
         place = nll(estimator, offset, estimator)
         change(place, scores={"samples": {"nll": {"sampled": far(offset)}}})
-    assert held()[0].yardstick.text == "samples nll"
+    assert compared()[0].yardstick.text == "samples nll"
     assert main(["study"]) == 0
     assert "samples nll sampled" in Path("study/report.md").read_text()
 
@@ -117,14 +117,14 @@ def test_a_run_without_the_score_of_its_goal_is_named_and_not_compared(
     assert "disarm" not in Path("study/report-pairs.csv").read_text()
 
 
-def test_runs_of_several_tasks_are_judged_each_by_its_own() -> None:
+def test_runs_of_several_tasks_are_judged_by_the_goal_of_each() -> None:
     for task, score, larger in (("vae", "nll", False), ("classification", "accuracy", True)):
         for estimator, offset in (("st", 0.0), ("reinmax", 0.1)):
             place = finish(f"{task}{estimator}", far(offset), estimator, score=score, larger=larger)
             config = json.loads((place / "result.json").read_text())["config"]
             config["choices"]["task"] = task
             change(place, config=config)
-    best = {c.setting: (c.yardstick.text, c.contestants[0].label) for c in held()}
+    best = {c.setting: (c.yardstick.text, c.contestants[0].label) for c in compared()}
     assert best == {
         "task=classification": ("test accuracy", "reinmax"),
         "task=vae": ("test nll", "st"),
@@ -141,7 +141,7 @@ def test_tasks_do_not_compete() -> None:
         config = json.loads((place / "result.json").read_text())["config"]
         config["choices"]["task"] = task
         change(place, config=config)
-    assert [len(contest.contestants) for contest in held()] == [1, 1]
+    assert [len(contest.contestants) for contest in compared()] == [1, 1]
 
 
 def test_every_output_has_a_score_of_which_less_is_better() -> None:
@@ -166,7 +166,7 @@ def test_every_output_has_a_score_of_which_less_is_better() -> None:
     assert ",reinmax,st," in Path("study/report-pairs.csv").read_text()
 
 
-def test_colour_is_strongest_for_the_best() -> None:
+def test_the_best_has_the_strongest_colour() -> None:
     for neuron in ("sbn", "dbn"):
         nll(f"{neuron}a", 0.3, "st", neuron=neuron)
         nll(f"{neuron}b", 0.1, "reinmax", neuron=neuron)
@@ -175,7 +175,7 @@ def test_colour_is_strongest_for_the_best() -> None:
     assert heat.index("reinmax") < heat.index("--share:70.0%") < heat.index(">st<")
 
 
-def test_a_score_whose_better_side_nobody_tells_is_refused(
+def test_a_score_without_a_known_direction_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for estimator, offset in (("st", 0.3), ("reinmax", 0.1)):
@@ -189,15 +189,15 @@ def test_a_score_whose_better_side_nobody_tells_is_refused(
     assert ",st,reinmax," in Path("study/report-pairs.csv").read_text()
 
 
-def test_less_of_a_loss_is_better_though_it_is_not_the_goal() -> None:
+def test_less_of_a_loss_is_better_even_if_it_is_not_the_goal() -> None:
     for estimator, offset in (("st", 0.3), ("reinmax", 0.1)):
         place = finish(estimator, far(0.0), estimator)
         change(place, scores={"test": {"loss": {"sampled": far(offset)}}})
-    (contest,) = held(Wanted(ScoreName("test", "loss", "sampled"), None))
+    (contest,) = compared(Wanted(ScoreName("test", "loss", "sampled"), None))
     assert contest.contestants[0].label == "reinmax"
 
 
-def test_another_setting_competes_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_setting_competes_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     for neuron, bonus in (("sbn", 0.1), ("dbn", 0.0)):
         for estimator in ("st", "reinmax"):
             finish(f"{neuron}{estimator}", far(bonus), estimator, neuron=neuron)
@@ -209,12 +209,12 @@ def test_another_setting_competes_when_asked(capsys: pytest.CaptureFixture[str])
     assert "colour: not a setting of these runs, use neuron" in capsys.readouterr().err
 
 
-def test_downstream_evaluations_are_those_that_the_run_tells() -> None:
+def test_downstream_evaluations_are_those_in_the_result() -> None:
     for estimator, offset, cost in (("st", 0.3, 1.0), ("disarm", 0.1, 2.0)):
         place = finish(estimator, far(offset), estimator)
         change(place, evaluations=cost)
         record(place, {"accuracy/test/sampled": [far(0.0), far(offset)]}, 10)
-    panel = next(p for p in panels_of(held()[0]) if p.xlabel == "downstream evaluations")
+    panel = next(p for p in panels_of(compared()[0]) if p.xlabel == "downstream evaluations")
     assert {line.label: line.x.tolist() for line in panel.lines} == {
         "st": [0.0, 10.0],
         "disarm": [0.0, 20.0],

@@ -36,7 +36,7 @@ def test_pairs_are_a_csv_with_a_number_per_cell() -> None:
     assert row["differs"] == "True"
 
 
-def test_a_number_that_is_not_known_is_an_empty_cell() -> None:
+def test_an_unknown_number_is_an_empty_cell() -> None:
     finish("a", [0.5], "st")
     finish("b", [math.nan], "reinmax", diverged={0: 3})
     main(["study"])
@@ -46,7 +46,7 @@ def test_a_number_that_is_not_known_is_an_empty_cell() -> None:
     assert [row["mean"] for row in rows("report-final.csv")] == ["0.5", ""]
 
 
-def test_final_scores_are_told_with_what_was_chosen_and_only_over_fresh_seeds(
+def test_final_scores_show_what_was_chosen_and_are_over_fresh_seeds_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for rate, offset in ((0.1, 0.0), (1.0, 0.3)):
@@ -65,7 +65,7 @@ def test_final_scores_are_told_with_what_was_chosen_and_only_over_fresh_seeds(
         assert "0.40 ± 0.50" in final or "0.400 ± 0.497" in final
 
 
-def test_a_terminal_shows_the_first_of_many_pairs_and_where_the_others_are(
+def test_the_terminal_shows_the_first_of_many_pairs_and_where_to_find_the_rest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for number in range(12):
@@ -78,7 +78,7 @@ def test_a_terminal_shows_the_first_of_many_pairs_and_where_the_others_are(
     assert len(rows("report-pairs.csv")) == 66
 
 
-def test_the_page_tells_how_scores_were_evaluated_and_what_an_update_cost() -> None:
+def test_the_page_shows_how_scores_were_evaluated_and_the_cost_of_an_update() -> None:
     finish("a", far(0.0), "st", neuron="dbn")
     finish("b", far(0.1), "sigmoid_st", neuron="dbn")
     main(["study"])
@@ -89,7 +89,7 @@ def test_the_page_tells_how_scores_were_evaluated_and_what_an_update_cost() -> N
     assert re.findall(r'<td class="number">(.*?)</td>', cost) == ["20", "", "100", "2.0"] * 2
 
 
-def test_the_files_are_written_though_nobody_reads_what_is_printed(
+def test_the_files_are_written_even_if_the_output_pipe_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     finish("a", far(0.0), "st")

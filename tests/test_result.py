@@ -26,7 +26,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_result_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     path = write_result(tmp_path, GOOD)
     assert path == tmp_path / RESULT
     assert read_result(path) == GOOD | {"diverged": {7: 350}}
@@ -51,7 +51,7 @@ def test_keys_of_later_versions_are_kept(tmp_path: Path) -> None:
     assert dict(read_result(path))["hardware"] == {"cores": 2}
 
 
-def test_a_result_without_a_goal_is_that_of_a_classifier(tmp_path: Path) -> None:
+def test_a_result_without_a_goal_gets_that_of_a_classifier(tmp_path: Path) -> None:
     assert read_result(write_result(tmp_path, without("goal"))) == read_result(
         write_result(tmp_path, GOOD)
     )
@@ -60,7 +60,7 @@ def test_a_result_without_a_goal_is_that_of_a_classifier(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("neuron", "way"), [("dbn", "thresholded"), ("real", "mean_field"), ("sbn", "sampled")]
 )
-def test_an_old_result_without_a_way_has_that_of_its_neuron(
+def test_an_old_result_without_a_way_gets_that_of_its_neuron(
     tmp_path: Path, neuron: str, way: str
 ) -> None:
     old = without("way") | {"config": {"choices": {"neuron": neuron}}}
@@ -107,12 +107,12 @@ def test_a_broken_file_is_described_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"result\.json: cannot be read \(No such file"):
         read_result(tmp_path / RESULT)
 
 
-def test_what_is_not_a_result_is_not_written(tmp_path: Path) -> None:
+def test_only_results_are_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a result, steps"):
         write_result(tmp_path, without("steps"))
     assert not list(tmp_path.iterdir())

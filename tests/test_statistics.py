@@ -26,11 +26,11 @@ def test_p_is_that_of_all_sign_patterns_counted_by_hand():
 
 
 def test_p_with_ties_and_zeros_counts_them_as_they_are():
-    # Zeros change no sum: 2 / 2^6 with two more seeds that tie.
+    # Zeros do not change sums: 2 / 2^6 with two more seeds that tie.
     row = np.array([1.0] * 6 + [0.0, 0.0])
     assert permutation_p([row]) == pytest.approx([2 / 64], abs=1e-12)
     assert permutation_p([np.zeros(6)]) == [1.0]
-    # 0.9 - 0.8 and 0.3 - 0.2 differ by rounding alone.
+    # 0.9 - 0.8 and 0.3 - 0.2 differ only by rounding.
     rounded = np.array([0.9 - 0.8, -(0.3 - 0.2), 0.7 - 0.6])
     assert permutation_p([rounded]) == [1.0]
 
@@ -43,13 +43,13 @@ def test_p_of_many_seeds_is_close_to_the_t_test():
 
 @pytest.mark.parametrize("whole", [360, 1000, 10_000])
 def test_p_of_accuracies_counts_every_tie(whole):
-    # Differences of shares of `whole` examples: many sums are equal but for rounding.
+    # Differences of shares of `whole` examples: many sums are equal up to rounding.
     rng = np.random.default_rng(6)
     for _ in range(20):
         a, b = rng.integers(whole - 20, whole, (2, 9))
         signs = np.array(list(itertools.product([1, -1], repeat=9)))
-        sums, seen = signs @ (a - b), (a - b).sum()
-        expected = min(2 * min(np.mean(sums <= seen), np.mean(sums >= seen)), 1.0)
+        sums, observed = signs @ (a - b), (a - b).sum()
+        expected = min(2 * min(np.mean(sums <= observed), np.mean(sums >= observed)), 1.0)
         assert permutation_p([a / whole - b / whole]) == pytest.approx([expected], abs=1e-12)
 
 
@@ -64,7 +64,7 @@ def test_p_is_scipys():
 
 def test_p_is_exact_up_to_16_seeds_and_has_no_coarser_steps_above():
     assert permutation_p([np.ones(16)]) == [2 / 2**16]
-    # All 17 signs equal come up once in 65,536 flips, on an average.
+    # All 17 signs are equal once in 65,536 flips on average.
     assert permutation_p([np.ones(17)])[0] in [2 * n / (2**16 + 1) for n in (1, 2, 3)]
 
 
@@ -75,7 +75,7 @@ def test_a_large_report_can_still_tell_large_differences(seeds, monkeypatch):
     pairs = [(rng.normal(9.0, 1.0, seeds), rng.normal(0.0, 1.0, seeds)) for _ in range(144)]
     assert fewest_seeds(144) == 13
     assert all(pair.significant for pair in compare_pairs(pairs))
-    # More pairs take more flips, or the least p-value times their number were above 5 %.
+    # More pairs need more flips, because the smallest p-value times their number must be below 5 %.
     monkeypatch.setattr("bnrun.report.compare.statistics._FLIPS", 2**12)
     assert max(permutation_p([np.ones(20)] * 144)) * 144 <= 0.05
 
@@ -93,16 +93,16 @@ def test_no_difference_is_called_one_at_the_nominal_rate_over_1000_sweeps():
     p = np.array(permutation_p(rows)).reshape(1000, 3)
     # The largest p-value up to 5 % that 8 seeds can have is 12 / 256; 3 standard errors.
     assert (p[:, 0] <= 0.05).mean() == pytest.approx(12 / 256, abs=0.02)
-    # All pairs of a sweep together: the correction holds the 5 %, and no correction does not.
+    # All pairs of a sweep together: the rate is 5 % with the correction and higher without.
     families = np.array([holm(row) for row in p])
     assert (families.min(1) <= 0.05).mean() <= 0.05
     assert (p.min(1) <= 0.05).mean() > 0.08
 
 
-def test_a_true_difference_is_found_as_often_as_the_power_says():
+def test_a_true_difference_is_detected_as_often_as_the_power_says():
     rows = list(np.random.default_rng(4).normal(1.2, 1.0, (1000, 10)))
-    found = np.mean(np.array(permutation_p(rows)) <= 0.05)
-    assert found == pytest.approx(power(1.2, 1.0, 10), abs=0.03)
+    share = np.mean(np.array(permutation_p(rows)) <= 0.05)
+    assert share == pytest.approx(power(1.2, 1.0, 10), abs=0.03)
 
 
 def test_probability_of_improvement_is_rliables():
@@ -165,7 +165,7 @@ def test_seeds_needed_is_never_below_what_the_exact_test_can_show():
     assert p[1] * 3 <= 0.05 < p[0] * 3
 
 
-def test_seeds_needed_is_none_where_no_number_would_do():
+def test_seeds_needed_is_none_if_no_number_is_enough():
     assert seeds_needed(1e-6, 1.0) is None
     assert seeds_needed(0.0, 0.0) is None
 
@@ -192,7 +192,7 @@ def test_columns_of_different_seeds_are_refused():
         compare_pairs([([1.0, 2.0], [1.0])])
 
 
-def test_no_pairs_are_no_comparison():
+def test_no_pairs_give_no_differences():
     assert compare_pairs([]) == []
 
 

@@ -37,7 +37,7 @@ def test_a_slope_is_part_of_the_way():
         Measured("gradients", "st", tags.TOTAL, "bias").tag,
     ],
 )
-def test_no_other_curve_passes_for_a_score(tag):
+def test_no_other_curve_is_parsed_as_a_score(tag):
     assert ScoreName.parse(tag) is None
 
 

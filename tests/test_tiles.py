@@ -13,7 +13,7 @@ def test_each_picture_is_scaled_to_its_own_largest_value() -> None:
     assert second[: 3 * size : size].tolist() == [0, 190, 254]
 
 
-def test_pictures_stand_row_by_row_in_a_square_with_lines_between() -> None:
+def test_pictures_fill_a_square_row_by_row_with_lines_between_them() -> None:
     pictures = np.ones((5, 200, 100)) * np.array([1, -1, 1, -1, 1])[:, None, None]
     grid = tile(pictures)
     assert grid.shape == (2 * 201, 3 * 101)
@@ -24,5 +24,5 @@ def test_pictures_stand_row_by_row_in_a_square_with_lines_between() -> None:
 
 
 @pytest.mark.parametrize("odd", [0.0, np.nan, np.inf])
-def test_pictures_of_zeros_or_of_no_numbers_are_grey(odd: float) -> None:
+def test_pictures_of_zeros_or_nan_are_grey(odd: float) -> None:
     assert tile(np.full((1, 300, 300), odd))[:-1, :-1].min() == 127
