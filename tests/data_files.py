@@ -24,7 +24,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def tiny_mnist(train: int = 60, test: int = 20, side: int = 28) -> dict[str, bytes]:
-    """Uncompressed contents of the four files, random images with targets 0 .. 9 in turn."""
+    """Uncompressed contents of the four files, random images with targets 0, 1, .. 9, 0, ..."""
     generator = np.random.default_rng(0)
 
     def images(count: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def write(folder: Path, contents: dict[str, bytes], compressed: bool = True) -> 
 
 
 def files(contents: dict[str, bytes], sha256_of: str = "content") -> dict[str, dict[str, str]]:
-    """The entry `dataset.files` that belongs to the contents."""
+    """The entry `dataset.files` for the contents."""
     return {
         purpose: {
             "name": NAMES[purpose],
@@ -76,7 +76,7 @@ def options(contents: dict[str, bytes], **others: Any) -> dict[str, Any]:
 
 
 def amat(bits: np.ndarray) -> bytes:
-    """Rows of zeros and ones as text, one a line."""
+    """Rows of zeros and ones as text, one per line."""
     return b"".join(b" ".join(b"%d" % bit for bit in row) + b"\n" for row in bits)
 
 
@@ -112,7 +112,7 @@ def cifar_archive(batches: dict[str, Any]) -> bytes:
 
 
 def tiny_omniglot() -> dict[str, np.ndarray]:
-    """Arrays of the MATLAB file: 200 and 50 images whose first pixel is their number in 1000ths."""
+    """Arrays of the MATLAB file: 200 and 50 images whose first pixel is their index / 1000."""
     generator = np.random.default_rng(0)
     made = {}
     for kind, count in (("", 200), ("test", 50)):

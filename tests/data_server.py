@@ -70,7 +70,7 @@ def serving(
 
 
 def dead_address() -> str:
-    """An address at which nobody answers."""
+    """An address that refuses connections."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/"

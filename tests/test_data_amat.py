@@ -1,4 +1,4 @@
-"""Statically binarized MNIST: files read exactly, everything else refused."""
+"""Statically binarized MNIST: files are read exactly, and anything else is refused."""
 
 import gzip
 
@@ -27,15 +27,15 @@ def test_bits_are_read_exactly_plain_or_compressed(tmp_path, compressed):
         (tmp_path / name).write_bytes(gzip.compress(amat(rows)) if compressed else amat(rows))
     data = source(tmp_path, bits).load()
     for split, rows in bits.items():
-        found = getattr(data, split)
-        assert torch.equal(found.inputs, torch.from_numpy(rows).float().view(-1, 1, 28, 28))
-        assert found.inputs.dtype == torch.float32
-        assert torch.equal(found.targets, torch.zeros(len(rows)))
+        loaded = getattr(data, split)
+        assert torch.equal(loaded.inputs, torch.from_numpy(rows).float().view(-1, 1, 28, 28))
+        assert loaded.inputs.dtype == torch.float32
+        assert torch.equal(loaded.targets, torch.zeros(len(rows)))
     assert data.classes == 0
     assert data.hashes[NAMES["test"]] == sha256(amat(bits["test"]))
 
 
-def test_a_changed_bit_is_noticed(tmp_path):
+def test_a_changed_bit_is_detected(tmp_path):
     bits = tiny_bits()
     for split, rows in bits.items():
         (tmp_path / NAMES[split]).write_bytes(amat(rows))
@@ -54,6 +54,6 @@ def test_other_content_is_refused_by_name(content):
         parse(content, "x.amat", pixels=2)
 
 
-def test_the_files_must_be_the_three(tmp_path):
+def test_exactly_three_files_are_required(tmp_path):
     with pytest.raises(ValueError, match=r"dataset\.files has nothing: it must have train"):
         source(tmp_path, tiny_bits(), files={})

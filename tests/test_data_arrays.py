@@ -56,7 +56,7 @@ def test_given_splits_are_read_exactly(saved, suffix):
     assert sorted(data.hashes) == sorted(contents)
 
 
-def test_missing_splits_are_taken_from_training_by_the_seed_alone(saved):
+def test_missing_splits_are_held_out_of_training_by_the_seed_alone(saved):
     path = saved(arrays(40))
     options = {"validation_fraction": 0.2, "test_fraction": 0.1}
     data = ArrayFile(path=path, **options).load()
@@ -71,7 +71,7 @@ def test_missing_splits_are_taken_from_training_by_the_seed_alone(saved):
     assert not torch.equal(data.test.inputs, other.test.inputs)
 
 
-def test_inputs_stay_with_their_targets_when_splits_are_cut(saved):
+def test_inputs_stay_with_their_targets_in_held_out_splits(saved):
     contents = arrays(40)
     contents["train_inputs"][:, 0] = contents["train_targets"]
     data = ArrayFile(path=saved(contents)).load()
@@ -79,7 +79,7 @@ def test_inputs_stay_with_their_targets_when_splits_are_cut(saved):
         assert torch.equal(split.inputs[:, 0].long(), split.targets)
 
 
-def test_given_test_split_is_kept_and_only_validation_is_cut(saved):
+def test_a_given_test_split_is_kept_and_only_validation_is_held_out(saved):
     data = ArrayFile(path=saved(arrays(40) | arrays(6, start="test"))).load()
     assert [len(split.targets) for split in (data.train, data.validation, data.test)] == [36, 4, 6]
 
@@ -95,7 +95,7 @@ def test_bytes_are_scaled_to_one_and_grey_images_get_a_channel(saved):
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float16, bool])
-def test_floats_and_booleans_are_taken_as_they_are(saved, kind):
+def test_floats_and_booleans_are_used_unchanged(saved, kind):
     contents = arrays()
     contents["train_inputs"] = (contents["train_inputs"] > 0.5).astype(kind)
     data = ArrayFile(path=saved(contents)).load()
@@ -114,7 +114,7 @@ def test_bfloat16_tensors_are_read(tmp_path):
     assert (ArrayFile(path=tmp_path / "mine.pt").load().train.inputs == 1).all()
 
 
-def test_classes_may_be_more_than_training_shows(saved):
+def test_there_may_be_more_classes_than_in_the_training_targets(saved):
     contents = arrays() | arrays(8, start="test")
     contents["test_targets"][0] = 6
     assert "test_targets has values 0 .. 6, but they must be within 0 .. 3" in refusal(
@@ -182,7 +182,7 @@ def test_fractions_outside_0_to_1_are_refused_by_name(saved, fraction):
 
 
 class Bomb:
-    """Writes a file when it is unpickled."""
+    """Writes a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -8,7 +8,7 @@ from bnrun.data.batches import Batches
 
 
 def numbered(count: int = 23, shape: tuple[int, ...] = (2, 3), device: str = "cpu") -> Split:
-    """Examples whose input and target both tell their row."""
+    """Examples whose input and target are both their row number."""
     rows = torch.arange(count, device=device)
     inputs = rows.float().view(-1, *(1 for _ in shape)).expand(-1, *shape).contiguous()
     return Split(inputs, rows)
@@ -26,17 +26,17 @@ def test_an_epoch_shows_every_replica_each_example_at_most_once():
     batches = Batches(numbered(), seeds=[0, 1], batch_size=5)
     assert batches.steps_per_epoch == 4  # 23 examples; the last 3 are dropped
     for epoch in range(3):
-        seen = torch.cat([batches.at(4 * epoch + step).targets for step in range(4)], dim=1)
-        for replica in seen:
+        targets = torch.cat([batches.at(4 * epoch + step).targets for step in range(4)], dim=1)
+        for replica in targets:
             assert len(replica.unique()) == 20
 
 
 def test_order_is_the_seeds_permutation_of_the_epoch():
     batches = Batches(numbered(), seeds=[3, 7], batch_size=5)
     for epoch, replica, seed in [(0, 0, 3), (0, 1, 7), (2, 1, 7)]:
-        seen = [batches.at(4 * epoch + step).targets[replica] for step in range(4)]
+        targets = [batches.at(4 * epoch + step).targets[replica] for step in range(4)]
         expected = stream(seed, "order", epoch).permutation(23)[:20]
-        np.testing.assert_array_equal(torch.cat(seen).numpy(), expected)
+        np.testing.assert_array_equal(torch.cat(targets).numpy(), expected)
 
 
 def test_orders_differ_between_seeds_and_epochs():
@@ -46,20 +46,20 @@ def test_orders_differ_between_seeds_and_epochs():
     assert not torch.equal(first[0], second[0])
 
 
-def test_replica_of_a_seed_sees_the_same_batches_in_any_company():
+def test_a_seed_has_the_same_batches_whichever_seeds_are_trained_with_it():
     together = Batches(numbered(), seeds=[3, 7, 11], batch_size=4)
     alone = Batches(numbered(), seeds=[7], batch_size=4)
     for step in range(12):
         assert torch.equal(together.at(step).inputs[1], alone.at(step).inputs[0])
 
 
-def test_position_is_the_step_alone():
+def test_batches_depend_on_the_step_alone():
     forward = Batches(numbered(), seeds=[5, 6], batch_size=4)
-    seen = [forward.at(step).targets for step in range(12)]
+    targets = [forward.at(step).targets for step in range(12)]
     for step in (11, 0, 7, 5):
         fresh = Batches(numbered(), seeds=[5, 6], batch_size=4)
-        assert torch.equal(fresh.at(step).targets, seen[step])
-        assert torch.equal(forward.at(step).targets, seen[step])
+        assert torch.equal(fresh.at(step).targets, targets[step])
+        assert torch.equal(forward.at(step).targets, targets[step])
 
 
 def test_one_permutation_is_drawn_per_epoch_and_replica(monkeypatch):
@@ -99,7 +99,7 @@ def test_batches_on_a_gpu_equal_those_on_the_cpu():
 
 
 def test_batches_stay_on_the_device_of_the_data():
-    # The meta device has shapes and no values: an index on another device would fail.
+    # The meta device has shapes but no values: an index on another device would fail.
     batches = Batches(numbered(device="meta"), seeds=[0, 1], batch_size=5)
     assert batches.at(0).inputs.device.type == "meta"
     assert batches.at(0).inputs.shape == (2, 5, 2, 3)

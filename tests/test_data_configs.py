@@ -56,5 +56,5 @@ def test_idx_configs_keep_the_published_split_and_prefer_https(name):
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_first_line_tells_how_to_select_the_dataset(path):
+def test_first_line_says_how_to_select_the_dataset(path):
     assert path.read_text().startswith(f"# dataset={path.stem}")

@@ -61,7 +61,7 @@ def test_splits_share_no_example_and_lose_none():
     assert ordered(rows) == ordered(table)
 
 
-def test_split_is_the_same_for_ever():
+def test_split_never_changes():
     # A different value means that results are no longer comparable with earlier ones.
     data = Digits().load()
     splits = data.train.targets, data.validation.targets, data.test.targets

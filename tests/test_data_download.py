@@ -43,18 +43,18 @@ def test_files_are_downloaded_once_and_kept_uncompressed(cache, capfd):
     assert data.hashes == again.hashes
     assert kept(cache) == PLAIN
     assert (cache / PLAIN[-2]).read_bytes() == CONTENTS["train_images"]
-    # No progress bar, nor anything else, where nobody watches.
+    # No progress bar, nor anything else, if stderr is not a terminal.
     assert capfd.readouterr() == ("", "")
 
 
-def test_sums_of_published_files_keep_them_as_published(cache):
+def test_files_with_published_checksums_are_kept_compressed(cache):
     with serving(PUBLISHED) as server:
         data = source(server.address, sha256_of="published").load()
     assert kept(cache) == sorted(PUBLISHED)
     assert len(data.train.targets) == 50
 
 
-def test_dead_first_mirror_is_passed_over(cache):
+def test_a_dead_mirror_is_skipped(cache):
     with serving(PUBLISHED) as server:
         data = source(dead_address(), server.address).load()
     assert len(data.test.targets) == 20
@@ -62,7 +62,7 @@ def test_dead_first_mirror_is_passed_over(cache):
 
 
 @pytest.mark.parametrize("fault", ["truncated", "wrong", "missing", "damaged", "page"])
-def test_bad_copy_is_never_kept_and_the_next_mirror_serves(cache, fault):
+def test_a_bad_copy_is_never_kept_and_the_next_mirror_is_tried(cache, fault):
     good = PUBLISHED[IMAGES]
     bad = {
         "wrong": packed(CONTENTS["train_images"][:-1] + b"\0"),
@@ -108,7 +108,7 @@ def test_every_mirror_that_failed_is_named(cache):
     )
 
 
-def test_running_again_goes_on_where_it_stopped(cache):
+def test_running_again_downloads_only_what_is_missing(cache):
     part = {name: PUBLISHED[name] for name in list(PUBLISHED)[:2]}
     with serving(part) as server, pytest.raises(DataError, match="t10k-images"):
         source(server.address).load()
@@ -126,10 +126,10 @@ print(download([sys.argv[1]], sys.argv[2], sys.argv[3], sys.argv[4], Path(sys.ar
 """
 
 
-def test_two_processes_that_download_at_once_end_with_one_good_file(cache):
+def test_two_processes_that_download_at_once_end_up_with_one_good_file(cache):
     content = CONTENTS["train_images"]
     keep_as = IMAGES.removesuffix(".gz")
-    # Neither is answered before both have asked.
+    # Neither gets an answer before both have asked.
     with serving(PUBLISHED, together=threading.Barrier(2)) as server:
         command = [sys.executable, "-c", _CHILD, server.address, IMAGES, keep_as]
         children = [
@@ -174,7 +174,7 @@ def test_cache_that_cannot_be_written_is_one_sentence(tmp_path):
     )
 
 
-def test_progress_is_shown_to_a_person(cache, monkeypatch, capsys):
+def test_progress_is_shown_on_a_terminal(cache, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with serving(PUBLISHED) as server:
         source(server.address).load()

@@ -53,7 +53,7 @@ def test_validation_is_the_end_of_the_training_files(cache, tmp_path):
 
 
 def test_places_are_searched_in_order(cache, tmp_path, monkeypatch):
-    # All four places have the files; each is damaged in turn, and must be the one complained of.
+    # All four places have the files; each is damaged in turn, and must be the one in the message.
     contents = tiny_mnist()
     common, extra = tmp_path / "common", tmp_path / "extra"
     root = tmp_path / "root"
@@ -75,7 +75,7 @@ def test_places_are_searched_in_order(cache, tmp_path, monkeypatch):
         load(None)
 
 
-def test_data_folder_without_this_dataset_is_passed_over(cache, tmp_path, monkeypatch):
+def test_data_folder_without_this_dataset_is_skipped(cache, tmp_path, monkeypatch):
     contents = tiny_mnist()
     write(cache / "tiny", contents)
     monkeypatch.setenv("BNRUN_DATA", str(tmp_path))
@@ -120,7 +120,7 @@ def test_truncated_local_file_is_refused_by_name(cache, tmp_path):
         Idx(**options(contents, root=tmp_path)).load()
 
 
-def test_sums_of_published_files_accept_only_exact_copies(cache, tmp_path):
+def test_checksums_of_published_files_accept_only_exact_copies(cache, tmp_path):
     contents = tiny_mnist()
     source = Idx(**options(contents, root=tmp_path, sha256_of="published"))
     write(tmp_path, contents, compressed=False)
@@ -151,7 +151,7 @@ def test_sums_of_published_files_accept_only_exact_copies(cache, tmp_path):
         ({"test_images": idx(np.zeros((20, 9, 9), np.uint8))}, "test images of tiny differ"),
     ],
 )
-def test_content_that_disagrees_is_refused_even_if_its_sum_is_right(
+def test_inconsistent_content_is_refused_even_if_its_checksum_is_right(
     cache, tmp_path, changed, message
 ):
     contents = {**tiny_mnist(), **changed}
@@ -160,7 +160,7 @@ def test_content_that_disagrees_is_refused_even_if_its_sum_is_right(
         Idx(**options(contents, root=tmp_path)).load()
 
 
-def test_empty_and_short_files_are_no_idx():
+def test_empty_and_short_files_are_refused():
     for content in (b"", b"\0\0\x08\x03", b"<html>"):
         with pytest.raises(DataError, match="x is not an IDX file"):
             parse(content, "x", axes=3)
@@ -188,7 +188,7 @@ def test_wrong_options_are_refused_by_name(wrong, message):
         Idx(**options(tiny_mnist(), **wrong))
 
 
-def test_files_must_be_the_four(cache):
+def test_exactly_four_files_are_required(cache):
     contents = tiny_mnist()
     del contents["test_targets"]
     with pytest.raises(ValueError, match=r"dataset.files has .*: it must have train_images"):

@@ -1,4 +1,4 @@
-"""Omniglot: the MATLAB file of the VAE literature, read exactly, anything else refused."""
+"""Omniglot: the MATLAB file is read exactly, and anything else is refused."""
 
 import hashlib
 from io import BytesIO
@@ -47,7 +47,7 @@ def test_images_are_upright_and_no_example_is_lost(tmp_path, compressed):
         numbers = split.inputs[:, 0, 0, 0].double().mul(1000).round().long()
         for number, image, target in zip(numbers.tolist(), *split, strict=True):
             column = made[f"{kind}data"][:, number]
-            # As MATLAB's reshape(column, 28, 28) has it: down the first column, then the next.
+            # As in MATLAB's reshape(column, 28, 28): down the first column, then the next.
             for row, pixel in ((0, 0), (5, 0), (0, 5), (27, 3)):
                 assert image[0, row, pixel] == np.float32(column[row + 28 * pixel])
             assert made[f"{kind}target"][target, number] == 1
@@ -58,14 +58,14 @@ def test_images_are_upright_and_no_example_is_lost(tmp_path, compressed):
     assert torch.bincount(data.validation.targets).tolist() == [2] * 50
 
 
-def test_the_split_is_a_matter_of_its_seed(tmp_path):
+def test_the_split_depends_on_its_seed(tmp_path):
     content = matlab(tiny_omniglot())
     first, again, other = (source(tmp_path, content, split_seed=k).load() for k in (0, 0, 1))
     assert torch.equal(first.validation.inputs, again.validation.inputs)
     assert not torch.equal(first.validation.inputs, other.validation.inputs)
 
 
-def test_it_is_downloaded_and_its_md5_checked(tmp_path, monkeypatch):
+def test_the_file_is_downloaded_and_its_md5_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "cache_folder", lambda name: tmp_path / "cache" / name)
     monkeypatch.delenv("BNRUN_DATA", raising=False)
     content = matlab(tiny_omniglot())
@@ -78,7 +78,7 @@ def test_it_is_downloaded_and_its_md5_checked(tmp_path, monkeypatch):
     assert (tmp_path / "cache" / "tiny" / NAME).read_bytes() == content
 
 
-def test_a_changed_byte_is_noticed(tmp_path):
+def test_a_changed_byte_is_detected(tmp_path):
     content = matlab(tiny_omniglot())
     loader = source(tmp_path, content)
     (tmp_path / NAME).write_bytes(content[:-1] + b"x")

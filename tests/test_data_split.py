@@ -1,4 +1,4 @@
-"""A part of a split that stands for the whole."""
+"""A part of a split that represents the whole."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from bnrun.training.evaluation import evaluate_splits
 SORTED = Split(torch.arange(700.0).view(-1, 1), torch.arange(10).repeat_interleave(70))
 
 
-def test_spread_of_a_sorted_split_has_every_class_in_its_share() -> None:
+def test_spread_of_a_sorted_split_has_every_class_in_proportion() -> None:
     inputs, targets = SORTED.spread(100)
     assert targets.bincount().tolist() == [10] * 10
     assert torch.equal(targets, SORTED.targets[inputs.flatten().long()])
@@ -29,12 +29,12 @@ def test_all_of_a_split_is_the_split_itself() -> None:
         assert SORTED.spread(count) is SORTED
 
 
-def test_scores_on_a_part_of_sorted_splits_are_of_every_class() -> None:
-    seen = []
+def test_scores_on_a_part_of_sorted_splits_cover_every_class() -> None:
+    evaluated = []
 
     class Watching(Classification):
         def evaluate(self, model, neurons, split, noise, samples):
-            seen.append(split.targets)
+            evaluated.append(split.targets)
             return super().evaluate(model, neurons, split, noise, samples)
 
     run = built(["model.hidden=[3]", "seeds=1"])
@@ -46,5 +46,5 @@ def test_scores_on_a_part_of_sorted_splits_are_of_every_class() -> None:
     neurons = [estimator.neuron for estimator in run.estimators]
     data = replace(run.data, **by_class)
     evaluate_splits(run.model, neurons, Watching(), data, Noise([0]), samples=1, examples=50)
-    assert [len(targets) for targets in seen] == [50, 50, 50]
-    assert all(len(targets.unique()) == 10 for targets in seen)
+    assert [len(targets) for targets in evaluated] == [50, 50, 50]
+    assert all(len(targets.unique()) == 10 for targets in evaluated)

@@ -37,7 +37,7 @@ def steps(run, count):
 
 
 def critic(seeds=(3, 7)):
-    """With weights so large that ratings bend."""
+    """A critic with weights so large that it is clearly non-linear."""
     net = MLPCritic(hidden=(6, 4), init="default").build((1, 2, 3), seeds)
     with torch.no_grad():
         for parameter in net.parameters():
@@ -50,23 +50,23 @@ def critic(seeds=(3, 7)):
 
 def test_gan_losses_are_those_of_a_binary_classifier(double):
     net, real, fake = critic(), normal(2, 5, 6), normal(2, 5, 6, name="fake")
-    found = GAN().critic_loss(net, real, fake, Noise([3, 7]))
+    actual = GAN().critic_loss(net, real, fake, Noise([3, 7]))
     for replica in range(2):
         says = torch.cat([net(real)[replica], net(fake)[replica]]).squeeze(-1)
         truth = torch.tensor([1.0] * 5 + [0.0] * 5)
         expected = 2 * F.binary_cross_entropy_with_logits(says, truth)
-        torch.testing.assert_close(found[replica], expected, rtol=1e-12, atol=0)
+        torch.testing.assert_close(actual[replica], expected, rtol=1e-12, atol=0)
     says = normal(7)
     expected = F.binary_cross_entropy_with_logits(says, torch.ones(7), reduction="none")
     torch.testing.assert_close(GAN().generator_loss(says), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_wgan_plays_for_the_difference_of_mean_ratings_with_clipped_weights(double):
+def test_wgan_minimises_the_difference_of_mean_ratings_with_clipped_weights(double):
     net, real, fake = critic(), normal(2, 5, 6), normal(2, 5, 6, name="fake")
     game = WGAN(clip=0.05)
-    found = game.critic_loss(net, real, fake, Noise([3, 7]))
+    actual = game.critic_loss(net, real, fake, Noise([3, 7]))
     expected = net(fake).mean((1, 2)) - net(real).mean((1, 2))
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
     game.after_update(net)
     assert max(p.abs().max().item() for p in net.parameters()) == 0.05
 
@@ -90,7 +90,7 @@ def test_gradient_of_the_gradient_penalty_is_that_of_finite_differences(double):
     net, images, step = critic(), normal(2, 4, 6), 1e-6
     gradient_penalty(net, images).sum().backward()
     for name, parameter in net.named_parameters():
-        found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        actual = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         for index in range(0, parameter.numel(), max(1, parameter.numel() // 7)):
             values = []
             for sign in (1, -1):
@@ -100,22 +100,22 @@ def test_gradient_of_the_gradient_penalty_is_that_of_finite_differences(double):
                 values.append(gradient_penalty(moved, images).sum())
             expected = (values[0] - values[1]) / (2 * step)
             torch.testing.assert_close(
-                found.reshape(-1)[index], expected.detach(), rtol=1e-6, atol=1e-8
+                actual.reshape(-1)[index], expected.detach(), rtol=1e-6, atol=1e-8
             )
 
 
 def test_penalty_is_taken_between_real_and_generated_images(double):
-    """With two images and a linear critic, the loss is known whatever the place between them."""
-    seen = []
+    """With a linear critic the loss is known, wherever between the images the penalty is taken."""
+    recorded = []
 
     def linear(images):
-        seen.append(images.detach())
+        recorded.append(images.detach())
         return images.sum(-1, keepdim=True)
 
     real, fake = torch.ones(2, 50, 4), torch.zeros(2, 50, 4)
-    found = WGANGP(penalty=7.0).critic_loss(linear, real, fake, Noise([3, 7]))
-    torch.testing.assert_close(found, torch.full((2,), -4 + 7 * (2 - 1) ** 2.0), atol=1e-7, rtol=0)
-    between = seen[-1]
+    actual = WGANGP(penalty=7.0).critic_loss(linear, real, fake, Noise([3, 7]))
+    torch.testing.assert_close(actual, torch.full((2,), -4 + 7 * (2 - 1) ** 2.0), atol=1e-7, rtol=0)
+    between = recorded[-1]
     assert torch.equal(between, between[..., :1].expand_as(between))  # one place per image
     assert between.min() < 0.1 < 0.9 < between.max()
     assert not torch.equal(between[0], between[1])
@@ -140,16 +140,18 @@ def test_nets_have_as_many_parameters_as_the_paper_says(generator, critic, milli
 @pytest.mark.parametrize("spec", [MLPGenerator(hidden=(5,)), CNNGenerator(channels=(4, 3, 2))])
 def test_norm_acts_on_every_pre_activation_or_not_at_all(spec, double):
     latent = normal(2, 40, 6)
-    found = {}
+    actual = {}
     for norm in ("batch", "affine", "none"):
         net = type(spec)(**{**vars(spec), "norm": norm}).build((6,), 784, [3, 7])
-        found[norm] = net.stages[0](latent)
+        actual[norm] = net.stages[0](latent)
     # At the start the affine map is the identity; batch norm makes its output standard.
-    assert torch.equal(found["affine"], found["none"])
+    assert torch.equal(actual["affine"], actual["none"])
     per = (1,) if isinstance(spec, MLPGenerator) else (1, 2)
-    torch.testing.assert_close(found["batch"].mean(per), torch.zeros_like(found["batch"].mean(per)))
-    assert (found["batch"].var(per) > 0.5).all()
-    assert (found["none"].var(per) < 0.01).all()
+    torch.testing.assert_close(
+        actual["batch"].mean(per), torch.zeros_like(actual["batch"].mean(per))
+    )
+    assert (actual["batch"].var(per) > 0.5).all()
+    assert (actual["none"].var(per) < 0.01).all()
 
 
 def test_a_generator_of_another_size_is_refused():
@@ -200,12 +202,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path):
     for state in states:
         del state["seconds"]
     assert same(*states)
-    seen = [run.observed()["scalars"] for run in (whole, second)]
-    assert same(*seen)
+    recorded = [run.observed()["scalars"] for run in (whole, second)]
+    assert same(*recorded)
 
 
-def test_a_forgotten_part_of_the_state_would_be_noticed():
-    """The test before this one can fail: each part changes what comes after."""
+def test_a_missing_part_of_the_state_would_be_detected():
+    """The test before this one can fail: each part of the state affects later steps."""
     for part in ("critic", "optimizer", "noise", "updates"):
         whole, second = steps(built(SMALL), 5), built(SMALL)
         state = steps(built(SMALL), 3).state_dict()
@@ -215,7 +217,7 @@ def test_a_forgotten_part_of_the_state_would_be_noticed():
         assert not same(whole.task.state_dict()["critic"], second.task.state_dict()["critic"])
 
 
-def test_the_critic_takes_as_many_steps_as_it_is_told():
+def test_the_critic_takes_the_configured_number_of_steps():
     run = built(SMALL)
     taken = [0]
     for _ in range(7):
@@ -238,19 +240,19 @@ def test_the_generator_leaves_the_critic_alone():
 
 
 def test_the_critic_learns_from_images_as_the_neurons_fire(monkeypatch):
-    """Bits for a binary neuron at its slope of the moment, probabilities for the real one."""
+    """They are bits for a binary neuron, at its current slope, and probabilities for a real one."""
     for neuron, estimator in (("sbn", "sigmoid_st"), ("dbn", "sigmoid_st"), ("real", "backprop")):
         run = built([*SMALL, f"neuron={neuron}", f"estimator={estimator}"])
-        seen = []
+        recorded = []
 
-        def learn(game, count, generate, shared, run=run, seen=seen):
+        def learn(game, count, generate, shared, run=run, recorded=recorded):
             noise = Noise([3, 7], "test")
             real = run.data.train.targets[:1500].expand(2, -1, -1)
-            seen.append((real, generate(real, noise)))
+            recorded.append((real, generate(real, noise)))
 
         monkeypatch.setattr(run.task.opponent, "learn", learn)
         steps(run, 1)
-        real, fake = seen[0]
+        real, fake = recorded[0]
         assert fake.shape == real.shape
         assert set(real.unique().tolist()) == {0.0, 1.0}
         binary = bool(((fake == 0) | (fake == 1)).all())
@@ -260,28 +262,28 @@ def test_the_critic_learns_from_images_as_the_neurons_fire(monkeypatch):
 @pytest.mark.parametrize("same", [True, False])
 def test_the_critic_shares_the_generators_batch_or_has_its_own(monkeypatch, same):
     run = built([*SMALL, "neuron=dbn", f"task.same_batch={str(same).lower()}"])
-    seen = []
+    recorded = []
     learnt = type(run.task.game).critic_loss
 
     def critic_loss(self, critic, real, fake, noise):
-        seen.append((real, fake))
+        recorded.append((real, fake))
         return learnt(self, critic, real, fake, noise)
 
     monkeypatch.setattr(type(run.task.game), "critic_loss", critic_loss)
     loss = type(run.task).loss
 
     def generator_loss(self, model, batch, fired):
-        seen.append((batch.targets, pixels(fired[-1]).detach()))
+        recorded.append((batch.targets, pixels(fired[-1]).detach()))
         return loss(self, model, batch, fired)
 
     monkeypatch.setattr(type(run.task), "loss", generator_loss)
     steps(run, 1)
-    assert len(seen) == 4  # three updates of the critic, one of the generator
-    for (real, fake), (other, others) in pairwise(seen):
+    assert len(recorded) == 4  # three updates of the critic, one of the generator
+    for (real, fake), (other, others) in pairwise(recorded):
         assert torch.equal(fake, others) == same
         assert torch.equal(real, other) == same
     steps(run, 1)
-    assert not torch.equal(seen[4][0], seen[0][0])
+    assert not torch.equal(recorded[4][0], recorded[0][0])
 
 
 def test_annealing_reaches_what_the_critic_sees():
@@ -297,13 +299,13 @@ def test_annealing_reaches_what_the_critic_sees():
 
 def test_real_images_are_the_pixels_above_the_threshold():
     raw = built(["dtype=float64"]).data
-    seen = {flag: built([*SMALL, f"task.all_images={flag}"]).data for flag in ("true", "false")}
+    recorded = {flag: built([*SMALL, f"task.all_images={flag}"]).data for flag in ("true", "false")}
     expected = (raw.train.inputs > 0).double().flatten(1)
-    assert torch.equal(seen["false"].train.targets, expected)
-    assert len(seen["true"].train.targets) == 1797
+    assert torch.equal(recorded["false"].train.targets, expected)
+    assert len(recorded["true"].train.targets) == 1797
     for name in ("validation", "test"):
         expected = (getattr(raw, name).inputs > 0).double().flatten(1)
-        assert torch.equal(getattr(seen["true"], name).targets, expected)
+        assert torch.equal(getattr(recorded["true"], name).targets, expected)
     higher = built([*SMALL, "task.threshold=0.5"]).data.validation.targets
     assert torch.equal(higher, (raw.validation.inputs > 0.5).double().flatten(1))
 
@@ -334,22 +336,22 @@ def test_a_real_generator_is_evaluated_by_hard_threshold_and_by_sampling():
     assert set(images["sampled"].unique().tolist()) == {0.0, 1.0}
 
 
-def test_pixels_of_signed_neurons_are_bits_too():
+def test_pixels_of_signed_neurons_are_bits_as_well():
     logits = normal(2, 3, 4)
     for neuron in (DBN(), DBN(signed=True)):
-        found = pixels(Fired(neuron, logits, neuron.thresholded(logits, Noise([3, 7]))))
-        assert torch.equal(found, (logits > 0).double())
+        actual = pixels(Fired(neuron, logits, neuron.thresholded(logits, Noise([3, 7]))))
+        assert torch.equal(actual, (logits > 0).double())
 
 
-def test_what_there_is_to_see_is_shown():
+def test_images_and_histograms_are_observed():
     run = built(SMALL)
-    seen = run.observed()
-    assert seen["scalars"]["judge/accuracy"].shape == (2,)
-    assert seen["images"]["samples/sampled"].shape == (60, 8, 8)
-    assert seen["images"]["sigmoid_outputs/histogram"].shape[::2] == (2, 256)
-    assert seen["histograms"]["sigmoid_outputs"].shape[0] == 2
+    recorded = run.observed()
+    assert recorded["scalars"]["judge/accuracy"].shape == (2,)
+    assert recorded["images"]["samples/sampled"].shape == (60, 8, 8)
+    assert recorded["images"]["sigmoid_outputs/histogram"].shape[::2] == (2, 256)
+    assert recorded["histograms"]["sigmoid_outputs"].shape[0] == 2
     again = run.observed()["images"]["samples/thresholded"]
-    assert torch.equal(again, seen["images"]["samples/thresholded"])
+    assert torch.equal(again, recorded["images"]["samples/thresholded"])
 
 
 def test_data_and_models_that_do_not_fit_are_refused():

@@ -1,4 +1,4 @@
-"""Conditional computation: what the gates let through is what is computed, and what they cost."""
+"""Conditional computation: the share that is computed, and its cost."""
 
 import math
 
@@ -26,7 +26,7 @@ def fired(run, seed=0):
     return batch, forward(run.model, neurons, sampled, logits, Noise([seed, seed + 1]))
 
 
-def test_units_behind_a_closed_gate_need_no_computing():
+def test_units_behind_a_closed_gate_need_not_be_computed():
     run = training("model.open=0.3")
     batch, layers = fired(run)
     with torch.no_grad():
@@ -54,7 +54,7 @@ def test_the_gate_rate_reported_is_the_share_computed():
         error = math.sqrt(0.3 * 0.7 / (400 * examples))
         assert ((rate - computed).abs() < 4 * error).all()
         assert ((rate - 0.3).abs() < 0.05).all()
-        # Of probabilities in place of bits nothing is zero.
+        # Mean-field gates are never exactly zero.
         assert scalars[f"computed/{split}/mean_field"].tolist() == [1.0, 1.0]
 
 
@@ -85,7 +85,7 @@ def test_the_cost_brings_the_gates_to_their_rate():
     assert all(abs(rate - 0.1) < 0.02 for rate in last.scalars["gate_rate/test/sampled"].tolist())
 
 
-def test_no_unit_has_weights_beyond_the_largest_norm():
+def test_no_unit_has_weights_beyond_the_maximum_norm():
     run = training("task.max_norm=0.4", "trainer.steps=3", "optimizer.lr=2")
     free = training("task.max_norm=null", "trainer.steps=3", "optimizer.lr=2")
     norms = []

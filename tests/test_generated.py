@@ -25,9 +25,9 @@ def normal(*shape, name="test"):
     return torch.from_numpy(stream(0, name).standard_normal(shape))
 
 
-def test_covered_is_what_neighbours_one_by_one_say():
+def test_covered_equals_a_search_for_neighbours_one_by_one():
     points, among = 2 * normal(2, 30, 3, name="points"), normal(2, 40, 3, name="among")
-    found = covered(points, among, 3)
+    share = covered(points, among, 3)
     for replica in range(2):
         others = among[replica].numpy()
         radii = KDTree(others).query(others, 4)[0][:, -1]
@@ -35,8 +35,8 @@ def test_covered_is_what_neighbours_one_by_one_say():
             any(np.linalg.norm(point - o) <= r for o, r in zip(others, radii, strict=True))
             for point in points[replica].numpy()
         ]
-        assert found[replica].item() == pytest.approx(np.mean(inside), abs=1e-12)
-    assert 0.1 < found.min() < found.max() < 1
+        assert share[replica].item() == pytest.approx(np.mean(inside), abs=1e-12)
+    assert 0.1 < share.min() < share.max() < 1
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_real_images_have_all_of_precision_and_recall_and_all_classes(judge, dig
     torch.testing.assert_close(scores["f1"], 2 / (1 / p + 1 / r))
 
 
-def test_one_perfect_digit_has_precision_alone(judge, digits):
+def test_one_perfect_digit_has_precision_only(judge, digits):
     images, _ = digits
     scores = image_scores(judge, images[:1].expand(1, 200, -1), images[1:400], 3)
     assert scores["precision"].item() in (0, 1)
@@ -142,7 +142,7 @@ def test_bars_are_logarithmic():
     assert white[2:].max() == 0
 
 
-def test_the_judge_is_the_same_every_time_and_disturbs_nobody(digits):
+def test_the_judge_is_the_same_every_time_and_leaves_the_global_generator_alone(digits):
     data = built(["dtype=float64"]).data
     torch.manual_seed(5)
     expected = torch.rand(3)

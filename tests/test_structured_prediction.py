@@ -58,50 +58,50 @@ def test_nll_falls_to_the_enumerated_one_with_the_number_of_samples(double):
     log_y = torch.distributions.Bernoulli(logits=pixels).log_prob(split.targets).sum(-1)
     exact = -(log_p + log_y).logsumexp((0, 1)).mean(-1)
     mean = -((log_p.exp() * log_y).sum((0, 1))).mean(-1)
-    found = {}
+    bounds = {}
     for samples in (1, 10, 3000):
         scores = [
             evaluate_ways(TASK, model, [SBN()] * 2, split, Noise(SEEDS, "test", n), samples)["nll"]
             for n in range(20)
         ]
-        found[samples] = torch.stack([score["averaged"] for score in scores]).mean(0)
-    assert (found[1] > found[10]).all()
-    assert (found[10] > found[3000]).all()
-    torch.testing.assert_close(found[1], mean, rtol=0.03, atol=0)
-    torch.testing.assert_close(found[3000], exact, rtol=0.002, atol=0)
+        bounds[samples] = torch.stack([score["averaged"] for score in scores]).mean(0)
+    assert (bounds[1] > bounds[10]).all()
+    assert (bounds[10] > bounds[3000]).all()
+    torch.testing.assert_close(bounds[1], mean, rtol=0.03, atol=0)
+    torch.testing.assert_close(bounds[3000], exact, rtol=0.002, atol=0)
 
 
-def test_samples_in_chunks_are_those_of_one_piece(double, monkeypatch):
+def test_chunks_of_samples_give_the_same_scores_as_one_pass(double, monkeypatch):
     """One example at a time, so that both draw the same uniforms in the same order."""
     data = TASK.prepared(images(examples=1))
     one_layer = MLP(hidden=(3,)).build(data.shape, TASK.outputs(data), [3])
-    found = []
+    bounds = []
     for together in (1000, 7):
         monkeypatch.setattr(ways, "SAMPLES_PER_PASS", together)
         noise = Noise([3], "test")
-        found.append(
+        bounds.append(
             evaluate_ways(TASK, one_layer, [SBN()], bits_of(data.test), noise, 60)["nll"][
                 "averaged"
             ]
         )
-    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=0)
+    torch.testing.assert_close(bounds[1], bounds[0], rtol=1e-12, atol=0)
 
 
-def test_the_last_evaluation_has_a_size_of_its_own(monkeypatch):
-    seen = []
+def test_the_last_evaluation_has_its_own_size(monkeypatch):
+    calls = []
 
     def evaluate(self, model, neurons, split, noise, samples):
-        seen.append((len(split.targets), samples))
+        calls.append((len(split.targets), samples))
         return {}
 
     monkeypatch.setattr(StructuredPrediction, "evaluate", evaluate)
     words = ["trainer.evaluate_examples=30", "trainer.samples=2", "trainer.steps=2", "seeds=1"]
     for final in (["final_examples=40", "final_samples=5"], []):
-        seen.clear()
+        calls.clear()
         run = built(["task=structured_prediction", *words, *(f"trainer.{word}" for word in final)])
         list(run.run())
         last = [(40, 5)] * 3 if final else [(200, 2), (200, 2), (300, 2)]
-        assert seen == [(30, 2)] * 3 + last
+        assert calls == [(30, 2)] * 3 + last
 
 
 def test_both_halves_are_binarized_alike():
@@ -142,7 +142,7 @@ def test_the_picture_shows_each_example_and_guesses_of_its_lower_half():
         assert torch.equal(rows[example, 0, 4:], lower)
 
 
-def test_data_that_are_no_images_are_refused():
+def test_data_that_are_not_images_are_refused():
     split = Split(torch.zeros(4, 3), torch.zeros(4))
     with pytest.raises(ValueError, match="cuts images in half"):
         TASK.prepared(Data("flat", split, split, split, shape=(3,), classes=0))

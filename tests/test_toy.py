@@ -1,4 +1,4 @@
-"""The problem whose gradient is known."""
+"""The toy problem with a known gradient."""
 
 import math
 
@@ -13,11 +13,11 @@ def training(*words):
 
 
 def gradient(run):
-    """Of one step, by the logits, [R, U]."""
+    """The gradient of one step by the logits, [R, U]."""
     batch = run.batches.at(0)
     loss = run.network(run.estimators, batch, run.noise)(batch.inputs)
-    (found,) = torch.autograd.grad(loss.mean(-1).sum(), list(run.model.parameters()))
-    return found[:, 0]
+    (actual,) = torch.autograd.grad(loss.mean(-1).sum(), list(run.model.parameters()))
+    return actual[:, 0]
 
 
 @pytest.mark.parametrize("units", [1, 5])
@@ -25,11 +25,11 @@ def gradient(run):
 @pytest.mark.parametrize("logit", [-3.0, 0.0, 1.3])
 def test_the_exact_gradient_is_that_of_the_formula(units, target, logit):
     words = [f"model.units={units}", f"task.target={target}", f"model.logit={logit}"]
-    found = gradient(training("estimator=exact", *words))
+    actual = gradient(training("estimator=exact", *words))
     p = 1 / (1 + math.exp(-logit))
-    expected = torch.full_like(found, p * (1 - p) * (1 - 2 * target) / units)
-    assert found.shape == (2, units)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    expected = torch.full_like(actual, p * (1 - p) * (1 - 2 * target) / units)
+    assert actual.shape == (2, units)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
 
 
 def test_the_expected_loss_is_the_mean_over_the_bits():

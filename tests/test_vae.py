@@ -1,4 +1,4 @@
-"""The vae task: exact marginal likelihood, the bounds of it, and gradients of the ELBO."""
+"""The vae task: the exact marginal likelihood, its bounds, and gradients of the ELBO."""
 
 import math
 from functools import partial
@@ -30,7 +30,7 @@ NETS = {
 
 @pytest.fixture(params=NETS)
 def net(request, double):
-    """A net whose weights are large enough for sure bits and a prior away from 1/2."""
+    """A net with weights so large that bits are nearly deterministic and the prior is not 1/2."""
     model = NETS[request.param].build(SHAPE, PIXELS, SEEDS)
     values = stream(0, "net")
     with torch.no_grad():
@@ -50,7 +50,7 @@ def batch(examples=5):
 
 
 def log_p(bits, logits):
-    """By PyTorch's own distribution."""
+    """The log-probability by PyTorch's own distribution."""
     return torch.distributions.Bernoulli(logits=logits).log_prob(bits).sum(-1)
 
 
@@ -61,26 +61,28 @@ def all_bits(model):
 
 
 def joint(model, x, bits, encode=lambda b: b):
-    """log p(x, b) written out."""
+    """log p(x, b), written out."""
     below = [x.flatten(2), *bits]
     nets = [model.head, *model.between]
-    found = log_p(bits[-1], model.prior.expand(*bits[-1].shape[:-3], 2, 1, -1))
+    log_probability = log_p(bits[-1], model.prior.expand(*bits[-1].shape[:-3], 2, 1, -1))
     for net, lower, upper in zip(nets, below, bits, strict=False):
-        found = found + log_p(lower, net(encode(upper).expand(-1, 2, x.shape[1], -1)))
-    return found
+        log_probability = log_probability + log_p(
+            lower, net(encode(upper).expand(-1, 2, x.shape[1], -1))
+        )
+    return log_probability
 
 
 def posterior(model, x, bits, slope=1.0, encode=lambda b: b):
-    """log q(b | x) written out."""
-    found, inputs = 0, x
+    """log q(b | x), written out."""
+    log_probability, inputs = 0, x
     for stage, layer in zip(model.stages, bits, strict=True):
-        found = found + log_p(layer, slope * stage(inputs))
+        log_probability = log_probability + log_p(layer, slope * stage(inputs))
         inputs = encode(layer).expand(-1, 2, x.shape[1], -1)
-    return found
+    return log_probability
 
 
 def negative_elbo(model, x, **law):
-    """Sum over all patterns, [R, B], differentiable as it stands."""
+    """Sum over all patterns, [R, B], differentiable by autograd."""
     bits = all_bits(model)
     log_q = posterior(model, x, bits, **law)
     encode = law.get("encode", lambda b: b)
@@ -109,21 +111,21 @@ def test_exact_loss_and_gradient_are_those_of_the_enumerated_elbo(net, law):
     neuron = LAWS[law]
     exact = Exact(neuron=neuron)
     expected = negative_elbo(net, images(), slope=neuron.slope, encode=neuron.encode)
-    found = trained_loss(net, exact, batch(), Noise(SEEDS))
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
-    for mine, theirs in zip(gradients(found, net), gradients(expected, net), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
+    actual = trained_loss(net, exact, batch(), Noise(SEEDS))
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
+    for one, other in zip(gradients(actual, net), gradients(expected, net), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
 def gradient_draws(model, name, draws=50, copies=2000):
     """All weights' gradients for the images, means over copies, [D, P]; and the exact one, [P]."""
     estimator, noise, data = load(name).frozen(), Noise(SEEDS), batch(2)
     repeated = Split(*(part.repeat_interleave(copies, 1) for part in data))
-    found = [
+    sampled = [
         flat(gradients(trained_loss(model, estimator, repeated, noise) / copies, model))
         for _ in range(draws)
     ]
-    return torch.stack(found), flat(gradients(negative_elbo(model, data.inputs), model))
+    return torch.stack(sampled), flat(gradients(negative_elbo(model, data.inputs), model))
 
 
 def flat(parts):
@@ -197,23 +199,23 @@ def test_ways_without_samples_have_a_distortion_and_no_bound():
     assert set(scores["distortion"]) == {"sampled", "thresholded", "mean_field"}
     total = scores["distortion"]["sampled"] + scores["rate"]["sampled"]
     torch.testing.assert_close(scores["nll"]["sampled"], total)
-    seen = run.observed()["images"]
+    pictures = run.observed()["images"]
     for name in ("data", "reconstructions", "samples"):
-        assert seen[name].shape == (36, 8, 8)
-        assert seen[name].abs().max() <= 1
+        assert pictures[name].shape == (36, 8, 8)
+        assert pictures[name].abs().max() <= 1
 
 
-def test_samples_from_the_prior_are_those_of_the_generative_net(net):
-    """Their mean is the enumerated one."""
+def test_samples_from_the_prior_are_those_of_the_decoder(net):
+    """Their mean equals the enumerated one."""
     bits = all_bits(net)
     weights = log_p(bits[-1], net.prior.expand(*bits[-1].shape[:-3], 2, 1, -1))
     for lower, upper, between in zip(bits, bits[1:], net.between, strict=False):
         weights = weights + log_p(lower, between(upper.expand(-1, 2, 1, -1)))
     pixels = torch.sigmoid(net.head(bits[0].expand(-1, 2, 1, -1)))
     expected = (weights.exp().unsqueeze(-1) * pixels).sum((0, 2))
-    found = torch.sigmoid(sampled_logits(net, [SBN()] * len(net.units), 20_000, Noise(SEEDS)))
-    error = found.std(1) / 20_000**0.5
-    assert ((found.mean(1) - expected).abs() < 4.5 * error + 1e-12).all()
+    actual = torch.sigmoid(sampled_logits(net, [SBN()] * len(net.units), 20_000, Noise(SEEDS)))
+    error = actual.std(1) / 20_000**0.5
+    assert ((actual.mean(1) - expected).abs() < 4.5 * error + 1e-12).all()
 
 
 def test_a_replica_trains_as_it_would_alone():
@@ -255,10 +257,10 @@ def test_what_does_not_fit_is_refused():
         run.task.begin(run.model, run.data, [0])
 
 
-# Bits of images.
+# Binarization.
 
 
-def test_dynamic_bits_follow_the_pixels_and_differ_each_time():
+def test_dynamic_bits_follow_the_pixels_and_differ_every_time():
     pixels = torch.tensor([0.0, 0.2, 0.5, 1.0]).expand(2, 20_000, 4)
     noise = Noise(SEEDS)
     first, second = (binarized(pixels, "dynamic", noise) for _ in range(2))
@@ -269,7 +271,7 @@ def test_dynamic_bits_follow_the_pixels_and_differ_each_time():
     assert ((first.mean(1) - p).abs() <= 4 * (p * (1 - p) / 20_000).sqrt()).all()
 
 
-def test_other_bits_are_not_drawn():
+def test_other_binarizations_are_deterministic():
     pixels = torch.tensor([0.0, 0.2, 0.5, 0.6]).expand(2, 3, 4)
     assert torch.equal(binarized(pixels, "nonzero", Noise(SEEDS)), (pixels > 0).float())
     assert torch.equal(binarized(pixels, "threshold", Noise(SEEDS)), (pixels > 0.5).float())

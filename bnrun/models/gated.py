@@ -23,7 +23,7 @@ class GatedMLP(Model):
     hidden      number of hidden units in the main path, and of gates
     gater       tanh units of the small net that computes the logits of the gates
     activation  of the main path
-    open        probability of a gate to be open at the start, set by the biases of its logits
+    open        probability that a gate is open at the start, set by the biases of its logits
     init        initial weights, by name (see bnrun.core.initial.initial_weight)
 
     Source: Bengio, Leonard, Courville, Estimating or Propagating Gradients Through Stochastic

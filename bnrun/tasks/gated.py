@@ -22,7 +22,7 @@ class GatedClassification(Classification):
 
     rate      target share of open gates
     sparsity  weight of the cost, which is summed over the U gates; 0 for no cost
-    cost      "kl": U KL(rate || q), where q is the mean probability of an example's gates to be
+    cost      "kl": U KL(rate || q), where q is the mean probability that an example's gates are
               open; its gradient is that of the neuron's probability. "l1": the sum of the gates
     max_norm  maximum Euclidean norm of the weights into a unit; None for no limit
 
