@@ -1,11 +1,13 @@
 """Layers with a replica axis compute the same as torch's layers, replica by replica."""
 
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnrun.core.initial import initial_weight
+from bnrun.core.initial import Init, initial_weight
 from bnrun.core.layers import Activation, Affine, BatchNorm, LayerNorm, MaxPool2d
 from bnrun.core.noise import stream
 from bnrun.core.products import Conv2d, ConvTranspose2d, Linear, set_product_dtype
@@ -171,19 +173,7 @@ def test_max_pool_takes_the_largest_of_each_window():
     assert MaxPool2d(2)(x).flatten().tolist() == [5, 7, 13, 15]
 
 
-@pytest.mark.parametrize(
-    "init",
-    [
-        "default",
-        "kaiming_uniform",
-        "kaiming_normal",
-        "xavier_uniform",
-        "xavier_normal",
-        "orthogonal",
-        "normal",
-        "trunc_normal",
-    ],
-)
+@pytest.mark.parametrize("init", get_args(Init))
 def test_initial_weights_depend_on_seed_and_name_only(init):
     all_seeds = initial_weight((4, 6), SEEDS, "first", init)
     assert torch.equal(all_seeds[1:2], initial_weight((4, 6), [7], "first", init))

@@ -70,7 +70,7 @@ class Instrument:
 
         in_use      name -> the estimators that train the net; they do not learn from this
         net         the model, its task and the training examples
-        batch_size  of the training; tells the estimator's noise from the minibatch's
+        batch_size  of the training; needed to separate the estimator's noise from the minibatch's
         """
         model, task, split = net
         probe = Probe(model, task, split.spread(self.examples), seeds, self.memory)

@@ -175,6 +175,7 @@ class Training:
         The order of the data and the noise of observations are functions of the step.
         """
         parts = {name: part.state_dict() for name, part in self._parts().items()}
+        # "lost" is the name of `diverged` in checkpoints; a new one would orphan existing ones.
         state: dict[str, Any] = {"step": self.step, "lost": self.diverged, "parts": parts}
         return state | {"seconds": self.seconds}
 
