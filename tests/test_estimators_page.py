@@ -112,20 +112,20 @@ def test_figure_has_the_same_bytes_every_time(tmp_path):
     files = [tmp_path / "first.svg", tmp_path / "second.svg"]
     for file in files:
         one = entry("disarm")
-        figure.save(figure.response(one.build(one.neuron()), 3), file)
+        figure.save(figure.measure_response(one.build(one.neuron()), 3), file)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_figure_shows_the_multiplier_of_each_bit():
     one, p = entry("reinmax"), torch.sigmoid(figure.LOGITS)
-    seen = figure.response(one.build(one.neuron()), 0)
+    seen = figure.measure_response(one.build(one.neuron()), 0)
     torch.testing.assert_close(seen.fired, (1 - p) / 2, rtol=0, atol=1e-9)
     torch.testing.assert_close(seen.silent, p / 2, rtol=0, atol=1e-9)
 
 
 def test_figure_shows_a_band_where_more_than_the_bit_matters():
     one, p = entry("disarm"), torch.sigmoid(figure.LOGITS)
-    seen = figure.response(one.build(one.neuron()), 0)
+    seen = figure.measure_response(one.build(one.neuron()), 0)
     assert seen.fired is None
     # The bits differ with probability 2 min(p, 1 - p), and then it is max(p, 1 - p) / 2.
     low, high = torch.minimum(p, 1 - p), torch.maximum(p, 1 - p)

@@ -1,4 +1,4 @@
-"""Figure of what an estimator sends back to one unit, against the unit's logit."""
+"""The figure of an estimator: the gradient by the logit of one unit, against the logit."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,21 +14,21 @@ from bnrun.conformance.measurement import EstimatorFunction
 from bnrun.core.noise import Noise
 
 LOGITS = torch.linspace(-4, 4, 161, dtype=torch.float64)
-# In chunks of 80 MB; at the ends, a bit of probability 1.8 % would have to fail 10,000 times.
+# Chunks take 80 MB. At the ends, where a bit has probability 1.8 %, 10,000 draws include it.
 CHUNKS, DRAWS = 10, 1000
 
-# Each has a contrast of 3.5 or more with white and with GitHub's dark page.
-FIRED, SILENT, QUIET = "#2f81f7", "#d9730d", "#808080"
+# Each has a contrast of at least 3.5 with white and with GitHub's dark page.
+FIRED, SILENT, GREY = "#2f81f7", "#d9730d", "#808080"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "bnrun",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 8,
-    "text.color": QUIET,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": QUIET,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
+    "text.color": GREY,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -38,7 +38,7 @@ class Response(NamedTuple):
     """Gradients by the logit of one unit whose loss is its activation, f(b) = b; each [G].
 
     mean, deviation  over draws
-    silent, fired    the gradient where the bit is 0 and where it is 1, if that is all it depends on
+    silent, fired    the gradient if the bit is 0 and if it is 1; None if it depends on more
     """
 
     mean: Tensor
@@ -47,8 +47,8 @@ class Response(NamedTuple):
     fired: Tensor | None = None
 
 
-def response(estimator: EstimatorFunction, warm_up: int) -> Response:
-    """What comes back at LOGITS, after `warm_up` calls in which a learner has learned."""
+def measure_response(estimator: EstimatorFunction, warm_up: int) -> Response:
+    """The gradients at LOGITS, after `warm_up` calls in which the estimator may learn."""
     noise = Noise([0], "figure")
     for _ in range(warm_up):
         _drawn(estimator, noise, 8)
@@ -79,28 +79,28 @@ def _drawn(estimator: EstimatorFunction, noise: Noise, draws: int) -> tuple[Tens
     return gradient[:, 0, :, 0], calls[0]
 
 
-def save(seen: Response, path: Path) -> None:
-    """Write the figure as SVG, the same bytes for the same response."""
+def save(response: Response, path: Path) -> None:
+    """Write the figure as SVG; the same response gives the same bytes."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6, 2.3), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
-        _curves(axes, seen)
+        _curves(axes, response)
         axes.set(xlabel="logit", ylabel="gradient", xlim=(-4, 4))
         figure.legend(loc="outside upper center", ncols=3, frameon=False)
         figure.savefig(path, transparent=True, metadata={"Date": None})
 
 
-def _curves(axes: Axes, seen: Response) -> None:
+def _curves(axes: Axes, response: Response) -> None:
     probability = torch.sigmoid(LOGITS)
-    if seen.silent is None or seen.fired is None:
-        low, high = seen.mean - seen.deviation, seen.mean + seen.deviation
+    if response.silent is None or response.fired is None:
+        low, high = response.mean - response.deviation, response.mean + response.deviation
         axes.fill_between(LOGITS, low, high, color=FIRED, alpha=0.25, lw=0, label="± 1 deviation")
-        axes.plot(LOGITS, seen.mean, color=FIRED, lw=1.6, label="mean")
-    elif torch.allclose(seen.silent, seen.fired, atol=1e-9):
-        axes.plot(LOGITS, seen.fired, color=FIRED, lw=1.6, label="every draw")
+        axes.plot(LOGITS, response.mean, color=FIRED, lw=1.6, label="mean")
+    elif torch.allclose(response.silent, response.fired, atol=1e-9):
+        axes.plot(LOGITS, response.fired, color=FIRED, lw=1.6, label="every draw")
     else:
-        axes.plot(LOGITS, seen.fired, color=FIRED, lw=1.6, label="bit 1")
-        axes.plot(LOGITS, seen.silent, color=SILENT, lw=1.6, label="bit 0")
+        axes.plot(LOGITS, response.fired, color=FIRED, lw=1.6, label="bit 1")
+        axes.plot(LOGITS, response.silent, color=SILENT, lw=1.6, label="bit 0")
     exact = probability * (1 - probability)
-    axes.plot(LOGITS, exact, color=QUIET, lw=1, ls="--", label="exact")
+    axes.plot(LOGITS, exact, color=GREY, lw=1, ls="--", label="exact")

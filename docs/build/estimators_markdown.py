@@ -19,39 +19,41 @@ from bnrun.estimators.tools.baselines import Baseline
 INTRODUCTION = """\
 # Estimators
 
-Written by `python docs/build/estimators_page.py` from docstrings and stored measurements; edits by
-hand are overwritten.
+Written by `python docs/build/estimators_page.py` from docstrings and stored measurements; edits
+by hand are overwritten.
 
-**Notation.** One unit has the logit a, the probability p = sigmoid(slope * a) and the bit b; f is
-the loss as a function of the layer's bits, f' its derivative by them, u a uniform on [0, 1). A
-multiplier stands in for d activation / d logit in the backward pass. `span` is 1 for activations
-0, 1 and 2 for -1, +1; `slope` alone is the neuron's. U units, K samples.
+**Notation.** One unit has logit a, probability p = sigmoid(slope * a) and bit b; f is the loss
+as a function of the layer's bits, f' its derivative by them, u a uniform on [0, 1). A
+multiplier replaces d activation / d logit in the backward pass. `span` is 1 for activations 0,
+1 and 2 for -1, +1; `slope` without a qualifier is the neuron's. U units, K samples.
 
-**Figures.** What comes back to the logit of a single unit whose loss is its own activation,
-f(b) = b: for the straight-through family that is its multiplier. One line for each bit where the
-bit is all that it depends on, else mean and standard deviation over draws. Dashed: the exact
+**Figures.** The gradient by the logit of a single unit whose loss is its own activation, f(b) =
+b: for straight-through estimators that is the multiplier. One line for each bit if the gradient
+depends only on the bit, otherwise mean and standard deviation over draws. Dashed: the exact
 gradient, p (1 - p).
 
-**Measurements.** Gradient by the logits of the first layer, beside exact enumeration, at the
-values of the config file, after {warm_up} calls in which running averages and nets learn:
+**Measurements.** The gradient by the logits of the first layer, compared with exact
+enumeration, for the values of the config file, after {warm_up} calls in which running averages
+and nets learn:
 
 {problems}
 
-z is the largest distance of the mean from the exact gradient over all coordinates, in standard
-errors; up to {chance:.1f} it comes by chance, and no bias is shown, where a wrong factor of
-{detectable:.1%} would have been. Bias is relative to the norm of the exact gradient, with the part
-that chance adds taken off. Variance is that of one draw, summed over coordinates, in units of the
-squared exact gradient. Cosines are with the exact gradient. Evaluations are passes of the head for
-one call, all layers together; "bwd" says how many of them are differentiated by the bits.
+z is the largest deviation of the mean from the exact gradient over all coordinates, in standard
+errors. Up to {chance:.1f} it can be chance, and no bias is shown; an error of {detectable:.1%}
+in the length of the gradient would have been found. Bias is relative to the norm of the exact
+gradient, corrected for sampling error. Variance is that of one draw, summed over coordinates,
+in units of the squared exact gradient. Cosines are with the exact gradient. Evaluations are
+passes of the head per call, all layers together; "bwd" is how many of them are differentiated
+by the bits.
 
 """
 
 OVERVIEW = """\
 ## All estimators
 
-Evaluations are those of one layer of {units} units. Time is that of a training step's forward and
-backward pass on the MLP 784-100-10, batch 50, on one core, divided by that of sigmoid_st: the
-median of steps taken in turn. It varies by machine.
+Evaluations are for one layer of {units} units. Time is that of the forward and backward pass of
+a training step of the MLP 784-100-10, batch 50, on one core, divided by that of sigmoid_st: the
+median over steps taken in turn. It depends on the machine.
 
 """
 

@@ -108,7 +108,7 @@ def reason_to_measure(entry: Entry) -> str | None:
 def store(entry: Entry) -> None:
     """Measure an estimator and write its data file and its figure."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    response = estimator_figure.response(entry.build(entry.neuron()), _warm_up(entry))
+    response = estimator_figure.measure_response(entry.build(entry.neuron()), _warm_up(entry))
     estimator_figure.save(response, figure_file(entry.name))
     measured = Measurements(
         precision=PRECISION,

@@ -27,11 +27,11 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 HEAD = """# Results
 
-The field's experiments, run by name and shown beside the published numbers. Ours are means over
-seeds ± half the 95 % t interval. Published numbers are marked (P) where they were read in the paper
-or its authors' code, (S) where they come from an independent re-run or notes, (M) where they are
-remembered and were not checked. This page is made by `python docs/build/results_page.py` from the
-raw results per seed in [results/](results/).
+Experiments from the literature, each run by name, next to the published numbers. Ours are means
+over seeds ± half the width of the 95 % t interval. Published numbers are marked (P) if read in the
+paper or its authors' code, (S) if taken from an independent re-run or notes, (M) if from memory
+and not checked. This page is written by `python docs/build/results_page.py` from the raw results
+per seed in [results/](results/).
 """
 
 Row = dict[str, str]
@@ -88,8 +88,8 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
         placed = any(number.where.items() <= key.items() for key in keys)
         if number.column not in table.columns or not placed:
             raise ValueError(
-                f"{path}: table {table.title!r} has no place for the published {number.value:g}: "
-                f"no row has {number.where}, or no column is {number.column}"
+                f"{path}: table {table.title!r} does not show the published {number.value:g}: no "
+                f"row has {number.where}, or no column is {number.column}"
             )
     words = [Column(n, tuple(key[i] for key in groups)) for i, n in enumerate(table.rows)]
     seeds = Column("seeds", tuple(str(len(group)) for group in groups.values()))
