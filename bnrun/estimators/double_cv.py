@@ -20,7 +20,8 @@ class DoubleCV(ControlVariate):
     backward: (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times slope, with
               F1 = f(b1) - eta f'(b2) . (b1 - p) and F2 = f(b2) - eta f'(b1) . (b2 - p); eta
               minimises the variance, and is near 1 for a near-linear f
-    Exact: always, in expectation, because the f' at one sample is independent of the other sample.
+    Exact: always, in expectation. This holds because the f' at one sample is independent of the
+    other sample.
     Cost: 2 downstream evaluations and one backward pass.
 
     Source: Titsias, Shi, Double Control Variates for Gradient Estimation in Discrete Latent

@@ -17,8 +17,8 @@ class MuProp(Estimator):
 
     forward:  the neuron's bits
     backward: (f(b) - f(p) - f'(p) . (b - p)) * (b - p) + f'(p) * p (1 - p), times slope
-    Exact: always, in expectation, because f(p) and f'(p) are independent of b. A poor expansion
-    only costs variance.
+    Exact: always, in expectation. This holds because f(p) and f'(p) are independent of b; a poor
+    expansion only costs variance.
     Cost: 2 downstream evaluations and one backward pass.
 
     Source: Gu, Levine, Sutskever, Mnih, MuProp: Unbiased Backpropagation for Stochastic Neural

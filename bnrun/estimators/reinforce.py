@@ -17,7 +17,7 @@ class Reinforce(Learner):
 
     forward:  the neuron's bits
     backward: (f(b) - baseline) * (b - p), times slope
-    Exact: always, in expectation, unless the baseline gives that up, like NVIL with `normalize`.
+    Exact: always, in expectation. A baseline can give that up, like NVIL with `normalize`.
     Cost: one downstream evaluation; the logits need no backward pass through it.
 
     baseline  see bnrun.estimators.tools.baselines; it changes the variance, not the mean
