@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnrun.recording.metrics import METRICS, TIMES, MetricsFile, last_step, read_metrics, read_times
+from bnrun.recording.history import read_metrics, read_times
+from bnrun.recording.metrics import METRICS, TIMES, MetricsFile, last_step
 
 SEEDS = (3, 11)
 

@@ -14,7 +14,8 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata
 from torch import Tensor
 
-from bnrun.recording.metrics import METRICS, read_metrics
+from bnrun.recording.history import read_metrics
+from bnrun.recording.metrics import METRICS
 from bnrun.recording.recorder import Recorder
 from bnrun.recording.records import Record
 from bnrun.recording.tags import SPEED, ScoreName, band

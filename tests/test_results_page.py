@@ -11,7 +11,7 @@ from results_page import publish
 from runs import bnrun
 from test_report import finish
 
-from bnrun.recording.metrics import read_metrics
+from bnrun.recording.history import read_metrics
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -30,9 +31,6 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval
     Values that are not finite are left out, so that one diverged seed does not hide the others.
     Source: Student, The probable error of a mean (1908).
     """
-    # Takes a third of a second to import, which --help need not wait for.
-    from scipy.special import stdtrit
-
     values = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(values)
     number = finite.sum(-1)

@@ -1,4 +1,4 @@
-"""The history of a run: metrics.csv and times.csv, written as the run goes, and read back.
+"""The history of a run as it is written: metrics.csv and times.csv.
 
 metrics.csv  step,epoch,seed,tag,value: every scalar of every seed. Nothing in it depends
              on the clock, so a resumed run writes the same file as an uninterrupted one.
@@ -12,16 +12,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from bnrun.recording.files import replaced
 
-if TYPE_CHECKING:
-    import polars as pl
-
 METRICS = "metrics.csv"
 TIMES = "times.csv"
-_COLUMNS = {METRICS: "step,epoch,seed,tag,value", TIMES: "step,seconds"}
+COLUMNS = {METRICS: "step,epoch,seed,tag,value", TIMES: "step,seconds"}
 
 # Bytes, more than the last line of either file has.
 _TAIL = 4096
@@ -42,7 +39,7 @@ class MetricsFile:
         self._lines: dict[str, list[str]] = {}
         for path in (folder / METRICS, folder / TIMES):
             if resume_step is None:
-                path.write_text(_COLUMNS[path.name] + "\n")
+                path.write_text(COLUMNS[path.name] + "\n")
             else:
                 _cut(path, resume_step)
         self.last_time = _last_time(folder / TIMES)
@@ -84,32 +81,6 @@ class MetricsFile:
         return self._lines[tag]
 
 
-def read_metrics(folder: Path) -> "pl.DataFrame":
-    """Columns step, epoch, seed, tag, value of a run's history, finished or not.
-
-    Raises ValueError if there is no history or if it is damaged.
-    """
-    import polars as pl
-
-    return _read(
-        folder / METRICS,
-        {
-            "step": pl.Int64,
-            "epoch": pl.Float64,
-            "seed": pl.Int64,
-            "tag": pl.String,
-            "value": pl.Float64,
-        },
-    )
-
-
-def read_times(folder: Path) -> "pl.DataFrame":
-    """Columns step and seconds of a run's history. Raises ValueError as read_metrics does."""
-    import polars as pl
-
-    return _read(folder / TIMES, {"step": pl.Int64, "seconds": pl.Float64})
-
-
 class HistoryEnd(NamedTuple):
     """How far a run has got."""
 
@@ -133,20 +104,6 @@ def last_step(folder: Path) -> int | None:
     return int(line.split(",")[0]) if line else None
 
 
-def _read(path: Path, schema: "Mapping[str, type[pl.DataType]]") -> "pl.DataFrame":
-    import polars as pl
-
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file, so there is no history to read")
-    content = path.read_bytes()
-    complete = content[: content.rfind(b"\n") + 1]
-    _check_header(path, complete[: complete.find(b"\n") + 1])
-    try:
-        return pl.read_csv(complete, schema=dict(schema), quote_char=None)
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
-
-
 def _cut(path: Path, step: int) -> None:
     """Keep the complete lines of a file up to and including `step`."""
     if not path.is_file():
@@ -160,7 +117,7 @@ def _cut(path: Path, step: int) -> None:
 
 def _until(file: BinaryIO, path: Path, step: int) -> Iterator[bytes]:
     header = file.readline()
-    _check_header(path, header)
+    check_header(path, header)
     yield header
     for number, line in enumerate(file, start=2):
         first = line.partition(b",")[0]
@@ -173,9 +130,10 @@ def _until(file: BinaryIO, path: Path, step: int) -> Iterator[bytes]:
         yield line
 
 
-def _check_header(path: Path, line: bytes) -> None:
-    if line != f"{_COLUMNS[path.name]}\n".encode():
-        raise ValueError(f"{path}: damaged, because its first line is not {_COLUMNS[path.name]}")
+def check_header(path: Path, line: bytes) -> None:
+    """Raises ValueError if this is not the first line of the file `path`."""
+    if line != f"{COLUMNS[path.name]}\n".encode():
+        raise ValueError(f"{path}: damaged, because its first line is not {COLUMNS[path.name]}")
 
 
 def _last_time(path: Path) -> tuple[int, float] | None:

@@ -1,23 +1,12 @@
 """The command line of bnrun-report."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from bnrun.recording.tags import ScoreName
-from bnrun.report.compare.report import make_report
-from bnrun.report.compare.yardstick import Wanted
-from bnrun.report.files import write_files
 from bnrun.report.read.runs import FoundRuns, find_runs
-from bnrun.report.render.terminal import print_report
-
-_WIDE = 1000
-"""Columns of output that goes to a file or a pipe, which has no width."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,18 +16,10 @@ def main(arguments: Sequence[str]) -> int:
         found = find_runs(options.paths)
         if not found.runs:
             raise ValueError(_nothing_finished(found))
-        larger = options.better and options.better == "more"
-        wanted = options.score and Wanted(options.score, larger)
-        report = make_report(found, wanted, options.by)
-        output: Path = options.output or options.paths[0]
-        output.mkdir(parents=True, exist_ok=True)
-        names = write_files(report, output, options.figures, options.latex)
-        # Printed last, because a reader such as head may close the pipe.
-        console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
-        print_report(report, console)
-        console.print(Text(f"written into {output}: {', '.join(names)}"), soft_wrap=True)
-        if options.tensorboard:
-            _write_groups(output, options)
+        # Loads scipy, polars and matplotlib (1.1 s), which --help and errors need not wait for.
+        from bnrun.report.produce import produce
+
+        produce(found, options)
     except (ValueError, OSError) as error:
         print(f"bnrun-report: {_sentence(error)}", file=sys.stderr)
         return 1
@@ -100,17 +81,6 @@ def _score_name(word: str) -> ScoreName:
             f"{word}: give split/score/way, e.g. test/accuracy/sampled"
         )
     return ScoreName(*parts)
-
-
-def _write_groups(output: Path, options: argparse.Namespace) -> None:
-    # Loads torch and TensorBoard (2.2 s), which the rest of a report does without.
-    from bnrun.report.render.tensorboard import write_groups
-
-    folders = write_groups(output, options.paths, options.by)
-    if folders:
-        print(f"group runs: tensorboard --logdir {folders[0].parent}")
-    else:
-        print("no group runs: no setting has runs of all contestants, or each group is one run")
 
 
 def _nothing_finished(found: FoundRuns) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bnrun.config.errors import MISTAKES, sentence
 from bnrun.config.paths import import_from_here
-from bnrun.recording.metrics import read_metrics
+from bnrun.recording.history import read_metrics
 from bnrun.recording.result import RESULT, Result, read_result
 
 

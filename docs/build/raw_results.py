@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bnrun.recording.files import replaced
-from bnrun.recording.metrics import METRICS, read_metrics
+from bnrun.recording.history import read_metrics
+from bnrun.recording.metrics import METRICS
 from bnrun.recording.result import Result
 from bnrun.recording.tags import (
     EVALUATIONS,

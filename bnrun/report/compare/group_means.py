@@ -3,17 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from bnrun.recording.metrics import read_metrics
+from bnrun.recording.history import read_metrics
 from bnrun.report.compare.field import Contestant, Field, fields
 from bnrun.report.read.settings import RunTable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Array = NDArray[np.float64]
 
@@ -84,15 +81,13 @@ def _name(field: Field, label: str) -> str:
     return f"{'+'.join(field.differ)}={label}"
 
 
-def _history(contestant: Contestant) -> "pl.DataFrame":
-    import polars as pl
-
+def _history(contestant: Contestant) -> pl.DataFrame:
     frames = [read_metrics(run.folder) for run in contestant.runs]
     # If several runs have a seed, the first counts, as it does for the score.
     return pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
 
 
-def _unit(frames: "Sequence[pl.DataFrame]") -> str:
+def _unit(frames: Sequence[pl.DataFrame]) -> str:
     """The axis that means the same amount of training in all runs: step or epoch."""
     ends = [frame.select("step", "epoch").max().row(0) for frame in frames]
     rates = [step / epoch if epoch else math.nan for step, epoch in ends]
@@ -100,7 +95,7 @@ def _unit(frames: "Sequence[pl.DataFrame]") -> str:
 
 
 def _curves(
-    frames: "Sequence[pl.DataFrame]", unit: str, seeds: Sequence[int]
+    frames: Sequence[pl.DataFrame], unit: str, seeds: Sequence[int]
 ) -> Iterator[tuple[str, tuple[Array, Array]]]:
     """Tag -> steps [T] and values [T, R], for the tags that all frames have."""
     settings = [_by_tag(frame, unit, seeds) for frame in frames]
@@ -111,12 +106,8 @@ def _curves(
                 yield tag, (steps, values)
 
 
-def _by_tag(
-    frame: "pl.DataFrame", unit: str, seeds: Sequence[int]
-) -> dict[str, tuple[Array, Array]]:
+def _by_tag(frame: pl.DataFrame, unit: str, seeds: Sequence[int]) -> dict[str, tuple[Array, Array]]:
     """Tag -> steps [T], in the given unit, and values [T, R]."""
-    import polars as pl
-
     column = pl.col("step") if unit == "step" else (pl.col("epoch") * _PARTS).round().cast(pl.Int64)
     rows = (
         frame.filter(pl.col("seed").is_in(list(seeds)))

@@ -4,6 +4,7 @@ import math
 from functools import cache
 
 import numpy as np
+from scipy.special import nctdtr, ndtri, stdtrit
 
 from bnrun.report.compare.statistics import ALPHA
 
@@ -19,8 +20,6 @@ def power(difference: float, deviation: float, number: int, alpha: float = ALPHA
 
     Source: Cohen, Statistical power analysis for the behavioral sciences (1988), chapter 2.
     """
-    from scipy.special import nctdtr, stdtrit
-
     if number < 2 or not deviation > 0:
         return math.nan
     freedom = number - 1
@@ -39,8 +38,6 @@ def seeds_needed(
 
     `pairs` comparisons share the 5 %, as Holm's correction divides it for the smallest p.
     """
-    from scipy.special import ndtri
-
     fewest = fewest_seeds(pairs)
     if not deviation > 0:
         return fewest if difference else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import bootstrap, permutation_test
 
 ALPHA = 0.05
 
@@ -103,8 +104,6 @@ def permutation_p(differences: Sequence[Array]) -> list[float]:
 
 def _sign_flips(data: Array, flips: int) -> list[float]:
     """p-values of data [rows, n]; scipy flips the signs, the same ones for all rows."""
-    from scipy.stats import permutation_test
-
     # 0.9 - 0.8 must count as equal to 0.8 - 0.7. scipy treats sums as equal if they differ by less
     # than 2e-14 of their size; with this offset, by less than 2e-9 of the size of the differences.
     offset = 1e5 * np.abs(data).sum(1)
@@ -131,8 +130,6 @@ def bootstrap_intervals(differences: Sequence[Array]) -> list[tuple[float, float
     With five seeds these intervals are too narrow by a fifth or more, so no verdict depends on
     them. Source: Efron, Tibshirani, An introduction to the bootstrap (1993), chapter 13.
     """
-    from scipy.stats import bootstrap
-
     intervals = [(math.nan, math.nan)] * len(differences)
     for rows in _same_length(differences):
         data = np.stack([differences[row] for row in rows])

@@ -5,15 +5,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from bnrun.report.render.panel import Line, Panel
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Okabe, Ito (2008): distinct for the colour-blind, and visible on white and on black.
 COLOURS = ("#0a7cc4", "#e08a00", "#009e73", "#d5400a", "#b65f95", "#3fb1ea", "#8d6fd1", "#8a8a8a")
@@ -36,8 +35,6 @@ def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
     """The panel as an SVG element for an HTML page, with a transparent background."""
-    import matplotlib as mpl
-
     # Text stays text, and the same panel always gives the same file.
     with mpl.rc_context(_ink(_TEXT, **{"svg.fonttype": "none"})):
         target = io.StringIO()
@@ -55,8 +52,6 @@ def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
 
 def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list[Path]:
     """Write the panel with its legend as PNG (200 dots per inch) and SVG; returns their paths."""
-    import matplotlib as mpl
-
     written = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
     with mpl.rc_context(_ink("black")):
         for path in written:
@@ -67,9 +62,7 @@ def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list
     return written
 
 
-def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) -> "Figure":
-    from matplotlib.figure import Figure
-
+def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) -> Figure:
     figure = Figure(figsize=(4.6, 3.0))
     # Fixed axes, because a layout engine would draw every figure twice.
     axes = figure.add_axes((0.14, 0.16, 0.84, 0.8))
@@ -104,7 +97,7 @@ def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) ->
     return figure
 
 
-def _limit_bands(axes: "Axes", lines: Sequence[Line]) -> None:
+def _limit_bands(axes: Axes, lines: Sequence[Line]) -> None:
     """Cut off bands that are much wider than the range of the curves."""
     means = np.concatenate([line.mean for line in lines])
     least, most = axes.get_ylim()
@@ -113,7 +106,7 @@ def _limit_bands(axes: "Axes", lines: Sequence[Line]) -> None:
         axes.set_ylim(max(least, means.min() - room), min(most, means.max() + room))
 
 
-def _draw(axes: "Axes", line: Line, colour: str, dash: str, points: bool) -> None:
+def _draw(axes: Axes, line: Line, colour: str, dash: str, points: bool) -> None:
     if points or len(line.x) == 1:
         spread = [line.mean - line.low, line.high - line.mean]
         axes.errorbar(line.x, line.mean, spread, fmt="o", color=colour, label=line.label)

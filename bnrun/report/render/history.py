@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
-from bnrun.recording.metrics import read_metrics, read_times
+from bnrun.recording.history import read_metrics, read_times
 from bnrun.recording.tags import (
     IN_USE,
     MEASURED,
@@ -18,9 +18,6 @@ from bnrun.recording.tags import (
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.field import Contestant
 from bnrun.report.render.panel import Array
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,6 @@ def histories(contest: Contest) -> dict[str, History]:
 
 
 def _history(contest: Contest, contestant: Contestant) -> History:
-    import polars as pl
-
     drawn = (
         (pl.col("tag") == TRAINING_LOSS)
         | (pl.col("tag") == contest.yardstick.tag_of(contestant.runs[0]))
@@ -67,7 +62,7 @@ def _history(contest: Contest, contestant: Contestant) -> History:
     return History(curves, _clock(contestant), evaluations)
 
 
-def _curves(frame: "pl.DataFrame") -> Iterator[tuple[str, tuple[Array, Array]]]:
+def _curves(frame: pl.DataFrame) -> Iterator[tuple[str, tuple[Array, Array]]]:
     for (tag,), rows in frame.group_by("tag", maintain_order=True):
         wide = rows.pivot("seed", index="step", values="value").sort("step")
         steps = wide["step"].to_numpy().astype(np.float64)

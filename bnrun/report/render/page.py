@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jinja2 import Environment, PackageLoader
+
 from bnrun.recording.intervals import interval_text, mean_interval
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.overall import clear_pairs, headline_of_all
@@ -57,8 +59,6 @@ class Section:
 
 def html_page(report: Report, figures: Sequence[Sequence[Panel]]) -> str:
     """The page, with the figures of the first len(figures) contests."""
-    from jinja2 import Environment, PackageLoader
-
     style = styles(_labels(report, figures))
     environment = Environment(
         loader=PackageLoader("bnrun.report.render", "."),
