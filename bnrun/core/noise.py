@@ -1,8 +1,9 @@
 """Random streams, one per replica, that depend on the replica's seed only."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bnrun.kernels.philox import blocks_of, normals, uniforms
 
 def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     """A generator that depends on the seed and the purpose only, e.g. stream(3, "order", epoch)."""
-    key = [word if isinstance(word, int) else zlib.crc32(word.encode()) for word in purpose]
+    key = [zlib.crc32(word.encode()) if isinstance(word, str) else index(word) for word in purpose]
     # SFC64 fills float32 arrays faster than torch's generator and NumPy's Philox.
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 
@@ -39,6 +40,19 @@ def _float32_uniforms(generator: np.random.Generator, out: NDArray[np.float32]) 
     flat *= np.float32(2**-24)
 
 
+def _integers(seeds: Sequence[int]) -> tuple[int, ...]:
+    """Seeds as plain integers, which every checkpoint can hold."""
+    try:
+        found = tuple(index(seed) for seed in seeds)
+    except TypeError:
+        raise ValueError(
+            f"seeds={seeds!r}: give a sequence of integers, one per replica, like Noise([0, 1, 2])"
+        ) from None
+    if not found or min(found) < 0:
+        raise ValueError(f"seeds={list(found)}: give at least one seed, and none below 0")
+    return found
+
+
 class Noise:
     """Source of uniforms and normals with one independent stream per replica.
 
@@ -51,7 +65,7 @@ class Noise:
     """
 
     def __init__(self, seeds: Sequence[int], *purpose: str | int) -> None:
-        self.seeds = tuple(seeds)
+        self.seeds = _integers(seeds)
         self._streams = [stream(seed, *(purpose or ("noise",))) for seed in self.seeds]
         # Whether every stream is at the start of a 64-bit word. An odd number of float32 numbers
         # leaves half a word, which NumPy uses for the next number.
@@ -62,7 +76,18 @@ class Noise:
         self._position = 0
 
     def uniform(self, like: Tensor) -> Tensor:
-        """Uniforms on [0, 1) with shape, dtype and device of `like`, [*S, R, B, U]."""
+        """Uniforms on [0, 1) with shape and device of `like`, [*S, R, B, U].
+
+        They are float64 for float64 and float32 for anything else: a uniform that is rounded to
+        bfloat16 may be 1, and a unit with p = 1 would not fire.
+
+        Under torch.func.vmap every element of the mapped axis has draws of its own.
+        """
+        if torch._C._are_functorch_transforms_active():
+            return _drawn(like, self._uniform)
+        return self._uniform(like)
+
+    def _uniform(self, like: Tensor) -> Tensor:
         if like.device.type != "cpu":
             return self._draw_on_device(like, uniforms, 1)
         count = like.numel() // len(self.seeds)
@@ -72,7 +97,12 @@ class Noise:
         return self._fill(like, lambda generator, out: generator.random(dtype=out.dtype, out=out))
 
     def normal(self, like: Tensor) -> Tensor:
-        """Standard normals with shape, dtype and device of `like`, [*S, R, B, U]."""
+        """Standard normals with shape and device of `like`, [*S, R, B, U]; dtypes as above."""
+        if torch._C._are_functorch_transforms_active():
+            return _drawn(like, self._normal)
+        return self._normal(like)
+
+    def _normal(self, like: Tensor) -> Tensor:
         if like.device.type != "cpu":
             return self._draw_on_device(like, normals, 2)
         self._whole_words &= like.dtype == torch.float64
@@ -117,7 +147,7 @@ class Noise:
 
     def _fill(self, like: Tensor, draw: Any) -> Tensor:
         *samples, replicas, examples, units = self._checked_shape(like)
-        dtype = like.dtype if like.dtype == torch.float64 else torch.float32
+        dtype = _precision(like)
         buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
         if like.numel() >= LARGE * replicas:
             with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -125,17 +155,17 @@ class Noise:
         else:
             for generator, block in zip(self._streams, buffer.numpy(), strict=True):
                 draw(generator, block)
-        drawn = buffer.movedim(0, -3) if samples else buffer
-        return drawn.to(like.dtype)
+        return buffer.movedim(0, -3) if samples else buffer
 
     def _draw_on_device(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:
         """Draws for all replicas at once, without a copy between devices."""
         *samples, replicas, examples, units = self._checked_shape(like)
         keys, position = self._streams_on(like.device)
         count = like.numel() // replicas
-        drawn = draw(keys, position, count, like.dtype)
+        dtype = _precision(like)
+        drawn = draw(keys, position, count, dtype)
         # In place, so that every replay of a captured step advances the position.
-        position += blocks_of(count * uniforms_each, like.dtype)
+        position += blocks_of(count * uniforms_each, dtype)
         return drawn.view(replicas, *samples, examples, units).movedim(0, -3)
 
     def _streams_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -156,3 +186,33 @@ class Noise:
                 f"seeds: create Noise(seeds=...) with one seed per replica"
             )
         return like.shape
+
+
+def _precision(like: Tensor) -> torch.dtype:
+    return torch.float64 if like.dtype == torch.float64 else torch.float32
+
+
+class _Drawn(torch.autograd.Function):
+    """A draw under torch.func, which must not see the random streams."""
+
+    @staticmethod
+    def forward(like: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
+        return draw(like)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None]:
+        return None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, like: Tensor, draw: Any) -> tuple[Tensor, int]:
+        # The mapped axis becomes one more sample axis.
+        return _drawn(like.movedim(in_dims[0], 0), draw), 0
+
+
+def _drawn(like: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
+    drawn: Tensor = _Drawn.apply(like.detach(), draw)  # type: ignore[no-untyped-call]  # torch's own
+    return drawn

@@ -9,6 +9,7 @@ from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
 from bnrun.core.neurons import SBN, BinaryNeuron, Neuron
 from bnrun.core.noise import Noise
+from bnrun.estimators.tools.contract import checked
 
 
 class Progress(NamedTuple):
@@ -34,6 +35,12 @@ class Estimator(ABC):
         "choose neuron=sbn, or an estimator that needs no sampling, e.g. estimator=sigmoid_st"
     )
     """How the error for an unsupported neuron ends: what to do instead."""
+
+    def __init_subclass__(cls) -> None:
+        """Have every call of a subclass checked where it is entered."""
+        super().__init_subclass__()
+        if "__call__" in cls.__dict__:
+            setattr(cls, "__call__", checked(cls.__call__))  # noqa: B010  # mypy: a method
 
     def __post_init__(self) -> None:
         if not isinstance(self.neuron, self.accepts):

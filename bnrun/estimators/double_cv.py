@@ -42,8 +42,8 @@ class DoubleCV(ControlVariate):
         estimate = slope * _pair(losses.detach(), bits)
         variance = probability * (1 - probability)
         control = slope * (_pair(linear, bits) - derivative.mean(0) * variance)
-        if self.learns():
-            self.remember(self.averages(memory, estimate, control))
+        if self.learns(memory):
+            self.remember(memory, self.averages(memory, estimate, control))
         return inject(losses.mean(0), logits, estimate - self.coefficient(memory) * control)
 
 

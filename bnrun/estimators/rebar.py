@@ -74,8 +74,8 @@ class REBAR(ControlVariate):
             centred=centred,
         )
         memory = self.recall(logits, noise)
-        if self.learns():
-            self.remember(self.learned(memory, sample))
+        if self.learns(memory):
+            self.remember(memory, self.learned(memory, sample))
         return inject(losses, logits, self.estimate(memory, sample))
 
     def estimate(self, memory: Memory, sample: Sample) -> Tensor:

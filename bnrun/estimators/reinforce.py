@@ -42,6 +42,6 @@ class Reinforce(Learner):
         fixed, loss = logits.detach(), losses.detach().unsqueeze(-1)
         centred = bits - self.neuron.probability(fixed)
         signal = self.baseline.signal(memory, fixed, loss)
-        if self.learns():
-            self.remember(self.baseline.learned(memory, fixed, centred, loss))
+        if self.learns(memory):
+            self.remember(memory, self.baseline.learned(memory, fixed, centred, loss))
         return inject(losses, logits, signal * (self.neuron.slope * centred))

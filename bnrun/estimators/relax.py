@@ -1,11 +1,11 @@
 """REBAR with a learned net in its control variate."""
 
-import torch
 from torch import Tensor
 
 from bnrun.core.fields import PositiveFloat, PositiveInt, validated
 from bnrun.core.noise import Noise
 from bnrun.estimators.rebar import REBAR, Sample
+from bnrun.estimators.tools.derivatives import value_and_derivative
 from bnrun.estimators.tools.learner import Memory, replica_mean
 from bnrun.estimators.tools.perceptron import (
     WEIGHTS,
@@ -58,7 +58,7 @@ class RELAX(REBAR):
 
     def _net_control(self, memory: Memory, sample: Sample) -> Tensor:
         """The control variate from r, [*S, R, B, U]; differentiable by the net's weights."""
-        leaf = sample.logistic.points.detach().requires_grad_()
-        values = perceptron(memory, leaf)
-        (slopes,) = torch.autograd.grad(values.sum(), leaf, create_graph=True)
+        values, slopes = value_and_derivative(
+            lambda z: perceptron(memory, z), sample.logistic.points.detach(), create_graph=True
+        )
         return self.neuron.slope * control(values, slopes, sample.logistic, sample.centred)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
-from bnrun.core.neurons import DBN, SBN, Neuron
+from bnrun.core.neurons import BinaryNeuron, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator, fire
 from bnrun.estimators.tools.gradients import with_derivative
@@ -23,7 +23,7 @@ class StraightThrough(Estimator):
     Cost: one downstream evaluation and its backward pass.
     """
 
-    accepts: ClassVar[tuple[type[Neuron], ...]] = (DBN, SBN)
+    accepts: ClassVar[tuple[type[Neuron], ...]] = (BinaryNeuron,)
     instead: ClassVar[str] = "choose neuron=dbn or neuron=sbn, or estimator=backprop"
 
     @abstractmethod

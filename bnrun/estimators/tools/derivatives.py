@@ -1,5 +1,7 @@
 """The score, and the derivative of the loss by the bits."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,34 @@ def differentiate(
     Returns losses [*S, R, B], connected to the weights downstream, and the derivative
     [*S, R, B, U] without a graph. Does not touch the gradients of the weights.
     """
-    leaf = bits.detach().requires_grad_()
-    losses = downstream(neuron.encode(leaf))
-    (derivative,) = torch.autograd.grad(losses.sum(), leaf, retain_graph=retain_graph)
-    return losses, derivative
+    losses, derivative = value_and_derivative(
+        lambda b: downstream(neuron.encode(b)), bits.detach(), retain_graph=retain_graph
+    )
+    return losses, derivative.detach()
+
+
+def value_and_derivative(
+    function: Callable[[Tensor], Tensor],
+    point: Tensor,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`function` at a point, and the derivative of the sum of its values by that point.
+
+    Raises ValueError if the function is not differentiable.
+    """
+    if torch._C._are_functorch_transforms_active():
+        values, pull_back, *_ = torch.func.vjp(function, point)
+        return values, pull_back(torch.ones_like(values))[0]
+    leaf = point.detach().requires_grad_()
+    values = function(leaf)
+    if not values.requires_grad:
+        raise ValueError(
+            "downstream is not differentiable by the activations (a comparison, argmax or "
+            "detach), but this estimator needs that derivative: use one that does not, like "
+            "estimator=disarm or estimator=reinforce"
+        )
+    (derivative,) = torch.autograd.grad(
+        values.sum(), leaf, retain_graph=retain_graph or create_graph, create_graph=create_graph
+    )
+    return values, derivative

@@ -5,17 +5,54 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_NO_SECOND = (
+    "an estimate is not a function of the logits that could be differentiated again, so that a "
+    "gradient penalty through it would add nothing: use estimator=exact or gumbel_sigmoid, or do "
+    "without the second derivative"
+)
+
+
+def _once(gradient: Tensor, logits: Tensor) -> Tensor:
+    """`gradient` as a backward pass returns it; differentiating it once more raises."""
+    if torch._C._are_functorch_transforms_active():
+        levels = torch._C._functorch.get_interpreter_stack() or []
+        grads = [level for level in levels if level.key() == torch._C._functorch.TransformType.Grad]
+        if len(grads) > 1:
+            raise RuntimeError(_NO_SECOND)
+        return gradient
+    # Autograd is on inside a backward pass for create_graph=True only.
+    if not torch.is_grad_enabled():
+        return gradient
+    return _Once.apply(gradient, logits)  # type: ignore[no-untyped-call]  # torch's own
+
+
+class _Once(torch.autograd.Function):
+    """The logits make it a function of what the caller may differentiate by."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, logits: Tensor) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None]:
+        raise RuntimeError(_NO_SECOND)
+
 
 class _WithDerivative(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, activations: Tensor, logits: Tensor, multiplier: Tensor) -> Tensor:
-        ctx.save_for_backward(multiplier)
+    def forward(activations: Tensor, logits: Tensor, multiplier: Tensor) -> Tensor:
         return activations.view_as(activations)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], inputs[2])
+
+    @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
-        (multiplier,) = ctx.saved_tensors
-        return None, grads[0] * multiplier, None
+        logits, multiplier = ctx.saved_tensors
+        return None, _once(grads[0] * multiplier, logits), None
 
 
 def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> Tensor:
@@ -27,9 +64,15 @@ def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> 
 
 
 class _PassedTo(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, activations: Tensor, surrogate: Tensor) -> Tensor:
+    def forward(activations: Tensor, surrogate: Tensor) -> Tensor:
         return activations.view_as(activations)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
@@ -42,15 +85,20 @@ def with_gradient_of(activations: Tensor, surrogate: Tensor) -> Tensor:
 
 
 class _Injected(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
+    def forward(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
         return loss.view_as(loss)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], inputs[2])
+
+    @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        return grads[0], grads[0].unsqueeze(-1) * gradient, None
+        logits, gradient = ctx.saved_tensors
+        return grads[0], _once(grads[0].unsqueeze(-1) * gradient, logits), None
 
 
 def inject(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:

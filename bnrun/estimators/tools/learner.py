@@ -59,14 +59,32 @@ class Learner(Estimator):
                 )
         return {name: value.to(logits) for name, value in memory.items()}
 
-    def learns(self) -> bool:
-        """Whether this call may change the memory."""
-        return self._learned.writable and torch.is_grad_enabled()
+    def learns(self, memory: Memory) -> bool:
+        """Whether this call may change the memory.
 
-    def remember(self, memory: Memory) -> None:
-        """Replace the values in the memory."""
-        assert self.learns()
-        self._learned.memory.update({name: value.detach() for name, value in memory.items()})
+        Raises RuntimeError if it should under torch.func, whose functions must not change anything
+        outside of them.
+        """
+        if not (memory and self._learned.writable and torch.is_grad_enabled()):
+            return False
+        if torch._C._are_functorch_transforms_active():
+            raise RuntimeError(
+                f"estimator {type(self).__name__} learns while it is used, which a function under "
+                f"torch.func must not do: use estimator.frozen() there"
+            )
+        return True
+
+    def remember(self, before: Memory, after: Memory) -> None:
+        """Put `after` in place of `before`, for every replica in which all of it is finite.
+
+        One loss of NaN, or one batch without examples, must not spoil all estimates after it.
+        """
+        assert self._learned.writable
+        finite = [value.isfinite().reshape(len(value), -1).all(1) for value in after.values()]
+        sound = torch.stack(finite).all(0)
+        for name, value in after.items():
+            rows = sound.view(-1, *[1] * (value.dim() - 1))
+            self._learned.memory[name] = torch.where(rows, value, before[name]).detach()
 
     def frozen(self) -> Self:
         """A copy that reads the same memory and never changes it."""
