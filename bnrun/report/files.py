@@ -8,7 +8,7 @@ from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.report import Report
 from bnrun.report.render.averages import averages
 from bnrun.report.render.curves import curves
-from bnrun.report.render.figures import save, styles
+from bnrun.report.render.figures import Style, save, styles
 from bnrun.report.render.history import histories
 from bnrun.report.render.latex import latex
 from bnrun.report.render.markdown import markdown
@@ -35,9 +35,10 @@ def write_files(report: Report, output: Path, figures: bool, tex: bool) -> list[
     drawn = report.contests if figures else report.contests[:_DRAWN]
     panels = [panels_of(contest) for contest in drawn]
     on_page = [[panel for panel in group if panel.on_page] for group in panels[:_DRAWN]]
-    (output / "report.html").write_text(html_page(report, on_page))
+    style = styles(_labels(report.contests, panels))
+    (output / "report.html").write_text(html_page(report, on_page, style))
     if figures:
-        _write_figures(report.contests, panels, output / "figures")
+        _write_figures(report.contests, panels, style, output / "figures")
         names.append("figures")
     if tex:
         (output / "report.tex").write_text(latex(report.contests))
@@ -51,11 +52,17 @@ def panels_of(contest: Contest) -> list[Panel]:
     return [*sensitivity(contest), *curves(contest, recorded), *averages(contest, recorded)]
 
 
+def _labels(contests: Sequence[Contest], panels: Sequence[Sequence[Panel]]) -> list[str]:
+    """Contestants in alphabetical order, then whatever else has a line."""
+    contestants = sorted({c.label for contest in contests for c in contest.contestants})
+    lines = [line.label for group in panels for panel in group for line in panel.lines]
+    return list(dict.fromkeys([*contestants, *lines]))
+
+
 def _write_figures(
-    contests: Sequence[Contest], panels: Sequence[Sequence[Panel]], folder: Path
+    contests: Sequence[Contest], panels: Sequence[Sequence[Panel]], style: Style, folder: Path
 ) -> None:
     folder.mkdir(exist_ok=True)
-    style = styles(sorted({line.label for group in panels for p in group for line in p.lines}))
     for contest, group in zip(contests, panels, strict=True):
         for panel in group:
             name = re.sub(r"[^A-Za-z0-9.=_]+", "-", f"{contest.setting} {panel.title}").strip("-")

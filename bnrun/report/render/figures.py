@@ -25,6 +25,10 @@ _MOST_VALUES = 16
 _TEXT = "#010203"
 
 
+Style = Mapping[str, tuple[str, str]]
+"""Label -> colour and dash."""
+
+
 def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Label -> colour and dash; they repeat after 32 labels."""
     return {
@@ -33,7 +37,7 @@ def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
+def svg(panel: Panel, style: Style) -> str:
     """The panel as an SVG element for an HTML page, with a transparent background."""
     # Text stays text, and the same panel always gives the same file.
     with mpl.rc_context(_ink(_TEXT, **{"svg.fonttype": "none"})):
@@ -50,7 +54,7 @@ def svg(panel: Panel, style: Mapping[str, tuple[str, str]]) -> str:
     )
 
 
-def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list[Path]:
+def save(panel: Panel, style: Style, stem: Path) -> list[Path]:
     """Write the panel with its legend as PNG (200 dots per inch) and SVG; returns their paths."""
     written = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
     with mpl.rc_context(_ink("black")):
@@ -62,7 +66,7 @@ def save(panel: Panel, style: Mapping[str, tuple[str, str]], stem: Path) -> list
     return written
 
 
-def _figure(panel: Panel, style: Mapping[str, tuple[str, str]], legend: bool) -> Figure:
+def _figure(panel: Panel, style: Style, legend: bool) -> Figure:
     figure = Figure(figsize=(4.6, 3.0))
     # Fixed axes, because a layout engine would draw every figure twice.
     axes = figure.add_axes((0.14, 0.16, 0.84, 0.8))

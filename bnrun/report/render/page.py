@@ -1,7 +1,7 @@
 """The report as one HTML page that needs no other file."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader
@@ -15,7 +15,7 @@ from bnrun.report.read.column import Column
 from bnrun.report.read.scores import way_text
 from bnrun.report.read.settings import RunTable
 from bnrun.report.render.contest_columns import pair_columns
-from bnrun.report.render.figures import styles, svg
+from bnrun.report.render.figures import Style, svg
 from bnrun.report.render.grids import Grid, settings_grids, ways_grid
 from bnrun.report.render.panel import Panel
 from bnrun.report.render.run_columns import RunColumns
@@ -27,8 +27,6 @@ _MARKS = {
     "few": "too few seeds",
     "alone": "one contestant",
 }
-
-Style = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,8 @@ class Section:
     ways: Grid
 
 
-def html_page(report: Report, figures: Sequence[Sequence[Panel]]) -> str:
+def html_page(report: Report, figures: Sequence[Sequence[Panel]], style: Style) -> str:
     """The page, with the figures of the first len(figures) contests."""
-    style = styles(_labels(report, figures))
     environment = Environment(
         loader=PackageLoader("bnrun.report.render", "."),
         autoescape=True,
@@ -89,13 +86,6 @@ def html_page(report: Report, figures: Sequence[Sequence[Panel]]) -> str:
         notes=report.notes,
         receipts=_receipts(table),
     )
-
-
-def _labels(report: Report, figures: Sequence[Sequence[Panel]]) -> list[str]:
-    """Contestants in alphabetical order, then whatever else has a line."""
-    contestants = sorted({c.label for contest in report.contests for c in contest.contestants})
-    lines = [line.label for panels in figures for panel in panels for line in panel.lines]
-    return list(dict.fromkeys([*contestants, *lines]))
 
 
 def _section(verdict: Verdict, panels: Sequence[Panel], style: Style) -> Section:
