@@ -21,7 +21,7 @@ __all__ = ["Estimator", "Noise", "__version__", "load_estimator", "validated"]
 
 
 def __getattr__(name: str) -> Any:
-    # On first use only: help, completion and config errors must not wait for torch.
+    # On first use, so that help, completion and config errors need not wait 1.7 s for torch.
     if name == "__version__":
         from importlib.metadata import version
 

@@ -3,17 +3,16 @@
 import atexit
 import gc
 
-from bnrun.run.signals import leave_at_once
+from bnrun.run.signals import exit_on_signals
 
 
 def main() -> None:
-    """Start the command line; Ctrl-C is heard before it has loaded what it needs."""
-    leave_at_once()
-    # What is made while starting up stays; looking for garbage in it takes a tenth of the time.
-    # A run and a sweep turn it on again.
+    """Start the command line. Ctrl-C works even while it is still being loaded."""
+    exit_on_signals()
+    # Objects made at start-up live on; collecting them would take a tenth of the start-up time.
+    # A run and a sweep enable it again.
     gc.disable()
-    # What is there at the end goes with the process; looking for garbage in it takes most of a
-    # second where torch was loaded.
+    # At the end memory goes with the process; a last collection takes most of a second with torch.
     atexit.register(gc.freeze)
     from bnrun.cli import main
 

@@ -1,108 +1,84 @@
-"""The command line: one config, one run, one folder."""
+"""The command line `bnrun`: one config, one run, one folder; with -m, a sweep of them."""
 
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import NoReturn
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import DictConfig
 
-from bnrun.config.budget import by_budget
-from bnrun.config.errors import DivergedError, UserError, missing_launcher, sentence
+from bnrun.config.compose import resolved
+from bnrun.config.errors import MISTAKES, DivergedError
 from bnrun.config.paths import CONFIGS, import_from_here
-from bnrun.config.run_id import run_id, study
-from bnrun.run.signals import Stopped, is_orphan, is_worker
+from bnrun.run.folder import remove_unused
+from bnrun.run.signals import INTERRUPTED, Stopped, is_orphan, is_worker
 
-OmegaConf.register_new_resolver("study", study, replace=True)
-OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_id(_root_), replace=True)
-OmegaConf.register_new_resolver(
-    "by_budget", lambda *values, _root_: by_budget(values, _root_), replace=True
-)
-
-# Hydra copies this store for every look at the configs, a hundred times for --help, most of a
-# second in all. It copies again what it loads from the store, so that one store will do.
-ConfigStore.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
-
-# Our launchers' values are checked by their plugins' types, and Hydra would have us say it; here,
-# so that the launchers' workers hear of it too.
+# Plugins validate the values of our launchers by their own schemas, and Hydra asks to state that in
+# the yaml. Ignored here, because the workers of launchers import this file too.
 warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
-
-MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError, ValueError, YAMLError)
-"""What Hydra raises for a wrong config; what a run makes of its own, it has said already."""
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
-def run(config: DictConfig) -> str | None:
-    """One job, in the folder that Hydra has made for it; tells if it was not to begin."""
-    from bnrun.run.job import forget, run_job
+def run(node: DictConfig) -> str | None:
+    """One run, in the folder that Hydra has created. Returns HALTED if it was not started."""
+    from bnrun.run.job import run_job
     from bnrun.sweep.halt import HALTED, Halt
 
     if is_orphan():
-        # A pool's worker takes its next job even when the sweep has been stopped.
-        os._exit(1)
-    import_from_here()  # in a launcher's worker too
-    node = HydraConfig.get()
-    if "cpus_per_task" in node.launcher:
-        # Submitit's local executor keeps no job from taking all cores.
-        os.environ["OMP_NUM_THREADS"] = str(node.launcher.cpus_per_task)
-    choices = {group: node.runtime.choices[group] for group in node.runtime.choices}
-    folder = Path(node.runtime.output_dir)
-    alone = node.mode != RunMode.MULTIRUN
-    halt = Halt(folder.parent)
-    hasty = not alone and OmegaConf.select(config, "sweep.fail_fast") is True
-    if hasty and halt.called():
-        forget(folder)
-        return HALTED
+        os._exit(1)  # A worker takes its next job even after the sweep was stopped.
+    import_from_here()
+    job = HydraConfig.get()
+    if "cpus_per_task" in job.launcher:
+        # Submitit's local executor lets every job use all cores.
+        os.environ["OMP_NUM_THREADS"] = str(job.launcher.cpus_per_task)
+    folder, alone = Path(job.runtime.output_dir), job.mode != RunMode.MULTIRUN
+    halt, fail_fast = Halt(folder.parent), False
     try:
-        # The sweep tells how its jobs get on, all of them in one view.
-        run_job(config, choices, folder, shown=alone)
+        config = resolved(node, job.runtime.choices)
+        fail_fast = not alone and config["sweep"]["fail_fast"] is True
+        if fail_fast and halt.is_called():
+            remove_unused(folder)
+            return HALTED
+        run_job(config, folder, shown=alone)  # A sweep shows all its jobs in one view.
     except Stopped as stop:
         if is_worker():
             os._exit(stop.status)
         raise
     except Exception as error:
-        if hasty and not isinstance(error, DivergedError):
+        if fail_fast and not isinstance(error, DivergedError):
             halt.call()
-        if alone and isinstance(error, UserError):
-            _give_up(error)
-        if isinstance(error, UserError):
-            print(f"bnrun: {error}", file=sys.stderr)
-        raise  # so that Hydra counts the job as failed, and goes on with the others
+        if isinstance(error, MISTAKES):
+            remove_unused(folder)
+            _print_sentence(error)
+            if alone:
+                sys.exit(1)
+        raise  # so that Hydra counts the job as failed, and runs the others
     return None
 
 
 def main() -> None:
-    """Entry point `bnrun`. Exit status 1 for a mistake, 130 for Ctrl-C, 143 for SIGTERM."""
+    """Entry point. Exit status 1 for a mistake, 130 after Ctrl-C, 143 after SIGTERM."""
     import_from_here()
     wants_trace = "HYDRA_FULL_ERROR" in os.environ
-    # Hydra then lets the exception through, and we can say it in one sentence.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing.
     try:
         run()
     except Stopped as stop:
-        print("bnrun: interrupted; the same command goes on", file=sys.stderr, flush=True)
+        print(f"bnrun: {INTERRUPTED}", file=sys.stderr, flush=True)
         sys.stdout.flush()
-        # All files are closed; the interpreter would take another second to unload its libraries.
-        os._exit(stop.status)
+        os._exit(stop.status)  # All files are closed; unloading the libraries would take a second.
     except MISTAKES as error:
         if wants_trace:
             raise
-        _give_up(error)
-    except RuntimeError as error:
-        told = missing_launcher(error)
-        if wants_trace or told is None:
-            raise
-        _give_up(UserError(told))
+        _print_sentence(error)
+        sys.exit(1)
 
 
-def _give_up(error: Exception) -> NoReturn:
+def _print_sentence(error: Exception) -> None:
+    # Imported here, because --help need not wait 0.1 s for pydantic.
+    from bnrun.config.sentence import sentence
+
     print(f"bnrun: {sentence(error)}", file=sys.stderr)
-    sys.exit(1)

@@ -1,4 +1,4 @@
-"""Hydra finds its plugins here; this one is small, because every start of bnrun reads it."""
+"""Hydra finds its plugins here. This file is small, because every start of bnrun reads it."""
 
 import gc
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 
 class ResumingSweeper(BasicSweeper):
-    """Hydra's sweep over all combinations, of which only those are launched that are not done.
+    """Hydra's sweep over all combinations, which launches only the jobs that are not done.
 
     max_batch_size  jobs to launch at once; None for all
     params          key -> values to add to those of the command line, in its words
-    grids           the same, one mapping for each of several sweeps to be done as one
+    grids           the same, one mapping for each of several sweeps that are run as one
     """
 
     def __init__(
@@ -32,38 +32,43 @@ class ResumingSweeper(BasicSweeper):
         super().__init__(max_batch_size, dict(params or {}))
         self.grids = grids
 
+    def setup(self, **parts: Any) -> None:
+        """Hydra's, with a UserError if the plugin of the launcher is not installed."""
+        try:
+            super().setup(**parts)
+        except RuntimeError as error:
+            from bnrun.config.errors import UserError
+            from bnrun.config.sentence import missing_launcher
+
+            text = missing_launcher(error)
+            if text is None:
+                raise
+            raise UserError(text) from error
+
     def sweep(self, arguments: list[str]) -> Any:
-        """All batches of jobs, with any launcher; then the best with fresh seeds, if asked for.
+        """Run all jobs in batches, with any launcher; then the best with fresh seeds, if asked for.
 
         Raises UserError if a job is refused or fails.
         """
+        # Imported here, because they load torch and every start of bnrun reads this file.
         from bnrun.sweep.configs import Configs
         from bnrun.sweep.sweep import Sweep
 
-        gc.enable()
+        gc.enable()  # __main__ disables it
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         jobs = self._jobs(OverridesParser.create(config_loader=loader), arguments)
         if not jobs:
-            raise ValueError(f"{' '.join(arguments)}: no job, for a range in it is empty: mend it")
-        compose = Configs(loader, self.config)
-        sweep = Sweep(self.config, self.launcher, compose, self.max_batch_size)
-        returns = sweep.run(jobs)
-        if compose(jobs[0]).sweep.fresh_seeds is not None:
-            from bnrun.sweep.fresh import with_fresh_seeds
-
-            fresh = with_fresh_seeds(jobs, compose, sweep.say)
-            if fresh:
-                returns += sweep.run(fresh)
-        return returns
+            raise ValueError(f"{' '.join(arguments)}: the sweep is empty because a range is empty")
+        return Sweep(Configs(loader, self.config), self.launcher, self.max_batch_size).run(jobs)
 
     def _jobs(self, parser: OverridesParser, arguments: list[str]) -> list[list[str]]:
-        """The overrides of every job, none of them twice."""
+        """The overrides of every job, without duplicates."""
         jobs: dict[tuple[str, ...], None] = {}
         for grid in self.grids:
-            # A key of the command line takes the place of the grid's, and that one of the params'.
+            # A key of the command line replaces that of the grid, which replaces that of params.
             words = [f"{key}={value}" for key, value in grid.items()]
             overrides = parser.parse_overrides([*self._parse_config(), *words, *arguments])
             (combinations,) = self.split_arguments(overrides, None)

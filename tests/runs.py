@@ -4,28 +4,20 @@ import json
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from same import same
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bnrun import cli
-from bnrun.config.paths import CONFIGS
+from bnrun.config.compose import composed, resolved
 from bnrun.config.run_id import run_id
 from bnrun.run.job import run_job
-
-assert cli  # registers the resolvers
 
 
 def bnrun(study: Path, *words: str) -> Path:
     """Do a run in this process, in the folder that it has in `study`."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("config", overrides=list(words), return_hydra_config=True)
-    folder = study / run_id(config)
+    config = resolved(composed(words, hydra_node=True))
+    folder = study / run_id(config, words)
     folder.mkdir(parents=True, exist_ok=True)
-    choices = dict(config.hydra.runtime.choices)
-    plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    run_job(plain, choices, folder)
+    run_job(config, folder)
     return folder
 
 

@@ -12,8 +12,8 @@ from bnrun.estimators.base import Estimator
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.models.cnn import CNN
 from bnrun.models.mlp import MLP
-from bnrun.run.build import place
 from bnrun.tasks.classification import Classification
+from bnrun.training.device import move
 from bnrun.training.loop import Training
 
 
@@ -53,7 +53,7 @@ def training(
     device: str = "cpu",
     **changes: object,
 ) -> Training:
-    data = place(images(), torch.device(device))
+    data = move(images(), torch.device(device))
     spec = model or MLP(hidden=(6, 5))
     net = spec.build(data.shape, data.classes, seeds).to(device)
     estimator = estimator or SigmoidST(neuron=SBN())

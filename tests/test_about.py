@@ -1,4 +1,4 @@
-from bnrun.run.about import about, outcome
+from bnrun.run.about import outcome_text, run_text
 
 CHOICES = {"neuron": "sbn", "estimator": "st", "dataset": "digits", "model": "mlp"}
 
@@ -7,7 +7,7 @@ def test_a_run_says_what_it_is_and_by_which_command(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/bnrun", "estimator=st", "x=a b|c"])
     rows = dict(
         line.strip("| ").split(" | ", 1)
-        for line in about({"choices": CHOICES}, [3, 5]).splitlines()[2:]
+        for line in run_text({"choices": CHOICES}, [3, 5]).splitlines()[2:]
     )
     assert rows["What"] == "neuron sbn, estimator st, dataset digits, model mlp"
     assert rows["Seeds"] == "3, 5"
@@ -17,7 +17,7 @@ def test_a_run_says_what_it_is_and_by_which_command(monkeypatch):
 
 def test_a_run_says_what_it_came_to():
     scores = {"test": {"accuracy": {"mean_field": [0.96, 0.97, 0.98]}}, "train": {}}
-    text = outcome(scores, {"5": 350})
+    text = outcome_text(scores, {"5": 350})
     assert text.startswith("seed 5 diverged at step 350\n\n")
     assert "| test accuracy mean-field | 0.970 ± 0.025 |" in text
-    assert outcome(scores, {}).startswith("No seed diverged.")
+    assert outcome_text(scores, {}).startswith("No seed diverged.")

@@ -28,13 +28,16 @@ MAY_IMPORT = {
     "estimators": {"core"},
     "models": {"core"},
     "tasks": {*MODEL_SIDE, "models"},
-    "measurement": {*MODEL_SIDE, "estimators", "models", "tasks"},
+    "measurement": {*MODEL_SIDE, "estimators", "models", "tasks", "config"},
     "training": {*MODEL_SIDE, "estimators", "models", "tasks", "measurement", "config"},
     # Beside them: files alone.
     "report": {"recording", "config"},
     # Runs, sweeps, and checks of an estimator.
-    "run": {*MODEL_SIDE, "estimators", "tasks", "measurement", "training", "config", "report"},
-    "sweep": {"config", "recording", "report", "run"},
+    "run": {
+        *(*MODEL_SIDE, "estimators", "models", "tasks"),
+        *("measurement", "training", "config", "report"),
+    },
+    "sweep": {"config", "recording", "report", "training", "run"},
     "conformance": {"core", "estimators", "measurement", "config", "run"},
 }
 # The files above all folders. Nothing but __main__ may import one of them.

@@ -81,5 +81,5 @@ def test_a_wrong_budget_is_refused_with_the_choices(recipe, tmp_path, words, sai
 def test_a_budget_without_a_recipe_is_refused(sweep, tmp_path):
     status, _, err = sweep("budget=short")
     assert status == 1
-    assert "budget=short: nothing here depends on a budget" in err
+    assert "budget=short: nothing in this config depends on a budget" in err
     assert not (tmp_path / "outputs").exists()

@@ -94,7 +94,7 @@ def test_the_same_command_finds_its_own_earlier_work(done):
     before = (run / "result.json").stat().st_mtime_ns
     status, out, err = bnrun(folder, "name=first", *TINY)
     assert status == 0
-    assert "done before" in err
+    assert "skipped, because it is done" in err
     assert "thresholded" in out
     assert (run / "result.json").stat().st_mtime_ns == before
 
@@ -103,7 +103,7 @@ def test_what_does_not_change_results_does_not_change_the_run_id(done):
     folder, run, _ = done
     options = ("recorder.per_seed=true", "device=cpu")
     _, _, err = bnrun(folder, "name=first", *TINY, *options)
-    assert "done before" in err
+    assert "skipped, because it is done" in err
     assert [run] == list((folder / "outputs" / "first").iterdir())
 
 
@@ -112,10 +112,10 @@ def test_a_sweep_finds_the_run_of_a_number_that_was_written_another_way(command,
     _, out, _ = command("-m", "optimizer.lr=1e-3,0.20", *TINY, "sweep.dry_run=true")
     assert "2 jobs: 1 done, 1 missing" in out
     assert command("-m", "optimizer.lr=0.20,0.3", *TINY)[0] == 0
-    assert "done before" in command("optimizer.lr=2e-1", *TINY)[2]
+    assert "skipped, because it is done" in command("optimizer.lr=2e-1", *TINY)[2]
 
 
-def test_an_estimator_and_a_dataset_of_ones_own_need_no_change_to_the_package(tmp_path):
+def test_a_custom_estimator_and_dataset_need_no_change_to_the_package(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import bnrun\n\n\n"
         "@bnrun.validated\n"
@@ -149,7 +149,7 @@ def test_an_estimator_and_a_dataset_of_ones_own_need_no_change_to_the_package(tm
     assert result["config"]["estimator"]["gain"] == 2.0
 
 
-def test_a_sweep_with_an_impossible_job_starts_only_when_told_to_leave_it_out(tmp_path):
+def test_a_sweep_with_an_impossible_job_starts_only_with_skip_invalid(tmp_path):
     words = ["-m", "name=sweep", "neuron=dbn,sbn", "estimator=st,exact", *TINY]
     status, _, err = bnrun(tmp_path, *words)
     assert status == 1
@@ -173,7 +173,7 @@ MISTAKES = {
     "trainer.epochs=many": "trainer.epochs=many: should be a valid integer",
     "trainer.epochs=-1": "trainer.epochs=-1: should be greater than 0",
     "optimizer.lr=0": "optimizer.lr=0: should be greater than 0",
-    "seeds=[1,1]": "no seed may repeat",
+    "seeds=[1,1]": "a seed is listed twice",
     "name=../elsewhere": "name=../elsewhere: use up to",
     "model.hidden=[-5]": "model.hidden.0=-5: should be greater than 0",
     "estimator.slope=-1": "estimator.slope=-1: should be greater than 0",
@@ -192,10 +192,10 @@ MISTAKES = {
     "game=wgan": "game: no such group, use one of",
     "seeds=1000000000000": "seeds=1000000000000: should be less than or equal to 10000",
     "seeds=[9223372036854775808]": "seeds.0=9223372036854775808: should be less than",
-    "model.hidden=[100000000000]": "memory is too short for this run: try a smaller model",
-    "task._target_=builtins.list": "builtins.list is no task: give it a class that has a method",
-    "+neuron@layers.1.neuron=sbn": "layers.1: has no estimator, choose one for that layer",
-    "optimizer.momentum=x": "optimizer: torch.optim.SGD cannot do with lr=1.5, momentum=x",
+    "model.hidden=[100000000000]": "out of memory: try a smaller model",
+    "task._target_=builtins.list": "builtins.list: has to be a subclass of bnrun.tasks.base.Task",
+    "+neuron@layers.1.neuron=sbn": "layer 1 has no estimator, choose one, as in",
+    "optimizer.momentum=x": "optimizer: SGD rejected lr=1.5, momentum=x",
 }
 
 
@@ -212,12 +212,12 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(word, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("scheduler=step", "scheduler.step_size=0"), "StepLR cannot do with step_size=0"),
-        (("scheduler=step", "scheduler.gamma=abc"), "StepLR cannot do with step_size=5, gamma=abc"),
+        (("scheduler=step", "scheduler.step_size=0"), "StepLR rejected step_size=0"),
+        (("scheduler=step", "scheduler.gamma=abc"), "StepLR rejected step_size=5, gamma=abc"),
         (("scheduler=exponential", "scheduler.gamma=-1"), "the learning rate becomes negative"),
-        (("optimizer=adam", "optimizer.betas=[0.9]"), "Adam cannot do with lr=0.001, betas=[0.9]"),
+        (("optimizer=adam", "optimizer.betas=[0.9]"), "Adam rejected lr=0.001, betas=[0.9]"),
         (("task=gan", "game=wgan"), "game: no such option, use game@task.game=..."),
-        (("-m", "optimizer.lr=range(1,0)"), "optimizer.lr=range(1,0): no job"),
+        (("-m", "optimizer.lr=range(1,0)"), "optimizer.lr=range(1,0): the sweep is empty"),
         (("-m", "sweep.groups=3"), "sweep.groups=3: should be a valid list"),
         (("-m", "hydra.sweeper.max_batch_size=0"), "give a number of jobs above 0"),
     ],
@@ -234,7 +234,7 @@ def test_a_mistake_of_two_words_is_one_sentence_before_a_step(words, message, co
     ("content", "message"),
     [("trainer: {epochs: (", "mine/experiment/odd.yaml"), ("trainer: 3", "trainer.steps")],
 )
-def test_a_mistake_in_a_file_of_ones_own_is_one_sentence(content, message, tmp_path):
+def test_a_mistake_in_the_users_own_file_is_one_sentence(content, message, tmp_path):
     path = tmp_path / "mine" / "experiment" / "odd.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(f"# @package _global_\n{content}\n")
@@ -245,7 +245,7 @@ def test_a_mistake_in_a_file_of_ones_own_is_one_sentence(content, message, tmp_p
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="there is a CUDA device")
-def test_cuda_is_refused_where_there_is_none(tmp_path):
+def test_cuda_is_refused_if_there_is_none(tmp_path):
     status, _, err = bnrun(tmp_path, "device=cuda")
     assert status == 1
     assert "device=cuda: there is no CUDA device here" in err

@@ -4,15 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from bnrun import cli
-from bnrun.config.paths import CONFIGS
+from bnrun.config.compose import composed
 from bnrun.report.compare.contest import contests
 from bnrun.report.read.runs import find_runs
 from bnrun.report.read.settings import tabulate
-
-assert cli  # registers the resolvers
 
 TINY = ["model.hidden=[6]", "trainer.steps=10", "trainer.evaluate_every=9", "seeds=[3,7]"]
 ESTIMATORS = ("st", "sigmoid_st")
@@ -54,8 +50,8 @@ def test_each_estimator_has_the_same_search_and_fresh_seeds_at_its_best(fair, tm
     # All of it was done before, the second part too.
     status, _, err = fair("optimizer.lr=1e-6,0.5,1e38")
     assert status == 0
-    assert "6 of 6 jobs were done before" in err
-    assert "2 of 2 jobs were done before" in err
+    assert "skipped 6 of 6 jobs, which are done" in err
+    assert "skipped 2 of 2 jobs, which are done" in err
 
 
 def test_the_best_is_chosen_on_validation_though_another_is_better_on_test(fair, tmp_path):
@@ -74,7 +70,7 @@ def test_the_best_is_chosen_on_validation_though_another_is_better_on_test(fair,
 def test_a_best_at_the_edge_of_the_search_is_told(fair):
     status, _, err = fair("optimizer.lr=1e-6,0.5", "estimator=st")
     assert status == 0
-    assert "optimizer.lr=0.5; it is the least or largest learning rate tried" in err
+    assert "optimizer.lr=0.5; it has the smallest or largest learning rate tried" in err
 
 
 def test_an_estimator_that_always_diverges_gets_no_fresh_seeds(fair, tmp_path):
@@ -95,7 +91,6 @@ def test_a_dry_run_tells_what_comes_after_the_search(fair, tmp_path):
 
 
 def test_the_grid_of_the_experiment_surrounds_the_default_learning_rate():
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("config", ["experiment=fair"], return_hydra_config=True)
+    config = composed(["experiment=fair"], hydra_node=True)
     grid = [float(word) for word in config.hydra.sweeper.params["optimizer.lr"].split(",")]
     assert min(grid) < config.optimizer.lr < max(grid)

@@ -16,7 +16,7 @@ from bnrun.report.read.runs import find_runs
 from bnrun.report.read.settings import tabulate
 from bnrun.report.render.tensorboard import write_groups
 from bnrun.report_cli import main
-from bnrun.sweep.group_runs import GroupRuns
+from bnrun.sweep.group_runs import updated_group_runs
 
 LOWER, UPPER = band("")
 STUDY = Path("study")
@@ -188,7 +188,7 @@ def test_groups_are_written_during_a_sweep() -> None:
         f"{neuron}-{estimator}" for neuron in ("dbn", "sbn") for estimator in ("st", "reinmax")
     ]
     messages: list[str] = []
-    with GroupRuns(STUDY, [STUDY / name for name in names], None, messages.append):
+    with updated_group_runs(STUDY, [STUDY / name for name in names], None, messages.append):
         write_grid()
         end = time.monotonic() + 60
         while not (STUDY / "groups" / "estimator=st").exists() and time.monotonic() < end:
@@ -200,10 +200,10 @@ def test_groups_are_written_during_a_sweep() -> None:
 def test_an_error_in_group_runs_does_not_stop_the_sweep() -> None:
     write_grid()
     messages: list[str] = []
-    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], messages.append):
+    with updated_group_runs(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], messages.append):
         pass
     assert messages[0].startswith("no group runs: colour: not a setting of these runs, use neuron")
-    with GroupRuns(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], [], messages.append):
+    with updated_group_runs(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], [], messages.append):
         pass
     assert len(messages) == 1
     assert not (STUDY / "groups").exists()

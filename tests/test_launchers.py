@@ -129,7 +129,7 @@ def test_a_stopped_sweep_leaves_no_worker_behind_and_a_checkpoint_each(number, g
     (os.killpg if group else os.kill)(process.pid, number)
     out, _ = process.communicate(timeout=120)  # The workers hold the pipe until they have ended.
     assert process.returncode == (130 if number == signal.SIGINT else 143)
-    assert "bnrun: interrupted; the same command goes on" in out
+    assert "bnrun: interrupted; run the same command again to resume" in out
     assert "Traceback" not in out
     assert len(list(study.glob("*/run.log"))) == len(list(study.glob("*/checkpoint.pt"))) == 2
     assert all("stopped after step" in path.read_text() for path in study.glob("*/run.log"))
@@ -142,8 +142,8 @@ def wait_until(condition):
         time.sleep(0.005)
 
 
-def test_a_launcher_that_is_not_installed_is_told_with_its_extra():
-    from bnrun.config.errors import missing_launcher
+def test_a_missing_launcher_is_reported_with_the_extra_that_installs_it():
+    from bnrun.config.sentence import missing_launcher
 
     class_name = "hydra_plugins.hydra_{0}_launcher.{0}_launcher.Launcher"
     for plugin, extra in (("joblib", "joblib"), ("submitit", "slurm"), ("ray", "ray")):
@@ -154,7 +154,7 @@ def test_a_launcher_that_is_not_installed_is_told_with_its_extra():
 
 @dataclass
 class Pool:
-    """Stands for a launcher with two workers, which breaks where a job in `kills` is at work.
+    """A fake launcher with two workers, which breaks while a job in `kills` is running.
 
     kills  how often each job kills its worker
     """
@@ -198,10 +198,10 @@ def test_a_worker_killed_once_costs_nothing(jobs):
     assert pool.batches == [["a", "b", "c", "d"], ["c", "d"]]
     assert all(answer.status != JobStatus.FAILED for answer in answers)
     assert all(job.done for job in jobs)
-    assert said == ["a worker was killed while at work were: c, d; going on with what is not done"]
+    assert said == ["a worker was killed while these were running: c, d; launching what is left"]
 
 
-def test_what_was_at_work_twice_goes_on_alone_and_only_the_killer_fails(jobs):
+def test_a_job_that_was_running_twice_is_launched_alone_and_only_the_killer_fails(jobs):
     pool = Pool({"a": 99})
     answers = launch(pool, jobs, 0, lambda text: None)
     assert pool.batches == [["a", "b", "c", "d"], ["a", "b", "c", "d"], ["c", "d"], ["a"], ["b"]]

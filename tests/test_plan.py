@@ -1,4 +1,4 @@
-"""A sweep of thousands of jobs is planned by setting values, and the plan is Hydra's."""
+"""A sweep of thousands of jobs is planned by setting values; the configs are those of Hydra."""
 
 import pytest
 from hydra import initialize_config_dir
@@ -7,13 +7,11 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from bnrun import cli
+from bnrun.config.compose import resolved
 from bnrun.config.paths import CONFIGS
 from bnrun.config.run_id import run_id
 from bnrun.sweep.configs import Configs
-from bnrun.sweep.plan import examined
-
-assert cli  # registers the resolvers
+from bnrun.sweep.plan import plan_jobs
 
 JOBS = [
     "optimizer.lr=0.1",
@@ -64,15 +62,22 @@ def test_a_planned_config_is_the_one_that_hydra_composes(loader, sweep):
     configs = Configs(loader, sweep)
     for _ in range(2):  # Nothing of a job is left in the next one's config.
         for job in JOBS:
-            planned, composed = configs(job.split()), loader.load_sweep_config(sweep, job.split())
+            planned, composed = (
+                configs.composed(job.split()),
+                loader.load_sweep_config(sweep, job.split()),
+            )
             assert OmegaConf.to_container(planned) == OmegaConf.to_container(composed), job
             if "~" not in job:
-                assert run_id(planned) == run_id(composed), job
+                first, second = (
+                    run_id(resolved(config), config.hydra.overrides.task)
+                    for config in (planned, composed)
+                )
+                assert first == second, job
                 assert planned.hydra.sweep.subdir == composed.hydra.sweep.subdir
 
 
 @pytest.mark.parametrize("words", WRONG)
-def test_a_wrong_override_is_told_in_hydras_words(words, loader, sweep):
+def test_a_wrong_override_raises_what_hydra_raises(words, loader, sweep):
     with pytest.raises(HydraException) as planned:
         Configs(loader, sweep)(words.split())
     with pytest.raises(HydraException) as composed:
@@ -94,7 +99,7 @@ def test_hydra_composes_once_for_each_choice_of_groups(loader, sweep, monkeypatc
         for lr in (0.1, 0.2, 0.3)
         for steps in (1, 2, 3)
     ]
-    jobs = examined(words, Configs(loader, sweep))
+    jobs = plan_jobs(words, Configs(loader, sweep))
     assert len({job.folder for job in jobs}) == 18
     assert {job.status for job in jobs} == {"missing"}
     assert len(count) == 2

@@ -9,7 +9,7 @@ import torch
 from runs import bnrun
 
 from bnrun.recording.result import RESULT, read_result
-from bnrun.run.receipt import PATCH, _own_changes, changes, receipt
+from bnrun.run.receipt import PATCH, _package_changes, changes, receipt
 
 SMALL = ("trainer.steps=2", "seeds=1", "model.hidden=[4]")
 
@@ -71,7 +71,7 @@ def test_a_large_new_file_is_named_by_its_hash_and_not_held(tmp_path: Path) -> N
     content = bytes(2**20 + 1)
     (home / "data.npz").write_bytes(content)
     told = hashlib.sha256(content).hexdigest()
-    assert changes(home) == f"left out for its size: data.npz, sha256 {told}\n".encode()
+    assert changes(home) == f"left out, too large: data.npz, sha256 {told}\n".encode()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_large_new_file_is_named_by_its_hash_and_not_held(tmp_path: Path) -> N
 def test_the_patch_lies_in_the_folder_of_a_run_and_its_hash_in_the_receipt(
     patch: bytes | None, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bnrun.run.receipt._own_changes", lambda: patch)
+    monkeypatch.setattr("bnrun.run.receipt._package_changes", lambda: patch)
     folder = bnrun(tmp_path, *SMALL)
     assert read_result(folder / RESULT)["receipt"]["changes"] == told  # type: ignore[typeddict-item]  # an extra key
     if patch:
@@ -93,11 +93,11 @@ def test_a_receipt_is_of_the_code_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     came = iter([b"at the start", b"while it ran"])
-    _own_changes.cache_clear()
+    _package_changes.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr("bnrun.run.receipt.changes", lambda folder: next(came))
         folder = bnrun(tmp_path, *SMALL)
-    _own_changes.cache_clear()
+    _package_changes.cache_clear()
     told = read_result(folder / RESULT)["receipt"]  # type: ignore[typeddict-item]  # an extra key
     assert told["changes"] == hashlib.sha256(b"at the start").hexdigest()
     assert (folder / PATCH).read_bytes() == b"at the start"

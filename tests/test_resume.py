@@ -1,4 +1,4 @@
-"""A run that was stopped, killed or made longer ends as one that was never touched."""
+"""A run that was stopped, killed or made longer ends like an uninterrupted one."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from bnrun.config.errors import DivergedError, UserError
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.run.checkpoint import Header
 from bnrun.run.claim import claimed
-from bnrun.run.job import forget
+from bnrun.run.folder import remove_unused
 from bnrun.run.keeper import Keeper
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
@@ -28,7 +28,7 @@ OFTEN = "checkpoint.every_steps=7"
 
 
 class Crash(BaseException):
-    """Stands for a kill: nothing of the project catches it."""
+    """A kill: nothing in the package catches it."""
 
 
 @pytest.fixture
@@ -52,53 +52,53 @@ def crash(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory):
-    return bnrun(tmp_path_factory.mktemp("untouched"), *RUN, STEPS)
+def whole(tmp_path_factory):
+    return bnrun(tmp_path_factory.mktemp("whole"), *RUN, STEPS)
 
 
-def test_a_run_that_crashed_three_times_equals_the_untouched_one(untouched, crash, tmp_path):
+def test_a_run_that_crashed_three_times_equals_an_uninterrupted_one(whole, crash, tmp_path):
     for step in (3, 15, 39):
         crash(tmp_path, step, *RUN, STEPS, OFTEN)
-    assert_equal_runs(untouched, bnrun(tmp_path, *RUN, STEPS, OFTEN))
+    assert_equal_runs(whole, bnrun(tmp_path, *RUN, STEPS, OFTEN))
 
 
-def test_a_crash_between_the_last_checkpoint_and_the_result_costs_nothing(untouched, tmp_path):
+def test_a_crash_between_the_last_checkpoint_and_the_result_costs_nothing(whole, tmp_path):
     run = bnrun(tmp_path, *RUN, STEPS)
     (run / "result.json").unlink()
-    assert_equal_runs(untouched, bnrun(tmp_path, *RUN, STEPS))
+    assert_equal_runs(whole, bnrun(tmp_path, *RUN, STEPS))
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one_and_leaves_it_alone(untouched, tmp_path, capfd):
+def test_a_longer_run_resumes_from_a_shorter_one_and_leaves_it_alone(whole, tmp_path, capfd):
     shorter = bnrun(tmp_path, *RUN, "trainer.steps=20")
     before = {path.name: path.read_bytes() for path in shorter.iterdir() if path.is_file()}
     longer = bnrun(tmp_path, *RUN, STEPS)
-    assert f"going on from step 19 of {shorter.name}" in capfd.readouterr().err
+    assert f"resuming from step 19 of the shorter run {shorter.name}" in capfd.readouterr().err
     assert longer != shorter
-    assert_equal_runs(untouched, longer)
+    assert_equal_runs(whole, longer)
     assert before == {path.name: path.read_bytes() for path in shorter.iterdir() if path.is_file()}
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_previous_one(untouched, crash, tmp_path, capfd):
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(whole, crash, tmp_path, capfd):
     run = crash(tmp_path, 30, *RUN, STEPS, OFTEN)
     flip(run / "checkpoint.pt")
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
     err = capfd.readouterr().err
     assert "checkpoint.pt is damaged" in err
-    assert "going back to checkpoint.previous.pt of step 21" in err
-    assert "going back" in (run / "run.log").read_text()
-    assert_equal_runs(untouched, run)
+    assert "using checkpoint.previous.pt of step 21 instead" in err
+    assert "instead" in (run / "run.log").read_text()
+    assert_equal_runs(whole, run)
 
 
-def test_two_damaged_checkpoints_are_refused_until_told_to_begin_anew(crash, tmp_path):
+def test_two_damaged_checkpoints_are_refused_unless_resume_is_never(crash, tmp_path):
     run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
     for name in ("checkpoint.pt", "checkpoint.previous.pt"):
         flip(run / name)
-    with pytest.raises(UserError, match="no other checkpoint; resume=never begins the run anew"):
+    with pytest.raises(UserError, match="no other checkpoint; use resume=never to restart"):
         bnrun(tmp_path, *RUN, STEPS, OFTEN)
     bnrun(tmp_path, *RUN, STEPS, OFTEN, "resume=never")
 
 
-def test_a_history_that_lost_lines_is_not_gone_on_with(untouched, crash, tmp_path, capfd):
+def test_a_checkpoint_whose_history_lost_lines_is_not_used(whole, crash, tmp_path, capfd):
     run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
     path = run / "metrics.csv"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -106,14 +106,14 @@ def test_a_history_that_lost_lines_is_not_gone_on_with(untouched, crash, tmp_pat
     path.write_bytes(b"".join(kept))
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
     assert "metrics.csv has lost" in capfd.readouterr().err
-    assert_equal_runs(untouched, run)
+    assert_equal_runs(whole, run)
 
 
-def test_a_torn_last_line_of_the_history_is_written_again(untouched, crash, tmp_path):
+def test_a_torn_last_line_of_the_history_is_written_again(whole, crash, tmp_path):
     run = crash(tmp_path, 17, *RUN, STEPS, OFTEN)
     with (run / "metrics.csv").open("ab") as file:
         file.write(b"18,0.7")
-    assert_equal_runs(untouched, bnrun(tmp_path, *RUN, STEPS, OFTEN))
+    assert_equal_runs(whole, bnrun(tmp_path, *RUN, STEPS, OFTEN))
 
 
 def test_a_checkpoint_of_another_run_is_refused_with_what_differs(crash, tmp_path):
@@ -132,58 +132,60 @@ def test_a_checkpoint_of_code_that_has_changed_is_refused_in_words(crash, tmp_pa
         raise RuntimeError("Missing key(s) in state_dict: gain.")
 
     monkeypatch.setattr(Reinforce, "load_state_dict", changed)
-    with pytest.raises(UserError, match=r"step 14 does not fit the code .*Missing key.*resume=nev"):
+    with pytest.raises(
+        UserError, match=r"step 14 does not fit the current .*Missing key.*resume=n"
+    ):
         bnrun(tmp_path, *RUN, STEPS, OFTEN)
     monkeypatch.undo()
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
 
 
-def test_another_torch_is_told_of(crash, tmp_path, monkeypatch, capfd):
+def test_another_version_of_torch_is_reported(crash, tmp_path, monkeypatch, capfd):
     crash(tmp_path, 15, *RUN, STEPS, OFTEN)
     monkeypatch.setattr(Header, "__init__", partialmethod(Header.__init__, torch="9.9"))
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
-    assert "this is 9.9: what follows may differ" in capfd.readouterr().err
+    assert "this is torch 9.9: the last bits may differ" in capfd.readouterr().err
 
 
-def test_what_a_killed_process_left_half_written_is_removed(untouched, crash, tmp_path):
+def test_what_a_killed_process_left_half_written_is_removed(whole, crash, tmp_path):
     run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
     for name in (".checkpoint.pt.77.part", ".result.json.78.part"):
         (run / name).write_bytes(b"half")
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
     assert not list(run.glob(".*.part"))
-    assert_equal_runs(untouched, run)
+    assert_equal_runs(whole, run)
 
 
-def test_what_resume_says(crash, tmp_path, capfd):
+def test_resume_never_auto_and_force(crash, tmp_path, capfd):
     short = [*RUN, "trainer.steps=4"]
     run = bnrun(tmp_path, *short)
     first = (run / "result.json").stat().st_mtime_ns
     for resume in ("auto", "never"):
         bnrun(tmp_path, *short, f"resume={resume}")
-        assert "done before" in capfd.readouterr().err
+        assert "skipped, because it is done" in capfd.readouterr().err
     assert (run / "result.json").stat().st_mtime_ns == first
     bnrun(tmp_path, *short, "resume=force")
     assert (run / "result.json").stat().st_mtime_ns != first
     (run / "result.json").unlink()
     bnrun(tmp_path, *short)
-    assert "going on from step 4" in capfd.readouterr().err
+    assert "resuming from step 4" in capfd.readouterr().err
     (run / "result.json").unlink()
     bnrun(tmp_path, *short, "resume=never")
-    assert "going on" not in capfd.readouterr().err
+    assert "resuming" not in capfd.readouterr().err
 
 
-def test_the_second_process_is_told_who_holds_the_run(crash, tmp_path):
+def test_a_second_process_is_refused_and_told_which_one_works_on_the_run(crash, tmp_path):
     run = crash(tmp_path, 2, *RUN, STEPS)
-    with claimed(run), pytest.raises(UserError, match=f"process {os.getpid()} on .* is at work"):
+    with claimed(run), pytest.raises(UserError, match=f"process {os.getpid()} on .* is working"):
         bnrun(tmp_path, *RUN, STEPS)
     assert bnrun(tmp_path, *RUN, STEPS) == run
 
 
 def test_a_folder_that_another_process_has_just_locked_is_not_removed(tmp_path):
-    with FileLock(tmp_path / ".lock"):  # as before the holder has written who it is
-        forget(tmp_path)
+    with FileLock(tmp_path / ".lock"):  # before the holder has written its name
+        remove_unused(tmp_path)
     assert (tmp_path / ".lock").exists()
-    forget(tmp_path)
+    remove_unused(tmp_path)
     assert not tmp_path.exists()
 
 
@@ -228,8 +230,8 @@ def test_a_signal_leaves_a_checkpoint_of_the_last_step(number, status, tmp_path)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "stopping after this step; a second signal leaves at once" in err
-    assert "the same command goes on from there" in err
+    assert "stopping after this step; a second signal exits at once" in err
+    assert "run the same command again to resume" in err
     assert "Traceback" not in err
     (run,) = runs.iterdir()
     step = torch.load(run / "checkpoint.pt", weights_only=True)["training"]["step"]
@@ -249,4 +251,4 @@ def test_a_signal_during_the_imports_ends_the_start(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.strip() == "bnrun: interrupted; the same command goes on"
+    assert err.strip() == "bnrun: interrupted; run the same command again to resume"

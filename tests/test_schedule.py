@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from quadrature import all_draws, estimates, exact, mean, wavy
 
 from bnrun import load_estimator
-from bnrun.config.paths import CONFIGS
+from bnrun.config.compose import EstimatorConfig
 from bnrun.core.neurons import DBN, SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.antithetic import DisARM
@@ -20,6 +18,7 @@ from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.schedule import Schedule
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.estimators.straight_through import ST
+from bnrun.run.build import build_estimator
 
 NEURON = SBN(signed=True)
 FIRST, SECOND = ST(NEURON), DisARM(NEURON)
@@ -27,11 +26,7 @@ FIRST, SECOND = ST(NEURON), DisARM(NEURON)
 
 def configured(*overrides: str, neuron: str = "sbn") -> Estimator:
     """The estimator of a command line."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("config", overrides=[*overrides, f"neuron={neuron}"])
-    estimator = instantiate(config.estimator, _convert_="all")
-    assert isinstance(estimator, Estimator)
-    return estimator
+    return build_estimator(EstimatorConfig([*overrides, f"neuron={neuron}"]).values())
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
-"""A run done again: whether its bits are the same."""
+"""A rerun has the same bits, and a difference is reported."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from bnrun.config.paths import CONFIGS
+from bnrun.config.compose import composed, resolved
 from bnrun.config.settings import Settings
 from bnrun.recording.metrics import METRICS
 from bnrun.recording.recorder import Recorder
@@ -23,11 +21,8 @@ WORDS = ["dataset=digits", "model.hidden=[8]", "seeds=[3,5]", "trainer.steps=6"]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small finished run."""
     folder = tmp_path_factory.mktemp("run")
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = compose("config", overrides=[*WORDS, "trainer.log_every=2"])
-    config = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(config, dict)
-    training = build_training(composed, Settings.model_validate(config))
+    config = resolved(composed([*WORDS, "trainer.log_every=2"], hydra_node=True))
+    training = build_training(config, Settings.model_validate(config))
     with Recorder(folder, [3, 5]) as recorder:
         for record in training.run():
             recorder.write(record)
@@ -39,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "diverged": {},
             "steps": training.step,
             "seconds": 1.0,
-            "config": config | {"choices": {"neuron": "sbn"}},
+            "config": config,
             "versions": {"torch": "0.1"},
             "commit": None,
             "receipt": receipt(),
@@ -49,16 +44,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_done_again_has_the_same_bits(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rerun_has_the_same_bits(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in run.iterdir()}
     assert main(["verify", str(run)]) == 0
-    told = capsys.readouterr().out
-    assert "The bits match" in told
-    assert "of 2 seeds up to step 6" in told
+    out = capsys.readouterr().out
+    assert "The bits match" in out
+    assert "of 2 seeds up to step 6" in out
     assert {path: path.read_bytes() for path in run.iterdir()} == before
 
 
-def test_one_changed_bit_is_found_and_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_changed_bit_is_reported(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = run / METRICS
     whole = path.read_text()
     line = next(
@@ -70,10 +65,10 @@ def test_one_changed_bit_is_found_and_told(run: Path, capsys: pytest.CaptureFixt
         assert main(["verify", str(run)]) == 1
     finally:
         path.write_text(whole)
-    told = capsys.readouterr().out
-    assert "The bits differ: 1 of" in told
-    assert "The first: loss/train of seed 3 at step 4 was" in told
-    assert f"torch (0.1 then, {torch.__version__} now)" in told
+    out = capsys.readouterr().out
+    assert "The bits differ: 1 of" in out
+    assert "The first: loss/train of seed 3 at step 4 was" in out
+    assert f"torch (0.1 then, {torch.__version__} now)" in out
 
 
 def test_fewer_steps_can_be_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +77,7 @@ def test_fewer_steps_can_be_asked_for(run: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("steps", ["-1"])
-def test_what_cannot_be_tried_is_one_sentence(
+def test_what_cannot_be_rerun_is_one_sentence(
     run: Path, steps: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", str(run), "--steps", steps]) == 2

@@ -1,4 +1,4 @@
-"""The one view of a running sweep tells from the folders what its jobs are doing."""
+"""A running sweep shows what its jobs are doing, read from their folders."""
 
 import contextlib
 import io
@@ -11,7 +11,8 @@ from rich.console import Console
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER
-from bnrun.sweep.watch import Watch, duration
+from bnrun.sweep.estimate import duration
+from bnrun.sweep.watch import watched
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Job:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> list[Job]:
-    found = [Job(tmp_path / name) for name in ("first", "second", "third")]
-    for job in found:
+    jobs = [Job(tmp_path / name) for name in ("first", "second", "third")]
+    for job in jobs:
         job.folder.mkdir()
-    return found
+    return jobs
 
 
 def lines(console: Console) -> list[str]:
@@ -45,13 +46,13 @@ def lines(console: Console) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
-def quiet() -> Console:
+def file_console() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
 def test_without_a_terminal_each_job_that_ends_is_one_line(jobs: list[Job]) -> None:
-    console = quiet()
-    with Watch(jobs, console, in_turn=False) as watch:
+    console = file_console()
+    with watched(jobs, console, in_turn=False) as watch:
         jobs[0].begin()
         jobs[1].begin()
         watch.look()
@@ -65,8 +66,8 @@ def test_without_a_terminal_each_job_that_ends_is_one_line(jobs: list[Job]) -> N
 
 
 def test_a_job_that_ctrl_c_has_ended_is_not_called_failed(jobs: list[Job]) -> None:
-    console = quiet()
-    with contextlib.suppress(KeyboardInterrupt), Watch(jobs, console, in_turn=True) as watch:
+    console = file_console()
+    with contextlib.suppress(KeyboardInterrupt), watched(jobs, console, in_turn=True) as watch:
         jobs[0].begin()
         watch.look()
         jobs[0].end(well=False)
@@ -74,40 +75,40 @@ def test_a_job_that_ctrl_c_has_ended_is_not_called_failed(jobs: list[Job]) -> No
     assert lines(console) == []
 
 
-def test_a_job_that_failed_too_fast_to_be_seen_is_known_by_the_next_one(jobs: list[Job]) -> None:
-    for in_turn, told in (
+def test_a_job_that_failed_at_once_is_noticed_when_the_next_one_starts(jobs: list[Job]) -> None:
+    for in_turn, expected in (
         (False, []),
         (True, ["failed: first (0 of 3 done, 1 running, 1 failed)"]),
     ):
-        console = quiet()
-        with Watch(jobs, console, in_turn) as watch:
+        console = file_console()
+        with watched(jobs, console, in_turn) as watch:
             jobs[1].begin()
             watch.look()
-            found = lines(console)
+            shown = lines(console)
             jobs[1].end()
-        assert found == told
+        assert shown == expected
         (jobs[1].folder / RESULT).unlink()
 
 
-def test_what_lay_in_a_folder_before_is_no_job_of_this_sweep(jobs: list[Job]) -> None:
-    jobs[0].end()  # a result that resume=force does again
+def test_files_of_an_earlier_sweep_are_ignored(jobs: list[Job]) -> None:
+    jobs[0].end()  # a result that resume=force replaces
     jobs[1].begin()  # left by a process that was killed
-    console = quiet()
-    with Watch(jobs, console, in_turn=False):
+    console = file_console()
+    with watched(jobs, console, in_turn=False):
         pass
     assert lines(console) == []
 
 
-def test_the_time_left_follows_from_what_was_gained_since_the_start(
+def test_the_time_left_is_extrapolated_from_the_progress_since_the_start(
     jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs[0].begin(steps=50)  # of an earlier sweep, which must not count
     clock = iter([0.0])
     monkeypatch.setattr("bnrun.sweep.watch.time.monotonic", lambda: next(clock, 60.0))
-    # The thread would look at the same clock.
+    # The thread would use the same clock.
     monkeypatch.setattr("bnrun.sweep.watch.EVERY", 1e6)
-    console = quiet()
-    with Watch(jobs, console, in_turn=False) as watch:
+    console = file_console()
+    with watched(jobs, console, in_turn=False) as watch:
         jobs[0].end()
         watch.look()
     # Half a job in a minute, two to go.
@@ -116,12 +117,12 @@ def test_the_time_left_follows_from_what_was_gained_since_the_start(
 
 def test_in_a_terminal_the_sweep_and_each_running_job_have_a_bar(jobs: list[Job]) -> None:
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
-    with Watch(jobs, console, in_turn=False) as watch:
+    with watched(jobs, console, in_turn=False) as watch:
         jobs[0].begin()
         jobs[0].end()
         jobs[1].begin(steps=40)
         watch.look()
-        watch._screen._progress.refresh()
+        watch.screen._progress.refresh()
         shown = console.file.getvalue()
         jobs[1].end()
     assert "1 of 3 done, 1 running, about" in shown
@@ -133,5 +134,5 @@ def test_in_a_terminal_the_sweep_and_each_running_job_have_a_bar(jobs: list[Job]
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")]
 )
-def test_a_duration_is_rounded_to_what_matters(seconds: float, text: str) -> None:
+def test_a_duration_is_rounded(seconds: float, text: str) -> None:
     assert duration(seconds) == text

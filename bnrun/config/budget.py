@@ -1,35 +1,33 @@
-"""How much of a recipe to run: its values for each budget stand side by side in its config."""
+"""How much of a recipe to run: a recipe lists one value per budget, side by side."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig
 
+def index_of(budget: str | None, budgets: Sequence[str]) -> int:
+    """Index of `budget` among the budgets that a recipe offers.
 
-def place_of(budget: str | None, budgets: Sequence[str]) -> int:
-    """The place of `budget` among those that a recipe offers.
-
-    Raises ValueError for one that it does not offer, and where there is none at all.
+    Raises ValueError if the recipe does not offer it, or if there is no recipe with budgets.
     """
     if budget is not None and budget in budgets:
         return list(budgets).index(budget)
     if budgets:
         raise ValueError(f"budget={budget}: no such budget, use one of {', '.join(budgets)}")
     raise ValueError(
-        f"budget={budget}: nothing here depends on a budget: choose a recipe that does, as in "
-        f"experiment=r2rt budget={budget}, or leave it out"
+        f"budget={budget}: nothing in this config depends on a budget: leave it out, or choose a "
+        f"recipe that offers budgets, like experiment=r2rt budget={budget}"
     )
 
 
-def by_budget(values: Sequence[Any], root: DictConfig) -> Any:
-    """What ${by_budget:a,b,c} stands for: one value for each of the config's `budgets`, in order.
+def by_budget(values: Sequence[Any], budget: str | None, budgets: Sequence[str]) -> Any:
+    """The value of ${by_budget:a,b,c} in a config: one value for each of `budgets`, in order.
 
-    Raises ValueError for a budget that is not among them, or another number of values.
+    Raises ValueError if `budget` is not among `budgets`, or if the number of values is wrong.
     """
-    place = place_of(root.budget, root.budgets)
-    if len(values) != len(root.budgets):
+    index = index_of(budget, budgets)
+    if len(values) != len(budgets):
         raise ValueError(
-            f"${{by_budget:...}} has {len(values)} values, but there are {len(root.budgets)} "
-            f"budgets ({', '.join(root.budgets)}): give one for each"
+            f"${{by_budget:...}} has {len(values)} values, but there are {len(budgets)} "
+            f"budgets ({', '.join(budgets)}): give one value per budget"
         )
-    return values[place]
+    return values[index]

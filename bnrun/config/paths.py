@@ -1,4 +1,4 @@
-"""Where the configs are, and where code of one's own is looked for."""
+"""Where the configs are, and where the user's own code is found."""
 
 import sys
 from pathlib import Path
@@ -12,10 +12,10 @@ CONFIGS = next(
 
 
 def import_from_here() -> None:
-    """Let `_target_: mine.Mine` be found in mine.py of the working folder.
+    """Let `_target_: my_module.MyClass` be found in my_module.py of the working folder.
 
-    An installed command does not look there, as `python -m` does. Last, so that a file of a user
-    takes no library's place.
+    `python -m` looks there, an installed command does not. The folder comes last in the search
+    path, so that a user's file never shadows an installed module.
     """
     here = str(Path.cwd())
     if here not in sys.path:

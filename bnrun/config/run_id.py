@@ -1,14 +1,17 @@
-"""The stable name of a run: readable choices and a hash of what decides its results."""
+"""The stable name of a run: readable choices, and a hash of everything that affects its results.
+
+A config here is resolved: plain values, with "choices" (group -> name).
+"""
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 NAMED = ("neuron", "estimator", "dataset", "model")
-"""Groups whose choice stands at the head of the name."""
+"""Groups whose choice starts the name."""
 
 IGNORED = (
     "name",
@@ -26,16 +29,16 @@ IGNORED = (
     "dataset.mirrors",
     "trainer.capture",
 )
-"""What does not change results: a dataset's checksums say what is in its files."""
+"""Keys that do not affect results. Where a dataset lies does not, because its checksums do."""
 
 LENGTH = ("trainer.epochs", "trainer.steps")
-"""How long a run goes on; stands at the end of its name, outside the hash."""
+"""How long a run trains: at the end of its name, outside the hash."""
 
 
 def study(name: str) -> str:
-    """The name of a study's folder, which cannot lie outside the folder of all studies.
+    """The name of a study's folder, which must stay inside the folder of all studies.
 
-    Raises ValueError for a name with other characters, or one that begins with a dot.
+    Raises ValueError for other characters, or if the name begins with a dot.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", str(name)):
         raise ValueError(
@@ -45,45 +48,44 @@ def study(name: str) -> str:
     return str(name)
 
 
-def run_id(config: DictConfig) -> str:
-    """E.g. sbn-sigmoid_st-digits-mlp-optimizer.lr=0.1-5c7a91be-20epochs, from a whole config.
+def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """E.g. sbn-sigmoid_st-digits-mlp-optimizer.lr=0.1-5c7a91be-20epochs.
 
-    Runs that differ in their length alone have the same hash, so that one may go on from another.
+    Runs that differ only in their length share the hash, so that one can resume from another.
+
+    overrides  the words of the command line
     """
-    choices = config.hydra.runtime.choices
-    head = [str(choices[group]) for group in NAMED]
-    rest = sorted(_respelt(word) for word in config.hydra.overrides.task if not _said(word))
+    trainer = config["trainer"]
+    if not isinstance(trainer, Mapping) or not {"epochs", "steps"} <= trainer.keys():
+        raise ValueError(f"trainer={trainer}: trainer.epochs or trainer.steps is missing")
+    head = [str(config["choices"].get(group)) for group in NAMED]
+    rest = sorted(_normalized(word) for word in overrides if not _is_omitted(word))
     readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join([*head, *rest]))
-    steps = config.trainer.steps
-    length = f"{config.trainer.epochs}epochs" if steps is None else f"{steps}steps"
-    # What is no number is refused later; here it must not make a folder elsewhere.
+    epochs, steps = trainer["epochs"], trainer["steps"]
+    length = f"{epochs}epochs" if steps is None else f"{steps}steps"
+    # A length that is not a number is refused later; until then it must not name another folder.
     return f"{readable[:120]}-{scientific_hash(config)}-{re.sub('[^A-Za-z0-9]+', '_', length)}"
 
 
-def scientific_hash(config: DictConfig) -> str:
-    """Eight hexadecimal digits for all that could change the curves of a run but its length."""
-    container = scientific(config)
+def scientific_hash(config: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits of everything that affects a run's curves, except its length."""
+    values = scientific(config)
     for key in LENGTH:
-        _remove(container, key.split("."))
-    text = json.dumps(container, sort_keys=True)
+        _remove(values, key)
+    text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def scientific(config: DictConfig) -> dict[str, Any]:
-    """The config without what cannot change results."""
-    container = OmegaConf.to_container(_without_hydra(config), resolve=True)
-    assert isinstance(container, dict)
-    for key in IGNORED:
-        _remove(container, key.split("."))
-    return {str(key): value for key, value in container.items()}
+def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the config without the keys that do not affect results."""
+    values = deepcopy(dict(config))
+    for key in (*IGNORED, "choices"):
+        _remove(values, key)
+    return values
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-
-
-def _respelt(override: str) -> str:
-    """With numbers as Hydra's sweeps write them, so that 1e-3 alone is the 0.001 of a sweep."""
+def _normalized(override: str) -> str:
+    """The override with its number as Hydra's sweeps write it: 1e-3 becomes 0.001."""
     key, sign, value = override.partition("=")
     if re.fullmatch(r"[-+]?[0-9]+", value):
         return override
@@ -93,15 +95,18 @@ def _respelt(override: str) -> str:
         return override
 
 
-def _said(override: str) -> bool:
+def _is_omitted(override: str) -> bool:
+    """Whether the name says it elsewhere, or does not need it."""
     key = override.lstrip("+~").split("=")[0].split("@")[0]
     return key in NAMED or any(
         key == name or key.startswith(name + ".") for name in (*IGNORED, *LENGTH)
     )
 
 
-def _remove(container: dict[Any, Any], path: list[str]) -> None:
-    *parents, last = path
+def _remove(config: dict[str, Any], key: str) -> None:
+    *parents, last = key.split(".")
+    node: Any = config
     for name in parents:
-        container = container.get(name) or {}
-    container.pop(last, None)
+        node = node.get(name) if isinstance(node, dict) else None
+    if isinstance(node, dict):
+        node.pop(last, None)

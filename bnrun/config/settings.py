@@ -1,13 +1,13 @@
-"""What a config may say outside its groups; checked before torch is imported."""
+"""The options of a config outside its groups, validated before torch is imported."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from bnrun.config.budget import place_of
+from bnrun.config.budget import index_of
 from bnrun.core.fields import PositiveFloat, PositiveInt, Slope
 
-# A column of 64 bits in the history.
+# A 64-bit column of the metrics file.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -15,12 +15,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-# More would take years, and no published bound has a hundredth of it.
+# More would take years; published bounds use less than a hundredth of it.
 Samples = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class TrainerSettings(_Section):
-    """How long, and how often to look."""
+    """How long to train, and how often to log and evaluate."""
 
     epochs: PositiveInt
     steps: PositiveInt | None = None
@@ -40,7 +40,7 @@ class TrainerSettings(_Section):
 
 
 class GradientSettings(_Section):
-    """What the gradient instrument measures, and how often."""
+    """What to measure about the gradient estimates, and how often."""
 
     every: PositiveFloat | None
     estimators: list[str]
@@ -54,15 +54,15 @@ class GradientSettings(_Section):
 
     @field_validator("averages")
     @classmethod
-    def _few_enough(cls, averages: list[int], info: ValidationInfo) -> list[int]:
+    def _within_draws(cls, averages: list[int], info: ValidationInfo) -> list[int]:
         draws = info.data.get("draws", 0)
         if averages and draws and max(averages) > draws:
-            raise ValueError(f"no average can have more than the gradients.draws={draws} draws")
+            raise ValueError(f"an average cannot be over more than gradients.draws={draws} draws")
         return averages
 
 
 class RecorderSettings(_Section):
-    """What is written for each seed."""
+    """What is written per seed."""
 
     per_seed: bool
 
@@ -75,7 +75,7 @@ class CheckpointSettings(_Section):
 
 
 class SweepSettings(_Section):
-    """What `bnrun -m` does with the jobs of a sweep."""
+    """How `bnrun -m` runs the jobs of a sweep."""
 
     fail_fast: bool
     dry_run: bool
@@ -84,8 +84,8 @@ class SweepSettings(_Section):
     groups: list[str] | None
 
 
-class Sweeping(BaseModel):
-    """The part of a config that tells about its sweep."""
+class SweepConfig(BaseModel):
+    """The part of a config that is about its sweep."""
 
     sweep: SweepSettings
 
@@ -98,7 +98,7 @@ class _OptimizerSettings(BaseModel):
 
 
 class Settings(_Section):
-    """A whole config. The groups (neuron, estimator, ...) are checked by the classes they name."""
+    """A whole config. Groups (neuron, estimator, ...) are validated by the classes they name."""
 
     name: str
     seeds: Annotated[int, Field(gt=0, le=10_000)] | Annotated[list[Seed], Field(min_length=1)]
@@ -122,30 +122,42 @@ class Settings(_Section):
     task: dict[str, Any]
     model: dict[str, Any]
     scheduler: dict[str, Any]
+    choices: dict[str, Any]
+
+    @field_validator("layers")
+    @classmethod
+    def _have_estimators(cls, layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for number, layer in layers.items():
+            if "_target_" not in layer:
+                raise ValueError(
+                    f"layer {number} has no estimator, choose one, as in "
+                    f"+estimator@layers.{number}=st +neuron@layers.{number}.neuron=sbn"
+                )
+        return layers
 
     @field_validator("seeds")
     @classmethod
     def _no_repeats(cls, seeds: int | list[int]) -> int | list[int]:
         if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
-            raise ValueError("no seed may repeat: leave the second one out")
+            raise ValueError("a seed is listed twice: leave the second one out")
         return seeds
 
     @model_validator(mode="after")
-    def _affordable(self) -> Self:
+    def _known_budget(self) -> Self:
         if self.budget is not None:
-            place_of(self.budget, self.budgets)
+            index_of(self.budget, self.budgets)
         return self
 
     @model_validator(mode="after")
-    def _castable(self) -> Self:
+    def _products_suit_dtype(self) -> Self:
         if self.trainer.products and self.dtype != "float32":
             raise ValueError(
-                f"trainer.products={self.trainer.products} goes with dtype=float32: set it, or "
+                f"trainer.products={self.trainer.products} needs dtype=float32: set that, or "
                 f"trainer.products=null"
             )
         return self
 
     @property
     def seed_list(self) -> list[int]:
-        """The seeds one by one; a number n stands for 0 .. n - 1."""
+        """The seeds as a list; a number n stands for seeds 0 to n - 1."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds

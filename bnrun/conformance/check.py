@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bnrun.config.errors import UserError, sentence
+from bnrun.config.errors import UserError
+from bnrun.config.sentence import sentence
 
 EPILOG = """\
 examples:

@@ -1,4 +1,4 @@
-"""From what the user typed to a way of building the estimator."""
+"""From the words of bnrun-check to a function that builds the estimator."""
 
 import dataclasses
 import importlib
@@ -8,25 +8,23 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from bnrun.config.errors import UserError, sentence
-from bnrun.config.paths import CONFIGS
+from bnrun.config.compose import EstimatorConfig, parsed
+from bnrun.config.errors import MISTAKES, UserError
+from bnrun.config.sentence import sentence
 from bnrun.conformance.measurement import Build, EstimatorFunction
 from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
+from bnrun.run.build import build_estimator
 
 NEURONS: dict[str, type[BinaryNeuron]] = {"sbn": SBN, "dbn": DBN}
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is checked: its name, how to build it, for which neuron, and what it claims."""
+    """What to check: its name, how to build it, for which neuron, and what it claims."""
 
     name: str
     build: Build
@@ -37,16 +35,16 @@ class Target:
 def load(
     name: str, fields: Sequence[str], neuron: str = "sbn", config_dir: Path | None = None
 ) -> Target:
-    """The estimator that `name` means, with `fields` (key=value) set.
+    """The estimator called `name`, with `fields` (key=value) set.
 
-    A name with a colon is file.py:Class or module:Class, one with a dot is module.Class (both
-    found from the current folder), any other one is in configs/estimator.
-    Raises UserError for what the user got wrong; lets through what the user's own code raises.
+    A name with a colon is file.py:Class or module:Class, one with a dot is module.Class, both
+    searched in the current folder; any other name is a choice of configs/estimator.
+    Raises UserError for a mistake in the words, and whatever the user's own code raises.
     """
     if neuron not in NEURONS:
         raise UserError(
-            f"--neuron={neuron}: no binary neuron, use one of {', '.join(NEURONS)} (others have a "
-            f"derivative of their own and need no estimator)"
+            f"--neuron={neuron}: not a binary neuron, use one of {', '.join(NEURONS)} (others "
+            f"are differentiable and need no estimator)"
         )
     if ":" in name or "." in name:
         build = _own(name, fields)
@@ -75,53 +73,34 @@ def _check_signature(name: str, estimator: EstimatorFunction) -> None:
 
 
 def configured(name: str, fields: Sequence[str] = (), config_dir: Path | None = None) -> Build:
-    """A way of building configs/estimator/<name>.yaml, for any neuron.
+    """A function that builds configs/estimator/<name>.yaml for any neuron.
 
     A field with @ chooses a part of the estimator, e.g. estimator@estimator.first=rloo.
-    Raises UserError for a name or field that does not exist.
+    Raises UserError for a name or a field that does not exist.
     """
     parts = [field for field in fields if "@" in field]
-    overrides = [f"estimator={name}", *parts]
-    if config_dir is not None:
-        overrides.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
-    try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            config = compose("config", overrides=overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(sentence(error)) from error
     values = _values([field for field in fields if field not in parts])
-    known = [str(key) for key in config.estimator if key != "_target_"]
-    for key in values:
-        if key not in known:
-            raise UserError(f"{key}: {name} has no such field, use one of {', '.join(known)}")
-    OmegaConf.set_struct(config, False)
-    config.estimator = OmegaConf.merge(config.estimator, values)
-    return partial(_instantiated, config)
-
-
-def _instantiated(config: DictConfig, neuron: Neuron) -> EstimatorFunction:
-    # As a config, because every part of the estimator refers to it by ${neuron}.
-    cls = type(neuron)
-    target = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
-    config.neuron = target | {f.name: getattr(neuron, f.name) for f in dataclasses.fields(neuron)}
-    estimator: EstimatorFunction = instantiate(config.estimator, _convert_="all")
-    return estimator
+    try:
+        config = EstimatorConfig([f"estimator={name}", *parts], values, config_dir)
+    except MISTAKES as error:
+        raise UserError(sentence(error)) from error
+    return lambda neuron: build_estimator(config.values(neuron))
 
 
 def _own(name: str, fields: Sequence[str]) -> Build:
     place, _, attribute = name.rpartition(":" if ":" in name else ".")
     module = _module(place)
-    found = getattr(module, attribute, None)
-    if found is None:
+    member = getattr(module, attribute, None)
+    if member is None:
         raise UserError(f"{name}: {place} has no {attribute}")
-    if not callable(found):
-        raise UserError(f"{name}: is no class but {type(found).__name__}")
+    if not callable(member):
+        raise UserError(f"{name} is a {type(member).__name__}, not a class or a function")
     values = _values(fields)
-    if not inspect.isclass(found):
-        return lambda neuron: partial(found, **values) if values else found
-    if inspect.isabstract(found):
-        raise UserError(f"{name}: is abstract, give it a __call__(self, logits, downstream, noise)")
-    return _constructor(name, found, values)
+    if not inspect.isclass(member):
+        return lambda neuron: partial(member, **values) if values else member
+    if inspect.isabstract(member):
+        raise UserError(f"{name} is abstract: give it a __call__(self, logits, downstream, noise)")
+    return _constructor(name, member, values)
 
 
 def _module(place: str) -> Any:
@@ -130,7 +109,7 @@ def _module(place: str) -> Any:
         if not path.is_file():
             raise UserError(f"{place}: no such file")
         sys.path.insert(0, str(path.parent))
-        # Not by its bare name, which may be that of an installed module.
+        # Under a name of its own, because its bare name may be that of an installed module.
         specification = importlib.util.spec_from_file_location(f"checked_{path.stem}", path)
         assert specification is not None
         assert specification.loader is not None
@@ -142,7 +121,7 @@ def _module(place: str) -> Any:
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
-        # Theirs may lack a module of its own; that is not a wrong name.
+        # A module that exists may import one that does not; that is not a wrong name.
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise
         raise UserError(
@@ -154,7 +133,7 @@ def _values(fields: Sequence[str]) -> dict[str, Any]:
     for word in fields:
         if "=" not in word:
             raise UserError(f"{word}: not of the form key=value")
-    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(fields))))
+    return parsed(fields)
 
 
 def _constructor(name: str, cls: Callable[..., Any], values: dict[str, Any]) -> Build:

@@ -1,4 +1,4 @@
-"""A run in words, as Markdown for TensorBoard's Text tab: what it is, and what it came to."""
+"""A run in words, as Markdown for TensorBoard's Text tab: what it is, and how it ended."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,40 +13,40 @@ from bnrun.run.receipt import receipt
 Scores = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 
 
-def about(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
-    """What runs, by which command, code and machine; `config` is resolved, with its choices."""
-    told = receipt()
-    hardware = told["hardware"]
+def run_text(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """The run's choices, seeds, command, code and machine; `config` is resolved."""
+    about = receipt()
+    hardware = about["hardware"]
     named = ", ".join(f"{group} {config['choices'][group]}" for group in NAMED)
     packages = ", ".join(f"{name} {text}" for name, text in versions().items())
-    changed = f" (changes {told['changes'][:12]})" if told["changes"] else ""
+    changes = f" (changes {about['changes'][:12]})" if about["changes"] else ""
     machine = hardware["cuda"] or f"{hardware['processor']}, {hardware['threads']} threads"
     rows = {
         "What": named,
         "Seeds": ", ".join(map(str, seeds)),
-        "Command": f"`{shlex.join(told['command'])}`",
-        "Commit": f"{commit() or 'unknown'}{changed}",
+        "Command": f"`{shlex.join(about['command'])}`",
+        "Commit": f"{commit() or 'unknown'}{changes}",
         "Versions": packages,
         "Machine": machine,
     }
     return _table(["", ""], [[name, text] for name, text in rows.items()])
 
 
-def outcome(scores: Scores, diverged: Mapping[str, int]) -> str:
-    """Final scores with their intervals over seeds, and which seeds diverged."""
+def outcome_text(scores: Scores, diverged: Mapping[str, int]) -> str:
+    """The final scores with their intervals over seeds, and which seeds diverged."""
     rows = [
         [f"{split} {score} {way_text(way)}", interval_text(values, decimals([values]))]
         for split in ("test", "validation")
         for score, ways in scores.get(split, {}).items()
         for way, values in ways.items()
     ]
-    lost = [f"seed {seed} diverged at step {step}" for seed, step in diverged.items()]
-    verdict = "; ".join(lost) or "No seed diverged."
-    return f"{verdict}\n\n{_table(['score', 'mean ± half the 95 % interval'], rows)}"
+    seeds = [f"seed {seed} diverged at step {step}" for seed, step in diverged.items()]
+    table = _table(["score", "mean ± half the 95 % interval"], rows)
+    return f"{'; '.join(seeds) or 'No seed diverged.'}\n\n{table}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [list(head), ["---"] * len(head), *map(list, rows)]
     return "\n".join(
-        "| " + " | ".join(cell.replace("|", "&#124;") for cell in x) + " |" for x in lines
+        "| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in lines
     )

@@ -1,7 +1,7 @@
-"""A checkpoint: one file that is whole or damaged for all to see, and read without running code.
+"""A checkpoint: one file in which damage is detected, and which is read without running code.
 
-It is what torch.save writes, a zip file whose members carry checksums, with the header as one
-more member: `torch.load("checkpoint.pt")` opens it anywhere.
+It is a file of torch.save, that is a zip file whose members have checksums, with a header as one
+more member, so `torch.load("checkpoint.pt")` opens it anywhere.
 """
 
 import io
@@ -17,27 +17,29 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bnrun.config.sentence import first_line
 from bnrun.recording.files import replaced
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 FORMAT = 2
-"""Raised whenever an older bnrun could not make sense of the state."""
+"""Increased whenever an older bnrun could not read the state."""
 
-# torch.save calls the folder in its zip file "archive", and wants all members in it.
+# torch.save names the folder in its zip file "archive", and expects all members in it.
 _HEADER = "archive/header.json"
 
 
 class DamagedError(ValueError):
-    """A file that is not the checkpoint that was written."""
+    """The file is not the checkpoint that was written."""
 
 
 class Header(BaseModel):
-    """What is known of a checkpoint without its tensors.
+    """What can be read of a checkpoint without its tensors.
 
-    config   the run's config without what cannot change its results, flat: key -> value
+    config   the run's config without keys that do not affect results, flat: key -> value
     data     file or array -> sha256
-    history  file of the run's history -> its length when the checkpoint was written, in bytes
+    step     updates done
+    history  file of the run's history -> its bytes when the checkpoint was written
     final    whether the training had ended
     """
 
@@ -54,9 +56,9 @@ class Header(BaseModel):
 
 
 def write_checkpoint(folder: Path, header: Header, state: Mapping[str, Any]) -> None:
-    """Make the state the checkpoint of a run's folder; the one before becomes the previous one.
+    """Write the checkpoint of a run's folder; the one before becomes the previous one.
 
-    At every moment one of the two is whole. Raises OSError if the folder cannot be written.
+    One of the two is intact at any moment. Raises OSError if the folder cannot be written.
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
@@ -67,42 +69,44 @@ def write_checkpoint(folder: Path, header: Header, state: Mapping[str, Any]) -> 
         file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-        # Only now, when the new one cannot fail for want of space.
+        # Only now, when the new one can no longer fail because the disk is full.
         if path.exists():
             path.replace(folder / PREVIOUS)
 
 
 def read_header(path: Path) -> Header:
-    """The header alone. Raises DamagedError; ValueError for the format of another version."""
+    """The header alone. Raises DamagedError, or ValueError for the format of another version."""
     try:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read(_HEADER))
     except OSError as error:
         raise DamagedError(f"{path.name} cannot be read ({error.strerror})") from error
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
-        raise DamagedError(f"{path.name} is damaged ({_first_line(error)})") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
+        raise DamagedError(f"{path.name} is damaged ({first_line(error)})") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{path.name} is damaged (its header is not a JSON object)")
+    if content.get("format") != FORMAT:
         raise ValueError(
-            f"{path}: has format {found} of bnrun {content.get('bnrun', '?')}, "
-            f"bnrun {version('bnrun')} reads format {FORMAT}; resume=never begins the run anew"
+            f"{path}: has format {content.get('format')} of bnrun {content.get('bnrun', '?')}, but "
+            f"bnrun {version('bnrun')} reads format {FORMAT}; use resume=never to restart from "
+            f"step 0"
         )
     try:
         return Header.model_validate(content)
     except ValidationError as error:
-        raise DamagedError(f"{path.name} is damaged (its header is not whole)") from error
+        raise DamagedError(f"{path.name} is damaged (its header is incomplete)") from error
 
 
 def read_state(path: Path, device: torch.device) -> dict[str, Any]:
     """The state, with its tensors on `device`. Raises DamagedError.
 
-    Nothing but tensors and plain values is read, whatever the file says.
+    Reads nothing but tensors and plain values, whatever the file contains.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-        if broken is not None:
-            raise DamagedError(f"{path.name} is damaged (the checksum of {broken} is wrong)")
+            member = archive.testzip()
+        if member is not None:
+            raise DamagedError(f"{path.name} is damaged (the checksum of {member} is wrong)")
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
         raise DamagedError(f"{path.name} cannot be read ({error.strerror})") from error
@@ -116,9 +120,5 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
     ) as error:
         if isinstance(error, DamagedError):
             raise
-        raise DamagedError(f"{path.name} is damaged ({_first_line(error)})") from error
+        raise DamagedError(f"{path.name} is damaged ({first_line(error)})") from error
     return state
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,27 +11,27 @@ from filelock import FileLock, Timeout
 LOCK, HOLDER = ".lock", ".lock.holder"
 
 
-class HeldError(ValueError):
-    """Another process is at work in a run's folder."""
+class ClaimedError(ValueError):
+    """Another process is working in a run's folder."""
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """While the block runs, no other process can claim `folder`.
 
-    What a killed process has left there half written is removed.
+    Removes half-written files that a killed process has left there.
 
-    The operating system gives the claim back when the process ends in any way, so a stale lock
-    cannot be. Raises HeldError, which says who is there, at once; OSError if the folder cannot
+    The operating system releases the lock when the process ends, however it ends, so a lock is
+    never stale. Raises ClaimedError at once, naming the other process; OSError if the folder cannot
     be written.
     """
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise HeldError(
-            f"{folder}: {_holder(folder)} is at work on this run: wait until it has ended, or stop "
-            f"it (if it is gone, remove {folder / LOCK})"
+        raise ClaimedError(
+            f"{folder}: {_holder(folder)} is working on this run: wait until it has ended, or stop "
+            f"it (if that process is gone, remove {folder / LOCK})"
         ) from error
     try:
         for part in folder.glob(".*.part"):  # as bnrun.recording.files.replaced names them
@@ -43,8 +43,8 @@ def claimed(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def held(folder: Path) -> bool:
-    """Whether a process is at work in `folder` at this moment.
+def is_claimed(folder: Path) -> bool:
+    """Whether a process is working in `folder` right now.
 
     Raises OSError if the folder cannot be written.
     """

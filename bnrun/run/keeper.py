@@ -1,81 +1,78 @@
-"""Keeping a training: a checkpoint whenever one is due."""
+"""Keeping what a training produces: its records, and a checkpoint whenever one is due."""
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bnrun.config.settings import CheckpointSettings
 from bnrun.recording.recorder import Recorder
+from bnrun.recording.records import Record
 from bnrun.run.checkpoint import CHECKPOINT, Header, read_state, write_checkpoint
-from bnrun.run.log import Log
+from bnrun.run.context import RunContext
 from bnrun.run.resume import history_length
-from bnrun.run.signals import Postponed, Stopped
-
-if TYPE_CHECKING:
-    from bnrun.training.loop import Training
+from bnrun.run.signals import Signals, Stopped
+from bnrun.training.loop import Training
 
 
 @dataclass
 class Keeper:
-    """Writes the checkpoints of one training.
+    """Writes the records and the checkpoints of one training.
 
-    header    what it is a training of
-    scalars   tag -> last value of each seed, [R], which the result is made of
+    header   of its checkpoints, without step and history
+    scalars  tag -> last value of each seed, [R]; the result is made of them
     """
 
-    folder: Path
-    training: "Training"
+    context: RunContext
+    training: Training
     recorder: Recorder
-    settings: CheckpointSettings
-    signals: Postponed
+    signals: Signals
     header: Header
-    log: Log
     scalars: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._written = time.monotonic()
-        self._readable = False
+        self._written_at = time.monotonic()
+        self._is_readable = False
+
+    def record(self, record: Record) -> None:
+        """Write a record, and remember its scalars."""
+        self.recorder.write(record)
+        self.scalars |= {tag: values.tolist() for tag, values in record.scalars.items()}
 
     def after_step(self) -> None:
-        """Write a checkpoint if one is due. Raises Stopped, after one, if a signal has come."""
+        """Write a checkpoint if one is due. After a signal, write one and raise Stopped."""
         if self.training.ended:
             return
         if self.signals.status is not None:
             self.write()
-            self.log.say(
-                f"stopped after step {self.training.step}; the same command goes on from there"
+            self.context.log.info(
+                f"stopped after step {self.training.step}; run the same command again to resume"
             )
             raise Stopped(self.signals.status)
-        if self._due():
+        if self._is_due():
             self.write()
 
     def write(self) -> None:
-        """Write a checkpoint, after all of the history that belongs to it."""
+        """Write a checkpoint, after flushing the history that belongs to it."""
         self.recorder.flush()
         header = self.header.model_copy(
             update={
                 "step": self.training.step,
-                "history": history_length(self.folder),
+                "history": history_length(self.context.folder),
                 "final": self.training.ended,
             }
         )
         state = {"training": self.training.state_dict(), "scalars": self.scalars}
-        write_checkpoint(self.folder, header, state)
-        if not self._readable:
-            # Better now than when it is needed: an estimator of one's own may keep anything.
-            read_state(self.folder / CHECKPOINT, self.training.device)
-            self._readable = True
-        self._written = time.monotonic()
+        write_checkpoint(self.context.folder, header, state)
+        if not self._is_readable:
+            # Fail now rather than when it is needed: a custom estimator may keep any object.
+            read_state(self.context.folder / CHECKPOINT, self.training.device)
+            self._is_readable = True
+        self._written_at = time.monotonic()
 
-    def _due(self) -> bool:
-        step, every = self.training.step, self.settings
+    def _is_due(self) -> bool:
+        step, settings = self.training.step, self.context.settings.checkpoint
+        age = time.monotonic() - self._written_at
         return (
-            (every.every_steps is not None and step % every.every_steps == 0)
-            or (every.every_seconds is not None and self._age() >= every.every_seconds)
-            # From here a longer run goes on as if it had been longer from the start.
+            (settings.every_steps is not None and step % settings.every_steps == 0)
+            or (settings.every_seconds is not None and age >= settings.every_seconds)
+            # A longer run resumes here, because the last step logs and evaluates more.
             or step == self.training.total - 1
         )
-
-    def _age(self) -> float:
-        return time.monotonic() - self._written

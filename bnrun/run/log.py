@@ -1,4 +1,4 @@
-"""What a run says: on the screen, and in its folder for later."""
+"""The messages of a run: on the screen, and in run.log of its folder."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ LOG = "run.log"
 
 
 class Log:
-    """Messages of one run; each line of run.log tells when, where and by which process."""
+    """The log of one run. Each line of run.log begins with the time, the host and the process."""
 
     def __init__(self, folder: Path, shown: bool = True) -> None:
         self._path = folder / LOG
@@ -23,19 +23,23 @@ class Log:
 
     @cached_property
     def console(self) -> "Console":
-        """The screen; quiet for a run that is not shown."""
-        # Here, so that a mistake in the settings is said before rich is loaded.
+        """The screen; quiet if the run is not shown."""
+        # Imported here, so that a config error need not wait 50 ms for rich.
         from rich.console import Console
 
         return Console(stderr=True, quiet=not self._shown)
 
-    def say(self, text: str) -> None:
-        """Show `text` and keep it."""
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
-        self.keep(text)
+    def info(self, text: str) -> None:
+        """Print `text` and write it into run.log."""
+        self.print(text)
+        self.write(text)
 
-    def keep(self, text: str) -> None:
-        """Keep `text` without showing it."""
+    def print(self, text: str) -> None:
+        """Print `text`."""
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def write(self, text: str) -> None:
+        """Write `text` into run.log."""
         when = datetime.now().astimezone().isoformat(timespec="seconds")
         # A full disk stops the run elsewhere, with a message of its own.
         with suppress(OSError), self._path.open("a") as file:

@@ -1,4 +1,4 @@
-"""What a run came to: from its last values and its config to the content of result.json."""
+"""How a run ended: from its last values and its config to the content of result.json."""
 
 import math
 import platform
@@ -12,19 +12,17 @@ from bnrun.recording.tags import ScoreName
 
 
 def scores_of(scalars: dict[str, list[float]]) -> dict[str, Any]:
-    """From tags score/split/way to split -> score -> way -> one value per seed."""
+    """The scores among the scalars of all tags: split -> score -> way -> one value per seed."""
     scores: dict[str, Any] = {}
     for tag, values in scalars.items():
-        match tag.split("/"):
-            case [score, split, way] if split in ("train", "validation", "test"):
-                scores.setdefault(split, {}).setdefault(score, {})[way] = values
-            case _:
-                pass
+        name = ScoreName.parse(tag)
+        if name is not None:
+            scores.setdefault(name.split, {}).setdefault(name.score, {})[name.way] = values
     return scores
 
 
 def means_of(scores: dict[str, Any]) -> dict[str, float]:
-    """Tag of a final score -> mean over the seeds whose score is finite, NaN where none is."""
+    """Tag of each final score -> mean over the seeds whose score is finite, NaN if none is."""
     return {
         ScoreName(split, score, way).hparam: _finite_mean(values)
         for split in ("validation", "test")
@@ -39,7 +37,7 @@ def _finite_mean(values: list[float]) -> float:
 
 
 def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
-    """What the HParams tab compares: the choices, and the values of what trains the net."""
+    """What the HParams tab compares: the choices, and the values that affect training."""
     shown = {group: config[group] for group in ("neuron", "estimator", "model", "optimizer")}
     values = flat(shown | {"trainer": config["trainer"]})
     plain = {
@@ -54,27 +52,27 @@ def flat(node: Any, prefix: str = "") -> dict[str, Any]:
     """Nested keys joined by dots."""
     if not isinstance(node, dict):
         return {prefix: node}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in node.items():
-        found |= flat(value, f"{prefix}.{key}".lstrip("."))
-    return found
+        values |= flat(value, f"{prefix}.{key}".lstrip("."))
+    return values
 
 
 def versions() -> dict[str, str]:
-    """Package -> version, of those that results may depend on."""
+    """Package -> version, of the packages that results may depend on."""
     packages = ("bnrun", "torch", "numpy", "hydra-core", "tensorboard")
     return {name: version(name) for name in packages} | {"python": platform.python_version()}
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the code that runs, with "+" where it has been changed since.
+    """The commit of the running code, with "+" if the code has been changed since.
 
-    Found once in a process: what is edited while it runs is not the code that it has loaded.
+    Read once per process, because later edits are not in the code that is loaded.
     """
     home = Path(__file__).resolve().parents[1]
     try:
-        told = [
+        head, status = (
             subprocess.run(
                 ["git", "-C", str(home), *words],
                 capture_output=True,
@@ -83,7 +81,7 @@ def commit() -> str | None:
                 check=True,
             ).stdout.strip()
             for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(home)))
-        ]
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told[0] + ("+" if told[1] else "")
+    return head + ("+" if status else "")

@@ -1,62 +1,92 @@
-"""What a running training shows: a bar in a terminal, lines elsewhere."""
+"""The progress of a training: a bar in a terminal, one line per evaluation elsewhere."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from bnrun.recording.records import Record
+from bnrun.recording.result import Goal
+from bnrun.recording.tags import TRAINING_LOSS, ScoreName
+from bnrun.run.context import RunContext
 
 
-def follow(records: Iterable[Record], total: int, title: str, console: Console) -> Iterator[Record]:
-    """The records as they come, with progress shown on `console`, unless it is a quiet one."""
+@dataclass
+class Headline:
+    """The numbers to watch: the training loss, and the task's goal on validation.
+
+    way  the neuron's own way of evaluating, for a goal that names none
+    """
+
+    goal: Goal
+    way: str
+    values: dict[str, float] = field(default_factory=dict)
+
+    def update(self, scalars: Mapping[str, Tensor]) -> bool:
+        """Take the new numbers, as means over the finite replicas; True if one is of the goal."""
+        if TRAINING_LOSS in scalars:
+            self.values["loss"] = float(scalars[TRAINING_LOSS].nanmean())
+        name = self._goal_in(scalars)
+        if name is None:
+            return False
+        text = f"validation {name.score} {name.way.replace('_', '-')}"
+        self.values[text] = float(scalars[name.tag].nanmean())
+        return True
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:.3f}" for name, value in self.values.items())
+
+    def _goal_in(self, scalars: Mapping[str, Tensor]) -> ScoreName | None:
+        """The goal in its way; if that was not evaluated, in the first way that was."""
+        names = [name for name in map(ScoreName.parse, scalars) if name is not None]
+        ways = {
+            name.way: name
+            for name in names
+            if name.split == "validation" and name.score == self.goal["score"]
+        }
+        return ways.get(self.goal["way"] or self.way, next(iter(ways.values()), None))
+
+
+def follow(
+    records: Iterable[Record], total: int, context: RunContext, headline: Headline
+) -> Iterator[Record]:
+    """The records as they come, showing progress on the screen unless it is quiet.
+
+    total  number of steps
+    """
+    console = context.log.console
     if console.quiet:
         return iter(records)
-    return (
-        _bar(records, total, title, console)
-        if console.is_terminal
-        else _lines(records, title, console)
-    )
+    if console.is_terminal:
+        return _with_bar(records, total, context.title, console, headline)
+    return _with_lines(records, context.title, console, headline)
 
 
-def _bar(records: Iterable[Record], total: int, title: str, console: Console) -> Iterator[Record]:
+def _with_bar(
+    records: Iterable[Record], total: int, title: str, console: Console, headline: Headline
+) -> Iterator[Record]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed}/{task.total} steps"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[headline]}"),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total, told="")
-        told: dict[str, float] = {}
+        task = progress.add_task(title, total=total, headline="")
         for record in records:
-            told |= headline(record)
-            progress.update(task, completed=record.step, told=_words(told))
+            headline.update(record.scalars)
+            progress.update(task, completed=record.step, headline=str(headline))
             yield record
 
 
-def _lines(records: Iterable[Record], title: str, console: Console) -> Iterator[Record]:
-    told: dict[str, float] = {}
+def _with_lines(
+    records: Iterable[Record], title: str, console: Console, headline: Headline
+) -> Iterator[Record]:
     for record in records:
-        told |= headline(record)
-        if any(tag.startswith("accuracy") for tag in record.scalars):
-            line = f"{title}: epoch {record.epoch:g}, step {record.step}, {_words(told)}"
+        if headline.update(record.scalars):
+            line = f"{title}: epoch {record.epoch:g}, step {record.step}, {headline}"
             console.print(line, soft_wrap=True)
         yield record
-
-
-def headline(record: Record) -> dict[str, float]:
-    """The few numbers to watch, as means over the replicas that are finite."""
-    found = {}
-    for tag, values in record.scalars.items():
-        if tag == "loss/train":
-            found["loss"] = float(values.nanmean())
-        elif tag.startswith("accuracy/validation/"):
-            way = tag.rpartition("/")[2].replace("_", "-")
-            found[f"{way} accuracy"] = float(values.nanmean())
-    return {name: value for name, value in found.items() if "averaged" not in name}
-
-
-def _words(told: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in told.items())

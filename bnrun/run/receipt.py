@@ -1,4 +1,4 @@
-"""What it takes to do a run again: the code as it was, the machine, the command."""
+"""What it takes to rerun a run: its code, its machine, its command."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 PATCH = "changes.patch"
-"""Beside the result of a run whose code was changed: the commit and this patch are its code."""
+"""File of a run whose code differed from its commit: the commit and this patch are the code."""
 
 _LARGE = 2**20
-"""Bytes of a new file that is named in the patch, but not held."""
+"""Bytes above which the patch names a new file without its content."""
 
 
-# Whatever a user has configured.
+# Spelled out, so that the user's configuration of git does not matter.
 _DIFF = (
     *("diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"),
     *("--no-renames", "--src-prefix=a/", "--dst-prefix=b/"),
@@ -25,31 +25,31 @@ _DIFF = (
 
 
 def receipt() -> dict[str, Any]:
-    """Goes into result.json beside the config, the versions, the commit and the data's hashes.
+    """What result.json has beside the config, the versions, the commit and the data's hashes.
 
-    command   the words of the command line
-    changes   sha256 of the code's difference from its commit, new files included, which is
-              PATCH; "" where there is none, None outside a git checkout (own_code tells of the
-              files of a user)
+    command   words of the command line
+    changes   sha256 of PATCH, the difference of the code from its commit with new files; "" if
+              there is no difference, None outside a git checkout. A user's own files are in
+              own_code
     hardware  processor, cores, threads of torch, memory in GB, CUDA device or None
     torch     how torch was built
     """
-    patch = _own_changes()
+    patch = _package_changes()
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "changes": hashlib.sha256(patch).hexdigest() if patch else None if patch is None else "",
+        "changes": None if patch is None else hashlib.sha256(patch).hexdigest() if patch else "",
         "hardware": hardware(),
         "torch": _torch_build(),
     }
 
 
 def own_code(config: Mapping[str, Any]) -> dict[str, str]:
-    """File -> sha256, of what the config's `_target_` name outside of installed packages.
+    """File -> sha256 of the user's own code, that is of each `_target_` that is not installed.
 
-    config  resolved; its targets have been imported, or are left out
+    config  resolved; a target whose module is not imported is left out
     """
     modules = [sys.modules.get(target.rpartition(".")[0]) for target in sorted(_targets(config))]
-    files = [Path(m.__file__) for m in modules if m is not None and m.__file__]
+    files = [Path(module.__file__) for module in modules if module and module.__file__]
     package = Path(__file__).resolve().parents[1]
     return {
         str(file): hashlib.sha256(file.read_bytes()).hexdigest()
@@ -61,8 +61,8 @@ def own_code(config: Mapping[str, Any]) -> dict[str, str]:
 def _targets(node: Any) -> set[str]:
     match node:
         case Mapping():
-            own = {str(node["_target_"])} if "_target_" in node else set()
-            return own.union(*map(_targets, node.values()))
+            target = {str(node["_target_"])} if "_target_" in node else set()
+            return target.union(*map(_targets, node.values()))
         case list() | tuple():
             return set().union(*map(_targets, node))
         case _:
@@ -70,8 +70,8 @@ def _targets(node: Any) -> set[str]:
 
 
 def keep_changes(folder: Path) -> None:
-    """Write PATCH into a run's folder; without changes remove what an earlier start left there."""
-    patch = _own_changes()
+    """Write PATCH into a run's folder, or remove an earlier one if there are no changes."""
+    patch = _package_changes()
     if patch:
         (folder / PATCH).write_bytes(patch)
     else:
@@ -79,16 +79,15 @@ def keep_changes(folder: Path) -> None:
 
 
 @cache
-def _own_changes() -> bytes | None:
-    # Once in a process: what is edited while it runs is not the code that it has loaded.
+def _package_changes() -> bytes | None:
+    # Read once per process, because later edits are not in the code that is loaded.
     return changes(Path(__file__).resolve().parents[1])
 
 
 def changes(folder: Path) -> bytes | None:
-    """What git would show as changed or new in `folder`, as a patch; None outside a checkout.
+    """Changed and new files of `folder` as a patch for `git apply`; None outside a checkout.
 
-    The same for every user's configuration of git; `git apply` takes it. A new file of more than
-    1 MB is a line with its sha256.
+    A new file above 1 MB is one line with its sha256.
     """
     try:
         names = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
@@ -102,17 +101,17 @@ def changes(folder: Path) -> bytes | None:
 def _new(folder: Path, name: str) -> bytes:
     path = folder / name
     if not path.is_file():
-        return f"left out, for it is no file: {name}\n".encode()
+        return f"left out, not a regular file: {name}\n".encode()
     if path.stat().st_size > _LARGE:
         with path.open("rb") as file:
-            told = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"left out for its size: {name}, sha256 {told}\n".encode()
-    # Its exit status says that the file differs from none.
-    return _git(folder, *_DIFF, "--no-index", "--", os.devnull, name, fine=(0, 1))
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"left out, too large: {name}, sha256 {digest}\n".encode()
+    # git diff --no-index exits with 1 if there is a difference.
+    return _git(folder, *_DIFF, "--no-index", "--", os.devnull, name, expected=(0, 1))
 
 
 def hardware() -> dict[str, Any]:
-    """The machine as torch sees it."""
+    """The machine, as torch uses it."""
     import torch
 
     return {
@@ -136,7 +135,7 @@ def _torch_build() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Its model where Linux tells, else what Python knows."""
+    """The processor's model from Linux, else what Python knows."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -153,9 +152,9 @@ def _memory() -> float | None:
         return None
 
 
-def _git(folder: Path, *words: str, fine: Sequence[int] = (0,)) -> bytes:
+def _git(folder: Path, *words: str, expected: Sequence[int] = (0,)) -> bytes:
     command = ["git", "-C", str(folder), *words]
-    ended = subprocess.run(command, capture_output=True, timeout=10)
-    if ended.returncode not in fine:
-        raise subprocess.CalledProcessError(ended.returncode, command)
-    return ended.stdout
+    process = subprocess.run(command, capture_output=True, timeout=10)
+    if process.returncode not in expected:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return process.stdout

@@ -1,4 +1,4 @@
-"""Where a run goes on: at its own last good checkpoint, or at that of a shorter run."""
+"""Where a run resumes: at its own last intact checkpoint, or at that of a shorter run."""
 
 import shutil
 from collections.abc import Callable
@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from bnrun.config.errors import UserError
 from bnrun.config.run_id import LENGTH
+from bnrun.config.sentence import first_line
 from bnrun.recording.metrics import METRICS, TIMES
 from bnrun.recording.result import RESULT
 from bnrun.run.checkpoint import (
@@ -18,73 +20,98 @@ from bnrun.run.checkpoint import (
     read_header,
     read_state,
 )
+from bnrun.run.context import RunContext
+from bnrun.training.loop import Training
 
 HISTORY = (METRICS, TIMES)
 
 
 class Point(NamedTuple):
-    """A point that a training can go on from."""
+    """A point from which a training can resume."""
 
     header: Header
     state: dict[str, Any]
 
 
-def own_point(
-    folder: Path, mine: Header, device: torch.device, say: Callable[[str], None]
-) -> Point | None:
-    """The last good point of the run in `folder`; None if it never came to a checkpoint.
+def starting_point(context: RunContext, header: Header, training: Training) -> Point | None:
+    """The point to resume from, with the history up to it in the run's folder; None for step 0.
 
-    Raises ValueError if a checkpoint is of another config, of other data or of another version,
-    or if there are checkpoints and none is good.
+    header  of the run's own config and data
+
+    Raises ValueError as `own_point` does.
     """
-    troubles = []
+    if context.settings.resume != "auto":
+        return None
+    folder, log = context.folder, context.log.info
+    point = own_point(folder, header, training.device, log)
+    if point is not None:
+        log(f"resuming from step {point.header.step}")
+        return point
+    shorter = point_of_shorter_run(folder, header, training.total, training.device)
+    if shorter is None:
+        return None
+    source, point = shorter
+    copy_history(source, folder)
+    log(f"resuming from step {point.header.step} of the shorter run {source.name}")
+    return point
+
+
+def own_point(
+    folder: Path, expected: Header, device: torch.device, log: Callable[[str], None]
+) -> Point | None:
+    """The last intact checkpoint of the run in `folder`; None if it has written none.
+
+    Raises ValueError if a checkpoint has another config, other data or another version, or if
+    there are checkpoints but all are damaged.
+    """
+    damages = []
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
         if not path.exists():
             continue
         try:
             header = read_header(path)
-            _same(path, header, mine)
-            _covered(folder, path, header)
+            _check_same(path, header, expected)
+            _check_history(folder, path, header)
             point = Point(header, read_state(path, device))
         except DamagedError as error:
-            troubles.append(str(error))
+            damages.append(str(error))
             continue
-        if troubles:
-            say(f"{'; '.join(troubles)}: going back to {path.name} of step {header.step}")
-        if header.torch != mine.torch:
-            say(
-                f"{path.name} was written with torch {header.torch}, this is {mine.torch}: what "
-                f"follows may differ from an uninterrupted run in the last bits"
+        if damages:
+            log(f"{'; '.join(damages)}: using {path.name} of step {header.step} instead")
+        if header.torch != expected.torch:
+            log(
+                f"{path.name} was written with torch {header.torch}, this is torch "
+                f"{expected.torch}: the last bits may differ from those of an uninterrupted run"
             )
         return point
-    if troubles:
+    if damages:
         raise ValueError(
-            f"{folder}: {'; '.join(troubles)}, and there is no other checkpoint; "
-            f"resume=never begins the run anew"
+            f"{folder}: {'; '.join(damages)}, and there is no other checkpoint; use resume=never "
+            f"to restart from step 0"
         )
     return None
 
 
 def point_of_shorter_run(
-    folder: Path, mine: Header, total: int, device: torch.device
+    folder: Path, expected: Header, total: int, device: torch.device
 ) -> tuple[Path, Point] | None:
-    """The furthest point at which a run of the same config, but for its length, went the same way.
+    """The latest checkpoint of a run with the same config except its length, and its folder.
 
-    That is a checkpoint from before its end, as the last step logs and evaluates more.
+    Only a checkpoint from before the last step will do, because that step logs and evaluates more.
     """
     config_hash = folder.name.split("-")[-2:-1]
-    found: list[tuple[int, Path, Header]] = []
+    candidates: list[tuple[int, Path, Header]] = []
     for name in (CHECKPOINT, PREVIOUS):
         for path in folder.parent.glob(f"*-{''.join(config_hash)}-*/{name}"):
             try:
                 header = read_header(path)
-                _same(path, header, mine, but=LENGTH)
-                _covered(path.parent, path, header)
+                _check_same(path, header, expected, except_for=LENGTH)
+                _check_history(path.parent, path, header)
             except ValueError:
                 continue
             if path.parent != folder and not header.final and header.step < total:
-                found.append((header.step, path, header))
-    for _, path, header in sorted(found, key=lambda item: item[0], reverse=True):
+                candidates.append((header.step, path, header))
+    for _, path, header in sorted(candidates, key=lambda item: item[0], reverse=True):
         try:
             return path.parent, Point(header, read_state(path, device))
         except DamagedError:
@@ -92,8 +119,20 @@ def point_of_shorter_run(
     return None
 
 
+def restore(training: Training, point: Point, folder: Path) -> None:
+    """Load a checkpoint. Raises UserError if the code has changed so that it no longer fits."""
+    try:
+        training.load_state_dict(point.state["training"])
+    except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
+        # A custom estimator or model may have changed, which no version number tells.
+        raise UserError(
+            f"{folder}: its checkpoint of step {point.header.step} does not fit the current code "
+            f"({first_line(error)}); use resume=never to restart from step 0"
+        ) from error
+
+
 def copy_history(source: Path, folder: Path) -> None:
-    """Take the history of another run, which is left as it is, for the beginning of one's own."""
+    """Copy the history of another run, as the beginning of this one's."""
     for name in HISTORY:
         shutil.copyfile(source / name, folder / name)
     for events in source.glob("**/events.out.tfevents.*"):
@@ -102,41 +141,43 @@ def copy_history(source: Path, folder: Path) -> None:
         shutil.copyfile(events, target)
 
 
-def begin_anew(folder: Path) -> None:
-    """Remove what an earlier run left, its result first; the recorder removes the history."""
+def remove_earlier(folder: Path) -> None:
+    """Remove an earlier run's result, then its checkpoints; the recorder removes its history."""
     for name in (RESULT, CHECKPOINT, PREVIOUS):
         (folder / name).unlink(missing_ok=True)
 
 
 def history_length(folder: Path) -> dict[str, int]:
-    """Bytes of the files of a run's history, to know later whether any are missing."""
+    """Bytes of each file of a run's history, to notice later if some are missing."""
     return {name: (folder / name).stat().st_size for name in HISTORY}
 
 
-def _same(path: Path, theirs: Header, mine: Header, but: tuple[str, ...] = ()) -> None:
-    """Raises ValueError, with the first few differences."""
+def _check_same(
+    path: Path, header: Header, expected: Header, except_for: tuple[str, ...] = ()
+) -> None:
+    """Raises ValueError, listing the first few differences."""
     differences = [
-        f"{key} is {theirs.config.get(key, 'missing')} there and {mine.config.get(key, 'missing')}"
-        f" here"
-        for key in sorted(theirs.config.keys() | mine.config.keys())
-        if key not in but and theirs.config.get(key) != mine.config.get(key)
+        f"{key} is {header.config.get(key, 'missing')} there and "
+        f"{expected.config.get(key, 'missing')} here"
+        for key in sorted(header.config.keys() | expected.config.keys())
+        if key not in except_for and header.config.get(key) != expected.config.get(key)
     ]
     differences += [
         f"the data {name} have changed"
-        for name in sorted(theirs.data.keys() | mine.data.keys())
-        if theirs.data.get(name) != mine.data.get(name)
+        for name in sorted(header.data.keys() | expected.data.keys())
+        if header.data.get(name) != expected.data.get(name)
     ]
-    if theirs.bnrun != mine.bnrun:
-        differences.append(f"it was written by bnrun {theirs.bnrun}, this is {mine.bnrun}")
+    if header.bnrun != expected.bnrun:
+        differences.append(f"it was written by bnrun {header.bnrun}, this is {expected.bnrun}")
     if differences:
         raise ValueError(
-            f"{path}: a checkpoint of another run: {', '.join(differences[:3])}; "
-            f"resume=never begins the run anew"
+            f"{path}: a checkpoint of another run: {', '.join(differences[:3])}; use resume=never "
+            f"to restart from step 0"
         )
 
 
-def _covered(folder: Path, path: Path, header: Header) -> None:
-    """Raises DamagedError if the history has lost what was in it at the checkpoint."""
+def _check_history(folder: Path, path: Path, header: Header) -> None:
+    """Raises DamagedError if the history is shorter than it was at the checkpoint."""
     for name, length in header.history.items():
         file = folder / name
         size = file.stat().st_size if file.is_file() else 0

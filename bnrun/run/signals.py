@@ -1,17 +1,20 @@
-"""Ctrl-C and SIGTERM: a training leaves after a whole step, anything else leaves at once."""
+"""Ctrl-C and SIGTERM: a training stops after a whole step, anything else stops at once."""
 
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""Exit status by signal: 128 and its number, as shells have it."""
+"""Exit status by signal: 128 plus its number, as in shells."""
+
+INTERRUPTED = "interrupted; run the same command again to resume"
 
 
 class Stopped(KeyboardInterrupt):
-    """A training that was told to stop, and has written its checkpoint."""
+    """A signal stopped the training, after a checkpoint was written."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -19,78 +22,81 @@ class Stopped(KeyboardInterrupt):
 
 
 def is_worker() -> bool:
-    """Whether a pool of processes, like joblib's, has started this process to do its jobs."""
-    from multiprocessing import parent_process  # Only where jobs run: --help needn't wait for it.
+    """Whether a process pool, like joblib's, has started this process to run its jobs."""
+    # Imported here, because only runs need it and it takes 10 ms.
+    from multiprocessing import parent_process
 
     return parent_process() is not None
 
 
 def is_orphan() -> bool:
-    """Whether this is such a worker, and the process that started it is gone."""
+    """Whether this process is such a worker whose parent process has ended."""
     from multiprocessing import parent_process
 
     parent = parent_process()
     return parent is not None and parent.pid != os.getppid()
 
 
-def leave_at_once() -> None:
-    """Make Ctrl-C and SIGTERM end the process where it stands, even inside an import.
+def exit_on_signals() -> None:
+    """Make Ctrl-C and SIGTERM end the process immediately, even inside an import.
 
-    Nothing is lost by it: every file of a run is whole at any moment, or cut when it goes on.
+    Nothing is lost: every file of a run is complete at any moment, or is repaired on resuming.
     """
     for number in STATUS:
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
 
 
-class Postponed:
-    """While it is entered, the first signal is only noted; the second one leaves at once.
-
-    status  to leave with, once the training has been told to stop; None until then
-
-    A worker is also told by the end of the process that started it, for a signal may have met that
-    one alone. Handlers that somebody else has set, like a cluster's, stay; other threads have none.
-    """
+class Signals:
+    """The signals that came while they were postponed."""
 
     def __init__(self) -> None:
-        self._noted: int | None = None
-        self._before: dict[signal.Signals, object] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            ours = (_leave, signal.SIG_DFL, signal.default_int_handler)
-            self._before = {s: signal.getsignal(s) for s in STATUS if signal.getsignal(s) in ours}
-            for number in self._before:
-                signal.signal(number, self._note)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+        self._status: int | None = None
 
     @property
     def status(self) -> int | None:
-        if self._noted is None and is_orphan():
+        """The exit status to stop with; None if nothing has asked for a stop.
+
+        A worker also stops if its parent has ended, because a signal may reach only the parent.
+        """
+        if self._status is None and is_orphan():
             return STATUS[signal.SIGTERM]
-        return self._noted
+        return self._status
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._noted is not None:
-            _leave(number, frame)
-        self._noted = STATUS[signal.Signals(number)]
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Handler: note the first signal; exit on the second."""
+        if self._status is not None:
+            _exit(number, frame)
+        self._status = STATUS[signal.Signals(number)]
         if not is_worker():
-            _tell(b"stopping after this step; a second signal leaves at once")
+            _print("stopping after this step; a second signal exits at once")
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    _tell(b"interrupted; the same command goes on")
+@contextmanager
+def postponed() -> Iterator[Signals]:
+    """While the block runs, the first signal is only noted; the second one exits at once.
+
+    Handlers that somebody else has installed, like a cluster's, stay. Threads other than the main
+    one cannot have handlers.
+    """
+    signals = Signals()
+    previous: dict[signal.Signals, object] = {}
+    if threading.current_thread() is threading.main_thread():
+        ours = (_exit, signal.SIG_DFL, signal.default_int_handler)
+        previous = {s: signal.getsignal(s) for s in STATUS if signal.getsignal(s) in ours}
+    for number in previous:
+        signal.signal(number, signals.note)
+    try:
+        yield signals
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as getsignal returned it
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    _print(INTERRUPTED)
     os._exit(STATUS[signal.Signals(number)])
 
 
-def _tell(text: bytes) -> None:
-    # Not by print, in whose midst the signal may have come.
-    os.write(2, b"\nbnrun: " + text + b"\n")
+def _print(text: str) -> None:
+    # print() is not safe in a handler: the signal may have come inside of it.
+    os.write(2, f"\nbnrun: {text}\n".encode())

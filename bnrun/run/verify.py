@@ -1,4 +1,4 @@
-"""bnrun-report verify RUN: are the bits of a run still the same here?"""
+"""`bnrun-report verify RUN`: whether a run still comes out the same here, bit for bit."""
 
 import argparse
 import sys
@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from bnrun.config.errors import MISTAKES, sentence
+from bnrun.config.errors import MISTAKES
 from bnrun.config.paths import import_from_here
+from bnrun.config.sentence import sentence
 from bnrun.recording.history import read_metrics
 from bnrun.recording.result import RESULT, Result, read_result
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A value that is not the recorded one."""
+    """A value that differs from the recorded one."""
 
     step: int
     tag: str
@@ -29,8 +30,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Check:
-    """How many values were compared up to which step, and which were not the same."""
+class Verification:
+    """The number of values compared up to a step, and those that differ."""
 
     steps: int
     number: int
@@ -38,33 +39,32 @@ class Check:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit status 0 if all bits match, 1 if some do not, 2 if it could not be tried."""
+    """Exit status 0 if all bits match, 1 if some differ, 2 if the run could not be rerun."""
     parser = argparse.ArgumentParser(
         prog="bnrun-report verify",
-        description="Run the first steps of a finished run again, and say whether all that was "
-        "recorded comes out the same, bit for bit.",
+        description="Rerun the first steps of a finished run, and say whether every recorded value "
+        "comes out the same, bit for bit.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument(
-        "--steps", type=int, default=200, metavar="N", help="updates to do again (default: 200)"
+        "--steps", type=int, default=200, metavar="N", help="updates to rerun (default: 200)"
     )
     options = parser.parse_args(arguments)
-    console = Console()
     import_from_here()
     try:
         result = read_result(options.run / RESULT)
-        check = verify(options.run, result, options.steps)
+        verification = verify(options.run, result, options.steps)
     except MISTAKES as error:
         print(f"bnrun-report: {options.run}: {sentence(error)}", file=sys.stderr)
         return 2
-    console.print(Text(_told(check, result)), soft_wrap=True)
-    return 1 if check.differences else 0
+    Console().print(Text(_text(verification, result)), soft_wrap=True)
+    return 1 if verification.differences else 0
 
 
-def verify(folder: Path, result: Result, steps: int) -> Check:
-    """Do the first `steps` updates of a run again, writing nothing, and compare all values.
+def verify(folder: Path, result: Result, steps: int) -> Verification:
+    """Rerun the first `steps` updates of a run without writing, and compare all values.
 
-    Raises ValueError if there is no history, or nothing in it up to that step.
+    Raises ValueError if the run has no history, or none up to that step.
     """
     recorded = {
         (step, tag, seed): value
@@ -76,77 +76,74 @@ def verify(folder: Path, result: Result, steps: int) -> Check:
     if not recorded:
         raise ValueError(f"{folder}: nothing recorded up to step {steps}, use a larger --steps")
     last = max(step for step, _, _ in recorded)
-    found: dict[tuple[int, str, int], float] = {}
+    rerun: dict[tuple[int, str, int], float] = {}
     with Progress(transient=True) as progress:
-        task = progress.add_task("running again", total=last)
+        task = progress.add_task("rerunning", total=last)
         for record in _training(result).run():
             if record.step > last:
                 break
             progress.update(task, completed=record.step)
             for tag, values in record.scalars.items():
                 for seed, value in zip(result["seeds"], values.tolist(), strict=True):
-                    found[record.step, tag, seed] = value
+                    rerun[record.step, tag, seed] = value
     differences = [
-        Difference(*key, value, found.get(key, float("nan")))
+        Difference(*key, value, rerun.get(key, float("nan")))
         for key, value in recorded.items()
-        if not _same(value, found.get(key))
+        if not _is_same(value, rerun.get(key))
     ]
-    return Check(last, len(recorded), differences)
+    return Verification(last, len(recorded), differences)
 
 
 def _training(result: Result) -> Any:
+    # Imported here, because --help need not wait 1.7 s for torch.
     import torch
-    from omegaconf import OmegaConf
 
     from bnrun.config.settings import Settings
     from bnrun.run.build import build_training
 
-    config = {key: value for key, value in result["config"].items() if key != "choices"}
     threads = _receipt(result).get("hardware", {}).get("threads")
     if threads:
-        # The order in which threads add up is part of the bits.
+        # The order in which threads add numbers up affects the bits.
         torch.set_num_threads(threads)
-    created = OmegaConf.create(config)
-    return build_training(created, Settings.model_validate(config))
+    return build_training(result["config"], Settings.model_validate(result["config"]))
 
 
-def _same(recorded: float, now: float | None) -> bool:
+def _is_same(recorded: float, now: float | None) -> bool:
     return now is not None and (recorded == now or (recorded != recorded and now != now))
 
 
-def _told(check: Check, result: Result) -> str:
-    about = f"{check.number} values of {len(result['seeds'])} seeds up to step {check.steps}"
-    if not check.differences:
-        return f"The bits match: {about} came out the same."
-    first = min(check.differences, key=lambda difference: difference.step)
+def _text(verification: Verification, result: Result) -> str:
+    differences, seeds = verification.differences, len(result["seeds"])
+    compared = f"{verification.number} values of {seeds} seeds up to step {verification.steps}"
+    if not differences:
+        return f"The bits match: {compared} came out the same."
+    first = min(differences, key=lambda difference: difference.step)
     return (
-        f"The bits differ: {len(check.differences)} of {about}. The first: {first.tag} of seed "
+        f"The bits differ: {len(differences)} of {compared}. The first: {first.tag} of seed "
         f"{first.seed} at step {first.step} was {first.recorded!r} and is {first.now!r}. "
-        f"{_changed(result)}"
+        f"{_changes(result)}"
     )
 
 
-def _changed(result: Result) -> str:
-    """What is not as it was, of code, versions and hardware."""
+def _changes(result: Result) -> str:
+    """What has changed since, of code, versions and hardware."""
     from bnrun.run.outcome import commit, versions
     from bnrun.run.receipt import own_code, receipt
 
     then, now = _receipt(result), receipt()
-    old, new = (then.get("own_code", {}), own_code(result["config"]))
+    old_files, new_files = then.get("own_code", {}), own_code(result["config"])
+    old_hardware = then.get("hardware", {})
     pairs = [
         ("commit", result["commit"], commit()),
-        *((name, text, versions().get(name)) for name, text in result["versions"].items()),
+        *((name, old, versions().get(name)) for name, old in result["versions"].items()),
         ("changes to the code", then.get("changes"), now["changes"]),
-        *((name, old.get(name), new.get(name)) for name in sorted(old | new)),
-        *(
-            (name, then.get("hardware", {}).get(name), value)
-            for name, value in now["hardware"].items()
-        ),
+        *((n, old_files.get(n), new_files.get(n)) for n in sorted(old_files | new_files)),
+        *((name, old_hardware.get(name), value) for name, value in now["hardware"].items()),
     ]
-    told = [f"{name} ({was} then, {now_is} now)" for name, was, now_is in pairs if was != now_is]
-    if not told:
+    changes = [f"{name} ({old} then, {new} now)" for name, old, new in pairs if old != new]
+    if not changes:
         return "Nothing else is known to have changed."
-    return f"What else has changed: {', '.join(told)}."
+    return f"What else has changed: {', '.join(changes)}."
 
 
 def _receipt(result: Result) -> dict[str, Any]:

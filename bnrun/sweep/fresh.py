@@ -1,85 +1,84 @@
-"""After a search: the best of each setting on validation, to be run with seeds of its own."""
+"""After a search: the best of each setting on validation, to be run with seeds of their own."""
 
 import json
 from collections.abc import Callable, Sequence
-
-from omegaconf import DictConfig
 
 from bnrun.config.errors import UserError
 from bnrun.recording.result import RESULT, read_result
 from bnrun.report.compare.tuning import TUNED, Trial, choose
 from bnrun.report.compare.yardstick import Yardstick, yardstick
 from bnrun.report.read.runs import Run
-from bnrun.sweep.plan import Job, examined
+from bnrun.sweep.configs import JobConfig
+from bnrun.sweep.plan import Job, plan_jobs
 
 
 def with_fresh_seeds(
     overrides: Sequence[Sequence[str]],
-    compose: Callable[[Sequence[str]], DictConfig],
-    say: Callable[[str], None],
+    compose: Callable[[Sequence[str]], JobConfig],
+    log: Callable[[str], None],
 ) -> list[list[str]]:
-    """Overrides of the jobs to run after a search; none while a job is missing.
+    """Overrides of the jobs to run after a search; none while a job of the search is missing.
 
-    Everything but optimizer, schedule and seeds makes a setting. All settings get the same seeds,
-    those that follow the largest one of the search, so that none had a part in the choice.
+    Everything except optimizer, schedule and seeds makes a setting. All settings get the same
+    seeds, which follow the largest one of the search, so that none of them influenced the choice.
     """
-    jobs = [job for job in examined(overrides, compose) if job.status != "refused"]
+    jobs = [job for job in plan_jobs(overrides, compose) if job.status != "refused"]
     if not jobs:
         return []
     number = jobs[0].config["sweep"]["fresh_seeds"]
     if any(job.status != "done" for job in jobs):
-        say(f"afterwards: {number} fresh seeds for the best of each setting on validation")
+        log(f"afterwards: {number} fresh seeds for the best of each setting on validation")
         return []
-    judged = {job.folder: _judged(job) for job in jobs}
-    first = 1 + max(seed for trial, _ in judged.values() for seed in trial.seeds)
+    trials = {job.folder: _trial(job) for job in jobs}
+    first = 1 + max(seed for trial, _ in trials.values() for seed in trial.seeds)
     seeds = f"seeds=[{','.join(map(str, range(first, first + number)))}]"
     settings: dict[str, list[Job]] = {}
     for job in jobs:
         settings.setdefault(_setting(job), []).append(job)
-    found = []
+    fresh = []
     for name, group in _named(list(settings.values())):
-        tried = [judged[job.folder][0] for job in group]
-        best = choose(tried, judged[group[0].folder][1].sign)
-        say(f"{name}: {_told(best, tried)}")
+        tried = [trials[job.folder][0] for job in group]
+        best = choose(tried, trials[group[0].folder][1].sign)
+        log(f"{name}: {_described(best, tried)}")
         if best.finite:
             words = group[tried.index(best)].overrides
-            found.append([*(word for word in words if _key(word) != "seeds"), seeds])
-    return found
+            fresh.append([*(word for word in words if _key(word) != "seeds"), seeds])
+    return fresh
 
 
-def _judged(job: Job) -> tuple[Trial, Yardstick]:
-    """A job as a trial, and what to judge it by. Raises UserError if validation says nothing."""
+def _trial(job: Job) -> tuple[Trial, Yardstick]:
+    """A job as a trial, and its yardstick. Raises UserError if it has no score on validation."""
     run = Run(job.folder, read_result(job.folder / RESULT), frozenset())
     measure = yardstick(run.result)
     values = {} if measure is None else measure.values([run], "validation")
     if measure is None or not values:
         raise UserError(
-            f"{job.folder.name}: it has no score on validation by which to choose: leave out "
+            f"{job.folder.name}: has no score on validation to choose by: leave out "
             f"sweep.fresh_seeds"
         )
-    choice = ", ".join(word for word in job.overrides if _tuned(word))
+    choice = ", ".join(word for word in job.overrides if _is_tuned(word))
     return Trial(choice, (run,), values), measure
 
 
 def _setting(job: Job) -> str:
-    kept = {key: value for key, value in job.config.items() if key not in (*TUNED, "seeds")}
-    return json.dumps(kept, sort_keys=True)
+    hidden = (*TUNED, "seeds", "choices")
+    return json.dumps({k: v for k, v in job.config.items() if k not in hidden}, sort_keys=True)
 
 
 def _named(groups: list[list[Job]]) -> list[tuple[str, list[Job]]]:
     """Each group with the overrides in which it differs from another."""
-    words = [[word for word in group[0].overrides if not _tuned(word)] for group in groups]
+    words = [[word for word in group[0].overrides if not _is_tuned(word)] for group in groups]
     common = set(words[0]).intersection(*words)
     names = [" ".join(word for word in own if word not in common) for own in words]
     return [(name or "search", group) for name, group in zip(names, groups, strict=True)]
 
 
-def _told(best: Trial, tried: Sequence[Trial]) -> str:
+def _described(best: Trial, tried: Sequence[Trial]) -> str:
     if not best.finite:
-        return f"every seed diverged in all {len(tried)} trials, so there is none to go on with"
+        return f"every seed diverged in all {len(tried)} trials, so there is no best one"
     rates = sorted({trial.lr for trial in tried})
     edge = len(rates) > 1 and best.lr in (rates[0], rates[-1])
-    hint = "; it is the least or largest learning rate tried, so try others beyond it"
+    hint = "; it has the smallest or largest learning rate tried, so try others beyond it"
     return f"best on validation of {len(tried)} trials: {best.choice}" + hint * edge
 
 
@@ -87,5 +86,5 @@ def _key(word: str) -> str:
     return word.lstrip("+~").split("=")[0].split("@")[0]
 
 
-def _tuned(word: str) -> bool:
+def _is_tuned(word: str) -> bool:
     return _key(word).split(".")[0] in TUNED

@@ -1,73 +1,56 @@
-"""Group runs for TensorBoard: means over many runs, written while a sweep goes on."""
+"""Group runs for TensorBoard: means over many runs, updated while a sweep runs."""
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from bnrun.recording.result import RESULT
+from bnrun.sweep.follower import repeated
 
 _SHARE = 20
-"""Writing them takes at most one part in so many of the time."""
+"""Writing group runs takes at most one part in this many of the time."""
 
 
-class GroupRuns:
-    """Keeps the group runs of a sweep up to date while its block runs.
+@contextmanager
+def updated_group_runs(
+    study: Path, runs: Sequence[Path], by: Sequence[str] | None, log: Callable[[str], None]
+) -> Iterator[None]:
+    """Keep the group runs of a sweep up to date while the block runs.
 
     study  the folder of the study
-    runs   folders of the jobs, done or not
+    runs   folders of the jobs, finished or not
     by     as in write_groups; [] for no group runs
-    say    for where they are, and for what goes wrong, which stops no job
+    log    gets where they are, or why there are none; a mistake stops no job
     """
+    groups = _GroupRuns(study, runs, by)
+    # Errors are ignored until the end: there may be too few runs yet, or one half written.
+    with repeated(lambda: groups.update(lambda reason: None), lambda: groups.pause):
+        yield
+    groups.update(log)
+    if groups.folders:
+        log(f"group runs: tensorboard --logdir {groups.folders[0].parent}")
 
-    def __init__(
-        self,
-        study: Path,
-        runs: Sequence[Path],
-        by: Sequence[str] | None,
-        say: Callable[[str], None],
-    ) -> None:
-        self._study, self._runs, self._by, self._say = study, runs, by, say
+
+class _GroupRuns:
+    def __init__(self, study: Path, runs: Sequence[Path], by: Sequence[str] | None) -> None:
+        self._study, self._runs, self._by = study, runs, by
         self._written: list[Path] = []
-        self._groups: list[Path] = []
-        self._pause = 1.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self.folders: list[Path] = []
+        self.pause = 1.0
 
-    def __enter__(self) -> "GroupRuns":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        if kind is None:
-            self._thread.join()
-            self._renew(self._say)
-            if self._groups:
-                self._say(f"group runs: tensorboard --logdir {self._groups[0].parent}")
-
-    def _follow(self) -> None:
-        while not self._stop.wait(self._pause):
-            # Until the end there may be too few runs, or one half written.
-            self._renew(lambda reason: None)
-
-    def _renew(self, say: Callable[[str], None]) -> None:
-        done = [run for run in self._runs if (run / RESULT).exists()]
-        if self._by == [] or len(done) < 2 or done == self._written:
+    def update(self, log: Callable[[str], None]) -> None:
+        """Write the group runs again if more runs have finished."""
+        finished = [run for run in self._runs if (run / RESULT).exists()]
+        if self._by == [] or len(finished) < 2 or finished == self._written:
             return
-        # Here, because it loads torch and TensorBoard, which a sweep's own process does without.
+        # Imported here, because it loads torch and TensorBoard, and most sweeps end before.
         from bnrun.report.render.tensorboard import write_groups
 
         start = time.monotonic()
         try:
-            self._groups = write_groups(self._study, done, self._by)
-            self._written = done
+            self.folders = write_groups(self._study, finished, self._by)
+            self._written = finished
         except (ValueError, OSError) as reason:
-            say(f"no group runs: {reason}")
-        self._pause = max(1.0, _SHARE * (time.monotonic() - start))
+            log(f"no group runs: {reason}")
+        self.pause = max(1.0, _SHARE * (time.monotonic() - start))

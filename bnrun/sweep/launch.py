@@ -1,4 +1,4 @@
-"""Handing jobs to Hydra's launcher, and once more those that it has lost."""
+"""Handing jobs to Hydra's launcher, and again those that were lost with a killed worker."""
 
 import time
 from collections import Counter
@@ -9,70 +9,72 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
-from bnrun.config.errors import sentence
+from bnrun.config.sentence import sentence
 from bnrun.recording.files import mark
-from bnrun.run.claim import HOLDER, held
+from bnrun.run.claim import HOLDER, is_claimed
 from bnrun.sweep.plan import Job
 
 PATIENCE = 2
-"""How often a pool may break over a job before that job goes on alone, or over none."""
+"""How often a pool may break while a job is running before that job is launched alone."""
 
 
 def launch(
-    launcher: Launcher, jobs: Sequence[Job], first: int, say: Callable[[str], None]
+    launcher: Launcher, jobs: Sequence[Job], first: int, log: Callable[[str], None]
 ) -> list[JobReturn]:
-    """What became of each job, as far as the launcher could tell.
+    """What each job returned, as far as the launcher could tell.
 
-    A pool that loses a worker, killed for want of memory say, takes its other workers down and
-    tells nothing of its jobs. Those that are not done are launched again. One that was at work at
-    two such moments comes last and alone, so that the one that kills its worker is known for it.
+    A pool that loses a worker, for instance because memory ran out, stops its other workers and
+    returns nothing. Its unfinished jobs are launched again. A job that was running twice when the
+    pool broke is launched last and alone, so that the one that kills its worker is identified.
 
     first  number of the first job in the sweep
     """
-    answers: dict[Path, JobReturn] = {}
-    lost: Counter[Path] = Counter()
-    idle = 0
+    returns: dict[Path, JobReturn] = {}
+    breaks: Counter[Path] = Counter()
+    idle_breaks = 0
     waiting = list(jobs)
     while waiting:
-        batch = [job for job in waiting if lost[job.folder] < PATIENCE] or waiting[:1]
+        batch = [job for job in waiting if breaks[job.folder] < PATIENCE] or waiting[:1]
         before = {job.folder: mark(job.folder / HOLDER) for job in batch}
         try:
-            returns = launcher.launch([job.overrides for job in batch], first)
+            results = launcher.launch([job.overrides for job in batch], first)
         except BrokenProcessPool:
             _wait_until_free(batch)
-            at_work = [job.folder for job in batch if _was_begun(job, before[job.folder])]
-            names = ", ".join(folder.name for folder in at_work) or "no job"
-            say(f"a worker was killed while at work were: {names}; going on with what is not done")
-            alone = lost[batch[0].folder] == PATIENCE
-            lost.update(at_work)
-            idle += not at_work
+            running = [job.folder for job in batch if _was_running(job, before[job.folder])]
+            names = ", ".join(folder.name for folder in running) or "no job"
+            log(f"a worker was killed while these were running: {names}; launching what is left")
+            alone = breaks[batch[0].folder] == PATIENCE
+            breaks.update(running)
+            idle_breaks += not running
             if alone:
-                answers[batch[0].folder] = _killed()
-            over = [job for job in batch if idle == PATIENCE or job.done]
-            answers |= {job.folder: JobReturn() for job in over}
+                returns[batch[0].folder] = _killed()
+            ended = [job for job in batch if idle_breaks == PATIENCE or job.done]
+            returns |= {job.folder: JobReturn() for job in ended}
         except Exception as error:
-            say(f"the launcher gave up: {sentence(error)}")
-            answers |= {job.folder: JobReturn() for job in batch}
+            log(f"the launcher failed: {sentence(error)}")
+            returns |= {job.folder: JobReturn() for job in batch}
         else:
-            # A whole config hangs on each, which would fill the memory in a long sweep.
-            told = [JobReturn(status=r.status, _return_value=r._return_value) for r in returns]
-            answers |= {job.folder: answer for job, answer in zip(batch, told, strict=True)}
-        waiting = [job for job in waiting if job.folder not in answers]
-    return [answers[job.folder] for job in jobs]
+            # Without the whole config that hangs on each, which would fill memory in a long sweep.
+            slim = [JobReturn(status=r.status, _return_value=r._return_value) for r in results]
+            returns |= {job.folder: r for job, r in zip(batch, slim, strict=True)}
+        waiting = [job for job in waiting if job.folder not in returns]
+    return [returns[job.folder] for job in jobs]
 
 
-def _was_begun(job: Job, before: tuple[int, int] | None) -> bool:
-    """Whether it was begun, and did not come to its end."""
+def _was_running(job: Job, before: tuple[int, int] | None) -> bool:
+    """Whether the job has started and not finished."""
     return mark(job.folder / HOLDER) not in (None, before) and not job.done
 
 
 def _killed() -> JobReturn:
-    reason = RuntimeError("its worker was killed whenever it ran, also alone: is memory short?")
+    reason = RuntimeError(
+        "its worker was killed every time it ran, even alone; perhaps memory ran out"
+    )
     return JobReturn(status=JobStatus.FAILED, _return_value=reason)
 
 
 def _wait_until_free(jobs: Sequence[Job], seconds: float = 60.0) -> None:
-    """Until the processes that the pool takes down are gone."""
+    """Wait for the workers that the pool is stopping."""
     end = time.monotonic() + seconds
-    while any(held(job.folder) for job in jobs) and time.monotonic() < end:
+    while any(is_claimed(job.folder) for job in jobs) and time.monotonic() < end:
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A sweep before it begins: its jobs, which are done, and which cannot be."""
+"""Planning a sweep: its jobs, which of them are done, and which cannot be run."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
-
-from bnrun.config.errors import MISTAKES, sentence
+from bnrun.config.errors import MISTAKES
+from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, read_result
-from bnrun.run.build import build_estimator, build_part, rehearse_rates
+from bnrun.run.build import build
 from bnrun.run.checkpoint import CHECKPOINT
+from bnrun.sweep.configs import JobConfig
+from bnrun.training.rates import rehearse
 
 Status = Literal["done", "unfinished", "missing", "refused"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One combination of a sweep, as it stands before the sweep begins."""
+    """One combination of a sweep, with its status when the sweep was planned."""
 
     overrides: list[str]
     config: dict[str, Any]
@@ -29,7 +30,7 @@ class Job:
 
     @property
     def length(self) -> tuple[str, float]:
-        """How long it is to go on: a unit and its number."""
+        """How long the job trains: a unit and a number."""
         trainer = self.config["trainer"]
         if trainer["steps"] is not None:
             return "step", float(trainer["steps"])
@@ -37,74 +38,61 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether it has a result now."""
+        """Whether the job has a result now."""
         return _is_done(self.folder)
 
 
-def examined(
-    overrides: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]
+def plan_jobs(
+    overrides: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], JobConfig]
 ) -> list[Job]:
-    """Every job with its folder and its status; all is built but the data and the net.
+    """Every job with its folder and its status; everything is built except the data and the net.
 
-    Data are not read and no device is asked for: they may be on other machines.
+    Data are not read and no device is needed, because they may be on other machines.
 
-    `compose` gives the whole config of a job, hydra node included, from its overrides. One config
-    at a time is held, for that of a job takes 100 times the memory of its values.
+    compose  from the overrides of a job to its config
     """
     checked: dict[str, str] = {}
     jobs: list[Job] = []
     folders: set[Path] = set()
     for words in overrides:
-        config = compose(words)
-        folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir).absolute()
-        container = _plain(config)
-        reason = _settings_mistake(container) or _mistake_in_parts(config, container, checked)
+        config, folder = compose(words)
+        reason = _mistake(lambda config=config: Settings.model_validate(config))  # type: ignore[misc]
+        reason = reason or _mistake_in_parts(config, checked)
         if not reason and folder in folders:
-            reason = "the same run as a job before, for they differ in nothing that changes results"
+            reason = (
+                "duplicate of an earlier job: they differ only in options that do not affect "
+                "results"
+            )
         folders.add(folder)
         status: Status = "refused" if reason else _status(folder)
-        jobs.append(Job(list(words), container, folder, status, reason))
+        jobs.append(Job(list(words), config, folder, status, reason))
     return jobs
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
-    keys = [str(key) for key in config if key != "hydra"]
-    container = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
-
-
-def _settings_mistake(container: dict[str, Any]) -> str:
-    try:
-        Settings.model_validate(container)
-    except MISTAKES as error:
-        return sentence(error)
-    return ""
-
-
-def _mistake_in_parts(config: DictConfig, container: dict[str, Any], seen: dict[str, str]) -> str:
-    """The first mistake in a job's parts; `seen` has what was found for the values before."""
+def _mistake_in_parts(config: dict[str, Any], checked: dict[str, str]) -> str:
+    """The first mistake in a job's parts; `checked` caches it per values of the parts."""
+    layers = [f"layers.{number}" for number in config["layers"]]
     builders: dict[tuple[str, ...], Callable[[], object]] = {
-        ("estimator", "layers"): lambda: [
-            build_estimator(node) for node in (config.estimator, *config.layers.values())
-        ],
-        ("optimizer", "scheduler"): lambda: rehearse_rates(config),
-        ("model",): lambda: build_part(config, "model"),
-        ("task",): lambda: build_part(config, "task"),
-        ("dataset",): lambda: build_part(config, "dataset"),
+        ("estimator", "layers"): lambda: [build(config, key) for key in ("estimator", *layers)],
+        ("optimizer", "scheduler"): lambda: rehearse(
+            build(config, "optimizer"), build(config, "scheduler")
+        ),
+        ("model",): lambda: build(config, "model"),
+        ("task",): lambda: build(config, "task"),
+        ("dataset",): lambda: build(config, "dataset"),
     }
-    for groups, build in builders.items():
-        values = json.dumps([groups, [container[group] for group in groups]])
-        if values not in seen:
-            seen[values] = _mistake(build)
-        if seen[values]:
-            return seen[values]
+    for groups, check in builders.items():
+        values = json.dumps([groups, [config[group] for group in groups]])
+        if values not in checked:
+            checked[values] = _mistake(check)
+        if checked[values]:
+            return checked[values]
     return ""
 
 
-def _mistake(build: Callable[[], object]) -> str:
+def _mistake(check: Callable[[], object]) -> str:
     try:
-        build()
+        check()
     except MISTAKES as error:
         return sentence(error)
     return ""

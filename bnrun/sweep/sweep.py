@@ -1,164 +1,158 @@
-"""A sweep: which jobs are done, which cannot be, and what became of the others."""
+"""Running a sweep: plan its jobs, launch those that are not done, report how they ended."""
 
-import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from bnrun.config.errors import DivergedError, UserError, sentence
-from bnrun.config.settings import Sweeping
-from bnrun.recording.metrics import history_end
+from bnrun.config.errors import DivergedError, UserError
+from bnrun.config.sentence import sentence
+from bnrun.config.settings import SweepConfig
 from bnrun.recording.result import RESULT, read_result
-from bnrun.run.claim import held
+from bnrun.run.claim import is_claimed
 from bnrun.run.log import LOG
-from bnrun.sweep.group_runs import GroupRuns
+from bnrun.sweep.configs import Configs
+from bnrun.sweep.estimate import time_left
+from bnrun.sweep.fresh import with_fresh_seeds
+from bnrun.sweep.group_runs import updated_group_runs
 from bnrun.sweep.halt import HALTED, Halt
 from bnrun.sweep.launch import launch
-from bnrun.sweep.plan import Job, examined
-from bnrun.sweep.watch import Watch, duration
+from bnrun.sweep.plan import Job, plan_jobs
+from bnrun.sweep.watch import watched
 
 
 @dataclass
 class Sweep:
     """Hands jobs to a launcher.
 
-    config          of the sweep, with its hydra node
-    compose         from a job's overrides to its config
+    configs         from the overrides of a job to its config and folder
     max_batch_size  jobs to launch at once; None for all
     """
 
-    config: DictConfig
+    configs: Configs
     launcher: Launcher
-    compose: Callable[[Sequence[str]], DictConfig]
     max_batch_size: int | None = None
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
     def run(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
-        """Do what is missing, and tell what became of it.
+        """Run every job that is not done, then, if asked for, the best ones with fresh seeds.
 
         Raises UserError before anything starts if a job is refused, at the end if one has failed.
         """
-        jobs = examined(overrides, self.compose)
-        settings = Sweeping.model_validate(jobs[0].config).sweep
-        if settings.dry_run:
-            self._list(jobs)
-            return []
-        refused = [job for job in jobs if job.status == "refused"]
-        for job in refused:
-            self.say(f"refused: {_name(job)}: {job.reason}")
-        if refused and not settings.skip_invalid:
-            raise UserError(
-                f"{len(refused)} of {len(jobs)} jobs cannot be run, so none was started: mend "
-                f"them, or leave them out with sweep.skip_invalid=true"
-            )
-        force = jobs[0].config["resume"] == "force"
-        pending = [job for job in jobs if job.status != "refused" and (force or not job.done)]
-        halt = Halt(Path(self.config.hydra.sweep.dir))
-        halt.lift()
-        before = len(jobs) - len(refused) - len(pending)
-        if before:
-            self.say(f"{before} of {len(jobs)} jobs were done before")
-        groups = GroupRuns(
-            Path(self.config.hydra.sweep.dir),
-            [job.folder for job in jobs if job.status != "refused"],
-            settings.groups,
-            self.say,
-        )
-        with groups, Watch(pending, self.console, self._in_turn()):
-            returns, begun = self._launch(pending, settings.fail_fast)
-        self._tell(jobs, begun, returns, pending, refused)
+        returns = self._run_once(overrides)
+        if self.configs(overrides[0]).config["sweep"]["fresh_seeds"] is not None:
+            fresh = with_fresh_seeds(overrides, self.configs, self.log)
+            returns += self._run_once(fresh) if fresh else []
         return returns
 
-    def _launch(self, jobs: list[Job], fail_fast: bool) -> tuple[list[JobReturn], list[Job]]:
-        """What the jobs gave back, as far as the launcher could tell, and those that it had."""
+    def _run_once(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+        jobs = plan_jobs(overrides, self.configs)
+        options = SweepConfig.model_validate(jobs[0].config).sweep
+        if options.dry_run:
+            self._list(jobs)
+            return []
+        runnable = self._runnable(jobs, options.skip_invalid)
+        force = jobs[0].config["resume"] == "force"
+        pending = [job for job in runnable if force or not job.done]
+        Halt(self.configs.study).lift()
+        if len(pending) < len(runnable):
+            self.log(f"skipped {len(runnable) - len(pending)} of {len(jobs)} jobs, which are done")
+        folders = [job.folder for job in runnable]
+        with (
+            updated_group_runs(self.configs.study, folders, options.groups, self.log),
+            watched(pending, self.console, self.configs.in_turn),
+        ):
+            started, returns = self._launch(pending, options.fail_fast)
+        self._report(jobs, started, returns, pending)
+        return returns
+
+    def _runnable(self, jobs: Sequence[Job], skip_invalid: bool) -> list[Job]:
+        """The jobs that are not refused. Raises UserError if one is and may not be skipped."""
+        refused = [job for job in jobs if job.status == "refused"]
+        for job in refused:
+            self.log(f"refused: {job.folder.name}: {job.reason}")
+        if refused and not skip_invalid:
+            raise UserError(
+                f"{len(refused)} of {len(jobs)} jobs cannot be run, so none was started: fix "
+                f"them, or skip them with sweep.skip_invalid=true"
+            )
+        return [job for job in jobs if job.status != "refused"]
+
+    def _launch(self, jobs: list[Job], fail_fast: bool) -> tuple[list[Job], list[JobReturn]]:
+        """The jobs that were started, and what each returned."""
         if not jobs:
             return [], []
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
-        size = self.max_batch_size or (1 if self._in_turn() else len(jobs))
+        self.configs.save()
+        size = self.max_batch_size or (1 if self.configs.in_turn else len(jobs))
         returns: list[JobReturn] = []
         for first in range(0, len(jobs), size):
             batch = jobs[first : first + size]
-            returns += launch(self.launcher, batch, first, self.say)
-            answers = zip(batch, returns[first:], strict=True)
-            if fail_fast and any(_failure(*pair) is not None for pair in answers):
-                return _begun(returns, jobs[: first + len(batch)])
-        return returns, jobs
+            returns += launch(self.launcher, batch, first, self.log)
+            pairs = list(zip(batch, returns[first:], strict=True))
+            if fail_fast and any(_failure(*pair) is not None for pair in pairs):
+                break
+        started = [(job, r) for job, r in zip(jobs, returns, strict=False) if not _is_halted(r)]
+        return [job for job, _ in started], [answer for _, answer in started]
 
-    def _in_turn(self) -> bool:
-        return "BasicLauncher" in str(self.config.hydra.launcher._target_)
-
-    def _tell(
-        self,
-        jobs: list[Job],
-        begun: list[Job],
-        returns: list[JobReturn],
-        pending: list[Job],
-        refused: list[Job],
+    def _report(
+        self, jobs: list[Job], started: list[Job], returns: list[JobReturn], pending: list[Job]
     ) -> None:
-        """The end of a sweep. Raises UserError if a job has failed."""
+        """Log how a sweep ended. Raises UserError if a job has failed."""
         failed = 0
-        for job, answer in zip(begun, returns, strict=True):
+        for job, answer in zip(started, returns, strict=True):
             reason = _failure(job, answer)
             if reason is not None:
                 failed += 1
                 log = job.folder / LOG
-                self.say(f"failed: {_name(job)}: {reason}" + (f" ({log})" * log.exists()))
+                self.log(f"failed: {job.folder.name}: {reason}" + (f" ({log})" * log.exists()))
         for job in jobs:
-            lost = _lost(job)
-            if lost:
-                self.say(f"diverged: {_name(job)}: seeds {', '.join(map(str, lost))}")
-        rest = len(pending) - len(begun)
+            if diverged := _diverged(job):
+                self.log(f"diverged: {job.folder.name}: seeds {', '.join(map(str, diverged))}")
+        refused = sum(job.status == "refused" for job in jobs)
+        halted = len(pending) - len(started)
         parts = {
-            "done": len(jobs) - failed - rest - len(refused),
+            "done": len(jobs) - failed - halted - refused,
             "failed": failed,
-            "not begun": rest,
-            "refused": len(refused),
+            "not started": halted,
+            "refused": refused,
         }
         words = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
-        self.say(f"sweep of {len(jobs)} jobs: {words}")
-        study = self.config.hydra.sweep.dir
+        self.log(f"sweep of {len(jobs)} jobs: {words}")
         if parts["done"]:
-            self.say(f"compare: bnrun-report {study}")
-            self.say(f"curves: tensorboard --logdir {study}")
+            self.log(f"compare: bnrun-report {self.configs.study}")
+            self.log(f"curves: tensorboard --logdir {self.configs.study}")
         if failed:
             raise UserError(
-                f"{failed} of {len(jobs)} jobs failed; the same command does what is missing"
+                f"{failed} of {len(jobs)} jobs failed; run the same command again to run what is "
+                f"missing"
             )
 
     def _list(self, jobs: list[Job]) -> None:
         console = Console()
         for job in jobs:
             reason = f": {job.reason}" if job.reason else ""
-            console.print(f"{job.status:10} {_name(job)}{reason}", soft_wrap=True, highlight=False)
+            line = f"{job.status:10} {job.folder.name}{reason}"
+            console.print(line, soft_wrap=True, highlight=False)
         counts = Counter(job.status for job in jobs)
         words = ", ".join(f"{number} {status}" for status, number in counts.items())
-        console.print(f"{len(jobs)} jobs: {words}; {_estimate(jobs)}", soft_wrap=True)
+        console.print(f"{len(jobs)} jobs: {words}; {time_left(jobs)}", soft_wrap=True)
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
+        """Print `text`."""
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def _begun(returns: list[JobReturn], jobs: list[Job]) -> tuple[list[JobReturn], list[Job]]:
-    """Without the jobs that another one's failure has kept from beginning."""
-    pairs = [(a, j) for a, j in zip(returns, jobs, strict=True) if a._return_value != HALTED]
-    return [answer for answer, _ in pairs], [job for _, job in pairs]
+def _is_halted(answer: JobReturn) -> bool:
+    """Whether another job's failure has kept this one from starting."""
+    return bool(answer._return_value == HALTED)
 
 
-def _lost(job: Job) -> list[int]:
+def _diverged(job: Job) -> list[int]:
     """Seeds that diverged in a job that is done."""
     return sorted(read_result(job.folder / RESULT)["diverged"]) if job.done else []
-
-
-def _name(job: Job) -> str:
-    return job.folder.name
 
 
 def _failure(job: Job, answer: JobReturn) -> str | None:
@@ -169,32 +163,9 @@ def _failure(job: Job, answer: JobReturn) -> str | None:
     if job.done:
         return None
     if not job.folder.exists():
-        return "it was not begun"
+        return "it was not started"
     try:
-        at_work = held(job.folder)
-    except OSError as error:
-        return sentence(error)
-    return "it is still at work" if at_work else "it ended without a result, as if killed"
-
-
-def _estimate(jobs: list[Job]) -> str:
-    """The time that is left, for one worker, from the steps that were measured in this study."""
-    force = jobs[0].config["resume"] == "force"
-    rates: dict[str, list[float]] = {"step": [], "epoch": []}
-    places = {job.folder: history_end(job.folder) for job in jobs}
-    for place in places.values():
-        if place is not None and place.step:
-            rates["step"].append(place.seconds / place.step)
-            rates["epoch"].append(place.seconds / place.epoch)
-    left = [job for job in jobs if job.status != "refused" and (force or job.status != "done")]
-    if not left:
-        return "nothing is left to do"
-    if not rates["step"]:
-        return "no step was measured yet, so there is no estimate of the time"
-    seconds = 0.0
-    for job in left:
-        unit, number = job.length
-        place = places[job.folder]
-        begun = 0.0 if force or place is None else place.step if unit == "step" else place.epoch
-        seconds += max(0.0, number - begun) * statistics.median(rates[unit])
-    return f"about {duration(seconds)} left for one worker"
+        running = is_claimed(job.folder)
+    except OSError as reason:
+        return sentence(reason)
+    return "it is still running" if running else "it ended without a result, as if killed"

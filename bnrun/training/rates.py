@@ -1,11 +1,21 @@
-"""Learning rates that differ between parts of a net."""
+"""Learning rates: those of single parts of a net, and a check that a schedule can be followed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from bnrun.recording import tags
+
+MakeOptimizer = Callable[[Any], Optimizer]
+MakeScheduler = Callable[[Optimizer], LRScheduler]
+
+REHEARSED_STEPS = 100
+"""Steps of an optimizer and its schedule to try before training; they take 3 ms."""
 
 
 def parameter_groups(
@@ -31,3 +41,32 @@ def parameter_groups(
             )
         groups.append({"params": [remaining.pop(name) for name in names], "lr": factor * rate})
     return [{"params": list(remaining.values()), "lr": rate}, *groups] if remaining else groups
+
+
+def rehearse(make_optimizer: MakeOptimizer, make_scheduler: MakeScheduler) -> None:
+    """Try the first steps of an optimizer and its schedule on a single number.
+
+    Raises ValueError for values that would stop a training later, like scheduler.step_size=0.
+    """
+    weight = torch.zeros(1, requires_grad=True)
+    weight.grad = torch.zeros(1)
+    rejected_by = f"optimizer: {_described(make_optimizer)}"
+    try:
+        optimizer = make_optimizer([weight])
+        optimizer.step()
+        rejected_by = f"scheduler: {_described(make_scheduler)}"
+        scheduler = make_scheduler(optimizer)
+        for _ in range(REHEARSED_STEPS):
+            optimizer.step()
+            scheduler.step()
+            if not optimizer.param_groups[0]["lr"] >= 0:
+                raise ValueError("the learning rate becomes negative")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{rejected_by}: {error}") from error
+
+
+def _described(make: MakeOptimizer | MakeScheduler) -> str:
+    """E.g. SGD rejected lr=1.5, momentum=x."""
+    assert isinstance(make, partial)  # _partial_: true in its yaml
+    values = ", ".join(f"{key}={value}" for key, value in make.keywords.items())
+    return f"{make.func.__name__} rejected {values}"

@@ -22,7 +22,7 @@ from stopwatch import Contender, race, ratio
 from workload import EXAMPLES, WIDTHS, mnist_sized
 
 from bnrun.data.base import Data
-from bnrun.run.build import place
+from bnrun.training.device import move
 
 TESTS = Path(__file__).parents[1]
 
@@ -68,7 +68,7 @@ def contenders(data: Data, seeds: int, device: torch.device) -> list[Contender]:
 
 def rows(device: torch.device, size: Size) -> Iterator[list[str]]:
     """One row per number of seeds and contender."""
-    data = place(mnist_sized(size.examples), device)
+    data = move(mnist_sized(size.examples), device)
     for seeds in size.seeds:
         baseline, *runs = contenders(data, seeds, device)
         race([baseline, *runs], size.repeats, size.seconds)

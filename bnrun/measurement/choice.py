@@ -1,0 +1,84 @@
+"""Which gradients to measure, and what to compare them with."""
+
+from collections.abc import Callable, Sequence
+
+from bnrun.config.settings import GradientSettings
+from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
+from bnrun.estimators.base import Estimator
+from bnrun.estimators.exact import Exact
+from bnrun.measurement.instrument import Instrument, Reference
+from bnrun.recording.tags import measured_group
+
+Build = Callable[[Neuron], Estimator]
+"""Builds an estimator for a neuron."""
+
+MANY_DRAWS = 4096
+FEW_DRAWS = 64
+"""Draws averaged into a reference that is not exact. Local expectation has already averaged over
+each unit's own bit, so few draws are as precise."""
+
+
+def choose_instrument(
+    settings: GradientSettings,
+    neurons: Sequence[Neuron],
+    units: Sequence[int],
+    named: Callable[[str], Build],
+) -> Instrument | None:
+    """The instrument that measures gradients during training; None if `every` is None.
+
+    neurons, units  of each binary layer
+    named           from an estimator's name to a function that builds it
+
+    Raises ValueError if a neuron is not binary, or if the reference is biased.
+    """
+    if settings.every is None:
+        return None
+    if not all(isinstance(neuron, BinaryNeuron) for neuron in neurons):
+        raise ValueError(
+            "gradients.every measures gradient estimates of binary neurons: choose neuron=dbn or "
+            "neuron=sbn, or gradients.every=null"
+        )
+    return Instrument(
+        estimators={name: list(map(named(name), neurons)) for name in settings.estimators},
+        reference=choose_reference(settings, neurons, units, named),
+        group=measured_group(any(isinstance(neuron, DBN) for neuron in neurons)),
+        every=settings.every,
+        draws=settings.draws,
+        examples=settings.examples,
+        memory=settings.memory * 2**20,
+        averages=settings.averages,
+    )
+
+
+def choose_reference(
+    settings: GradientSettings,
+    neurons: Sequence[Neuron],
+    units: Sequence[int],
+    named: Callable[[str], Build],
+) -> Reference:
+    """Enumeration if that is affordable, else the unbiased estimator with the least variance.
+
+    The gradient of a DBN is zero almost everywhere; its reference is that of an SBN with the same
+    logits.
+
+    Raises ValueError if the reference that was asked for is biased.
+    """
+    name = settings.reference
+    if name == "auto":
+        if sum(units) <= settings.max_units:
+            name = "exact"
+        else:
+            name = "local_expectation" if len(units) == 1 else "disarm"
+    sampling = [SBN(signed=neuron.signed, slope=neuron.slope) for neuron in neurons]
+    if name == "exact":
+        exact = [Exact(neuron=neuron, max_units=settings.max_units) for neuron in sampling]
+        return Reference(name, exact, draws=1)
+    estimators = list(map(named(name), sampling))
+    if not all(estimator.unbiased for estimator in estimators):
+        raise ValueError(
+            f"gradients.reference={name}: this estimator is biased, choose auto, exact or an "
+            f"unbiased one, like disarm"
+        )
+    few = name == "local_expectation"
+    draws = settings.reference_draws or (FEW_DRAWS if few else MANY_DRAWS)
+    return Reference(name, estimators, draws)

@@ -1,0 +1,106 @@
+"""Executing a run in its claimed folder: build, resume, train, write the result."""
+
+import gc
+from typing import Any
+
+import yaml
+
+from bnrun.config.errors import UserError
+from bnrun.config.run_id import scientific
+from bnrun.data.base import Split
+from bnrun.measurement.probe import Probe
+from bnrun.recording import tags
+from bnrun.recording.recorder import Recorder
+from bnrun.recording.result import write_result
+from bnrun.run.about import outcome_text, run_text
+from bnrun.run.build import build_training
+from bnrun.run.checkpoint import Header
+from bnrun.run.context import RunContext
+from bnrun.run.keeper import Keeper
+from bnrun.run.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
+from bnrun.run.progress import Headline, follow
+from bnrun.run.receipt import keep_changes, own_code, receipt
+from bnrun.run.resume import remove_earlier, restore, starting_point
+from bnrun.run.signals import postponed
+from bnrun.training.loop import Training
+
+
+def execute(context: RunContext) -> None:
+    """Train from step 0 or from a checkpoint, and write result.json.
+
+    Raises Stopped after a signal, once a checkpoint is written; UserError if the disk cannot be
+    written; ValueError, or what the classes raise, for a mistake in the config.
+    """
+    gc.enable()  # __main__ disables it
+    folder, settings = context.folder, context.settings
+    training = build_training(context.config, settings)
+    training.rehearse()
+    header = Header(config=flat(scientific(context.config)), data=training.data.hashes)
+    point = starting_point(context, header, training)
+    if point is None:
+        remove_earlier(folder)
+    else:
+        restore(training, point, folder)
+    step = None if point is None else point.header.step
+    recorder = Recorder(folder, settings.seed_list, settings.recorder.per_seed, step)
+    try:
+        # Before training, because the files of the code may change during a long run.
+        code = {"commit": commit(), "receipt": receipt() | {"own_code": own_code(context.config)}}
+        keep_changes(folder)
+        with recorder, postponed() as signals:
+            keeper = Keeper(context, training, recorder, signals, header)
+            if point is None:
+                recorder.text(tags.ABOUT, run_text(context.config, settings.seed_list))
+                recorder.text(tags.CONFIG, _yaml_text(context.config))
+            else:
+                keeper.scalars |= point.state["scalars"]
+            headline = Headline(training.task.goal, way_of(training))
+            records = training.run(keeper.after_step)
+            for record in follow(records, training.total, context, headline):
+                keeper.record(record)
+            if point is None or not point.header.final:
+                scores = scores_of(keeper.scalars)
+                recorder.hparams(hyperparameters(context.config), means_of(scores))
+                recorder.text(tags.OUTCOME, outcome_text(scores, training.diverged_steps()))
+                keeper.write()
+        write_result(folder, _result(context, training, scores_of(keeper.scalars), code))
+    except OSError as error:
+        raise UserError(
+            f"{folder}: {error.strerror or error}; once that is fixed, run the same command again "
+            f"to resume from the last checkpoint"
+        ) from error
+
+
+def way_of(training: Training) -> str:
+    """The neuron's own way of evaluating; that of the last binary layer, if they differ."""
+    return training.current_estimators()[-1].evaluation_neuron.mode
+
+
+def _result(
+    context: RunContext, training: Training, scores: dict[str, Any], code: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "seeds": context.settings.seed_list,
+        "scores": scores,
+        "goal": training.task.goal,
+        "way": way_of(training),
+        "evaluations": _evaluations(training),
+        "diverged": training.diverged_steps(),
+        "steps": training.step,
+        "seconds": round(training.seconds, 3),
+        "config": context.config,
+        "versions": versions(),
+        **code,
+        "data": training.data.hashes,
+    }
+
+
+def _evaluations(training: Training) -> int:
+    """Evaluations of the loss that one update takes per example."""
+    example = Split(*(part[:1] for part in training.data.train))
+    probe = Probe(training.model, training.task, example, training.seeds, memory=0)
+    return probe.cost(training.current_estimators()).evaluations
+
+
+def _yaml_text(config: dict[str, Any]) -> str:
+    return f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"

@@ -1,0 +1,37 @@
+"""How long the rest of a sweep will take."""
+
+import statistics
+from collections.abc import Sequence
+
+from bnrun.recording.metrics import history_end
+from bnrun.sweep.plan import Job
+
+
+def time_left(jobs: Sequence[Job]) -> str:
+    """The time left with one worker, from the speed of all steps measured in this study."""
+    force = jobs[0].config["resume"] == "force"
+    rates: dict[str, list[float]] = {"step": [], "epoch": []}
+    places = {job.folder: history_end(job.folder) for job in jobs}
+    for place in places.values():
+        if place is not None and place.step:
+            rates["step"].append(place.seconds / place.step)
+            rates["epoch"].append(place.seconds / place.epoch)
+    left = [job for job in jobs if job.status != "refused" and (force or job.status != "done")]
+    if not left:
+        return "nothing is left to run"
+    if not rates["step"]:
+        return "no estimate of the time, because no step has been measured yet"
+    seconds = 0.0
+    for job in left:
+        unit, length = job.length
+        place = places[job.folder]
+        trained = 0.0 if force or place is None else place.step if unit == "step" else place.epoch
+        seconds += max(0.0, length - trained) * statistics.median(rates[unit])
+    return f"about {duration(seconds)} left with one worker"
+
+
+def duration(seconds: float) -> str:
+    """A time to the nearest second, minute or tenth of an hour."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

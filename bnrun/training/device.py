@@ -1,0 +1,46 @@
+"""Where a training computes: the device, the dtype, and the data there."""
+
+import torch
+
+from bnrun.data.base import Data, Split
+from bnrun.training.memory import keep_freed_memory
+
+
+def prepare_process(dtype: str) -> None:
+    """Settings of the whole process: the default dtype, and what makes training on a CPU fast."""
+    # Subnormal numbers slow CPU arithmetic down several times once p (1 - p) underflows.
+    torch.set_flush_denormal(True)
+    keep_freed_memory()
+    torch.set_default_dtype(getattr(torch, dtype))
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called "cpu", "cuda" or "auto", which is cuda if available.
+
+    Raises ValueError for "cuda" if there is no CUDA device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda: there is no CUDA device here, use device=cpu or device=auto")
+    return torch.device(name)
+
+
+def move(data: Data, device: torch.device) -> Data:
+    """The data on a device, with floating-point numbers in the default dtype."""
+    dtype = torch.get_default_dtype()
+
+    def moved(split: Split) -> Split:
+        targets = split.targets.to(device)
+        floating = targets.is_floating_point()
+        return Split(split.inputs.to(device, dtype), targets.to(dtype) if floating else targets)
+
+    return Data(
+        name=data.name,
+        train=moved(data.train),
+        validation=moved(data.validation),
+        test=moved(data.test),
+        shape=data.shape,
+        classes=data.classes,
+        hashes=data.hashes,
+    )
