@@ -66,7 +66,7 @@ def test_a_launcher_gives_the_bytes_of_the_sequential_sweep(launcher, sweep, tmp
     assert histories(tmp_path) == shared
     status, _, err = sweep(*GOOD, f"hydra/launcher={launcher}")
     assert status == 0
-    assert "2 of 2 jobs were done before" in err
+    assert "skipped 2 of 2 jobs, which are done" in err
     assert histories(tmp_path) == shared
 
 
@@ -91,18 +91,18 @@ def test_a_killed_worker_costs_no_job_its_result(sweep, tmp_path, monkeypatch):
     words = ["--config-dir", "mine", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     status, _, err = sweep(*words, "estimator=st,killer,arm")
     assert status == 0
-    assert "a worker was killed while at work were: " in err
+    assert "a worker was killed while these were running: " in err
     assert "sweep of 3 jobs: 3 done" in err
 
 
 @installed("joblib")
 def test_fail_fast_lets_no_job_begin_that_the_launcher_has_already(sweep, tmp_path):
     words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1", "sweep.fail_fast=true"]
-    for _ in range(2):  # The second sweep tries anew what the first one failed in.
+    for _ in range(2):  # The second sweep tries the failed job again.
         status, _, err = sweep(*words, "trainer.batch_size=5000,50,20")
         assert status == 1
         assert "trainer.batch_size=5000 does not fit" in err
-        assert "sweep of 3 jobs: 1 failed, 2 not begun" in err
+        assert "sweep of 3 jobs: 1 failed, 2 not started" in err
         assert histories(tmp_path) == {}
     status, _, err = sweep(*words, "trainer.batch_size=50,20")
     assert status == 0
