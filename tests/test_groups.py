@@ -200,7 +200,9 @@ def test_groups_are_written_during_a_sweep() -> None:
 def test_an_error_in_group_runs_does_not_stop_the_sweep() -> None:
     write_grid()
     messages: list[str] = []
-    with updated_group_runs(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], messages.append):
+    with updated_group_runs(
+        STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], ["colour"], messages.append
+    ):
         pass
     assert messages[0].startswith("no group runs: colour: not a setting of these runs, use neuron")
     with updated_group_runs(STUDY, [STUDY / "dbn-st", STUDY / "sbn-st"], [], messages.append):
