@@ -1,11 +1,11 @@
-"""`bnrun-report`: reports read files alone; `verify` runs a training, and is known here only."""
+"""Entry point of bnrun-report. `verify` trains, so it is not part of report/, which reads files."""
 
 import sys
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Returns the exit status of the report or of `verify`."""
+    """Run a report or `verify`; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["verify"]:
         from bnrun.run.verify import main as verify

@@ -67,11 +67,11 @@ def _gradient_panels(contest: Contest, histories: Mapping[str, History]) -> Iter
                 x = np.array([np.nanmean(values)])
                 y, h = np.array([float(mean)]), np.array([float(half)])
                 scatter.append(Line(contestant.label, x, y, y - h, y + h))
-    for statistic, found in lines.items():
+    for statistic, group in lines.items():
         # Bias and variance differ by orders of magnitude. The estimates of a deterministic neuron
         # have no variance and cannot be on such an axis, but a bias of zero must stay visible.
-        log = statistic == "variance" or (statistic == "bias" and all(map(_positive, found)))
-        shown = [line for line in found if not log or _positive(line)]
+        log = statistic == "variance" or (statistic == "bias" and all(map(_positive, group)))
+        shown = [line for line in group if not log or _positive(line)]
         yield Panel(f"Gradient {statistic}", "updates", statistic, shown, log=log)
     title, score = f"{contest.yardstick.text} against gradient cosine", contest.yardstick.score
     yield Panel(
