@@ -1,4 +1,4 @@
-"""Means without sampling: given uniforms, and sums over all bit patterns."""
+"""Exact means: by given uniforms, and by sums over all bit patterns."""
 
 from collections.abc import Callable
 from functools import cache
@@ -22,13 +22,13 @@ LINEAR = torch.tensor([1.0, -2.0, 0.5]).double()
 
 
 def multilinear(activations: Tensor) -> Tensor:
-    """A loss of three units, with products of two and of three of them but no square."""
+    """A loss of three units, with products of two and three of them but no squares."""
     pairs = torch.einsum("...i,ij,...j->...", activations, MULTILINEAR, activations)
     return pairs + activations @ LINEAR + 3 * activations.prod(-1)
 
 
 class GivenNoise(Noise):
-    """Hands out the given uniforms in turn, and normals that are their quantiles."""
+    """Returns the given uniforms in turn, and normals that are their quantiles."""
 
     def __init__(self, *uniforms: Tensor | float) -> None:
         self._uniforms = iter(uniforms)
@@ -77,7 +77,7 @@ def mean_gradient(
 ) -> Tensor:
     """Mean of the estimate over all patterns that the neuron can fire, for logits [U].
 
-    For estimators that draw nothing but the uniforms of the firing.
+    For estimators that draw only the uniforms for the firing.
     """
     logits = logits.detach().requires_grad_()
     bits = patterns(len(logits), logits)

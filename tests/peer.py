@@ -1,9 +1,9 @@
-"""Gradient draws of storchastic's estimators on one problem; run as a program, in a process apart.
+"""Gradient draws of storchastic's estimators on one problem; run as a separate program.
 
-Importing storchastic replaces functions of torch for the whole process, so that no test may do it.
+It is a program of its own because importing storchastic patches torch for the whole process.
 
-Not asked for: its DisARM (mean near 0) and its REBAR (z = 11 in a coordinate), which in 0.3.7 miss
-its own enumeration on this problem, and its RELAX, whose control variate is another one than ours.
+Left out: its DisARM (mean near 0) and its REBAR (z = 11 in a coordinate), which in 0.3.7 disagree
+with its own enumeration on this problem, and its RELAX, whose control variate differs from ours.
 """
 
 import sys
@@ -24,7 +24,7 @@ def loss(bits: Tensor) -> Tensor:
 
 
 def peer_draws() -> dict[str, Tensor]:
-    """Its draws by the name of our estimator, [D, U] each."""
+    """The draws of storchastic, by the names of our estimators, each [D, U]."""
     import storch
     from storch import method
 

@@ -27,7 +27,7 @@ def wavy(activations: Tensor, weights: Tensor) -> Tensor:
 
 
 class Replay(Noise):
-    """Hands out the given uniforms in turn, then those of its seeds."""
+    """Returns the given uniforms in turn, then those of its seeds."""
 
     def __init__(self, *uniforms: Tensor, seeds: Sequence[int] = (0,)) -> None:
         super().__init__(seeds)
@@ -41,7 +41,7 @@ class Replay(Noise):
 
 
 class Grid(NamedTuple):
-    """Uniforms for one call each, [*K, D, 1, 1, U], and the weight of each of the D draws."""
+    """Uniforms for each call, [*K, D, 1, 1, U], and the weight of each of the D draws."""
 
     uniforms: list[Tensor]
     weights: Tensor

@@ -1,4 +1,4 @@
-"""Every file of configs/estimator does what it claims, on every net of the kit."""
+"""Every estimator in configs/estimator does what it claims, on every net of the kit."""
 
 import dataclasses
 import math
@@ -37,7 +37,7 @@ from bnrun.estimators.tools.baselines import Baseline
 SHALLOW = tuple(problem for problem in problems() if problem.depth == 1)
 HEADS = {net.head.__name__ for net in SHALLOW}
 
-# Options that change what is computed, besides each file's own values.
+# Options that change the computation, in addition to the defaults.
 VARIANTS = [
     "arms samples=2",
     "arms samples=7",
@@ -50,7 +50,7 @@ VARIANTS = [
     "schedule estimator@estimator.first=disarm",
 ]
 
-# What is learned by a smaller net than the file's: the same code in a third of the time.
+# Estimators with a smaller net than the default: the same code in a third of the time.
 SMALLER = {"relax": "relax hidden=8", "reinforce_nvil": "reinforce_nvil baseline.hidden=8"}
 
 # Losses on which an estimator is exact for an SBN, by how the passage "Exact" of its docstring
@@ -175,12 +175,12 @@ def test_kit_reads_every_config():
 
 
 def test_units_saturated_in_float32_have_a_probability_of_exactly_0_and_1():
-    # What check_extreme_logits relies on.
+    # check_extreme_logits relies on it.
     p = SBN().probability(torch.tensor([-200.0, 200.0], dtype=torch.float32))
     assert p.tolist() == [0.0, 1.0]
 
 
-def test_bound_is_4_5_standard_errors_for_one_coordinate_and_as_rare_for_many():
+def test_threshold_is_4_5_standard_errors_for_one_coordinate_and_as_rarely_exceeded_for_many():
     assert threshold(1) == pytest.approx(4.5)
-    # 1,000 tries at once are as likely to fail by chance as one at 4.5.
+    # 1,000 coordinates are as likely to fail by chance as one at 4.5.
     assert 1000 * math.erfc(threshold(1000) / 2**0.5) == pytest.approx(math.erfc(4.5 / 2**0.5))

@@ -37,7 +37,7 @@ def linear(activations: Tensor, weights: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_side_evaluations_leave_loss_and_weights_as_they_are(case: str) -> None:
+def test_side_evaluations_do_not_change_the_loss_or_the_gradients_of_the_weights(case: str) -> None:
     estimator, plain = CASES[case]
     for seed in range(3):
         ours, theirs = (estimates(e, wavy, Noise([seed]), 50) for e in (estimator, plain))
@@ -123,7 +123,7 @@ def test_z_given_the_bits_and_its_derivative_are_those_of_the_formula(coupled: b
     if coupled:
         fresh = torch.where(bits > 0, 1 - uniforms / p, (1 - uniforms) / (1 - p))
     else:
-        # The formula turns v round for a zero; either is uniform.
+        # The formula mirrors v for a zero; both are uniform.
         fresh = torch.where(bits > 0, fresh, 1 - fresh)
     expected = textbook(scaled, bits, fresh)
     (derivative,) = torch.autograd.grad(expected.sum(), scaled)
@@ -147,7 +147,7 @@ def coupled_rebar(**fields: float) -> REBAR:
 
 
 def trained_relax(**fields: float) -> RELAX:
-    """With a net that is learned well enough to matter, and hardly moves any more."""
+    """With a net that was trained long enough to matter, and hardly changes now."""
     trained = RELAX(NEURON, coupled=True, hidden=5, lr=0.1)
     noise = Noise([0])
     for _ in range(10):
@@ -183,9 +183,9 @@ def test_decay_of_one_keeps_eta() -> None:
     assert estimator.scalars() == {"eta": pytest.approx(0.3)}
 
 
-def test_relax_learns_what_the_relaxation_gets_wrong() -> None:
+def test_relax_learns_to_correct_the_relaxation() -> None:
     def rippled(activations: Tensor, weights: Tensor) -> Tensor:
-        # The ripple is 0 at every bit, and spoils f(s(z)) in between.
+        # The ripple is 0 at every bit, and distorts f(s(z)) in between.
         ripple = 3 * torch.sin(2 * torch.pi * activations)
         return ((1 + weights) * activations + ripple).sum(-1).square() + 1
 
@@ -203,7 +203,9 @@ def test_relax_learns_what_the_relaxation_gets_wrong() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nested_side_evaluations_leave_the_weights_between_the_layers_alone(case: str) -> None:
+def test_nested_side_evaluations_do_not_change_the_gradients_between_the_layers(
+    case: str,
+) -> None:
     estimator, plain = CASES[case]
     stage = torch.linspace(-1, 1, 9, dtype=torch.float64).view(3, 3).requires_grad_()
     head = torch.tensor([0.8, -0.6, 1.1], dtype=torch.float64, requires_grad=True)

@@ -1,4 +1,4 @@
-"""docs/estimators.md and README's table are what their command writes, and it measures little."""
+"""docs/estimators.md and README's table are up to date, and their command measures only changes."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The oracle: its gradient is the derivative of the enumerated loss, at any depth."""
+"""The exact estimator: its gradient is the derivative of the enumerated loss, at any depth."""
 
 from collections.abc import Sequence
 from itertools import pairwise, product
@@ -36,7 +36,7 @@ def loss(outputs: Tensor) -> Tensor:
 
 
 def enumerated_loss(weights: list[Tensor], neuron: SBN) -> Tensor:
-    """Mean loss by the distribution over patterns, carried from layer to layer, [B]."""
+    """Mean loss from the distribution over patterns, propagated from layer to layer, [B]."""
     mass, states = torch.ones(len(INPUTS), 1).double(), INPUTS.unsqueeze(1)
     for weight in weights[:-1]:
         bits = torch.tensor(list(product([0.0, 1.0], repeat=weight.shape[-1]))).double()
@@ -62,9 +62,9 @@ def nested_loss(weights: list[Tensor], neuron: SBN) -> Tensor:
 @pytest.mark.parametrize("units", NETS)
 def test_nested_loss_is_the_enumerated_mean(units, neuron):
     weights = parameters(units)
-    found = nested_loss(weights, neuron)
-    assert found.shape == (1, len(INPUTS))
-    torch.testing.assert_close(found[0], enumerated_loss(weights, neuron), rtol=0, atol=1e-12)
+    result = nested_loss(weights, neuron)
+    assert result.shape == (1, len(INPUTS))
+    torch.testing.assert_close(result[0], enumerated_loss(weights, neuron), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("neuron", [SBN(), SBN(signed=True, slope=1.7)])
@@ -87,10 +87,10 @@ def test_nested_gradient_is_the_finite_difference_of_the_enumerated_loss(units, 
 
 
 def test_patterns_are_all_patterns_once():
-    found = patterns(5, torch.empty(0).double())
-    assert found.dtype == torch.float64
-    assert {tuple(row) for row in found.tolist()} == set(product([0.0, 1.0], repeat=5))
-    assert len(found) == 2**5
+    result = patterns(5, torch.empty(0).double())
+    assert result.dtype == torch.float64
+    assert {tuple(row) for row in result.tolist()} == set(product([0.0, 1.0], repeat=5))
+    assert len(result) == 2**5
 
 
 def test_a_leading_axis_is_an_independent_evaluation():

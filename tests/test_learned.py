@@ -1,4 +1,4 @@
-"""Learned and averaged parts: what they learn, when, and that replicas and samples stay apart."""
+"""Estimators that learn: what and when, and that replicas and samples stay independent."""
 
 import copy
 import io
@@ -24,7 +24,7 @@ from bnrun.estimators.tools.learner import Learner, replica_mean
 from bnrun.estimators.tools.perceptron import adam_step, fresh_moments
 
 NEURON = SBN(signed=True)
-# Fast learners, so that a few calls tell.
+# Fast learners, so that a few calls are enough.
 LEARNERS: dict[str, Callable[[], Learner]] = {
     "moving_average": lambda: Reinforce(NEURON, MovingAverage(decay=0.5)),
     "optimal": lambda: Reinforce(NEURON, OptimalBaseline(decay=0.5)),
@@ -53,7 +53,7 @@ def call(estimator: Callable[..., Tensor], noise: Noise, seeds: int = 1) -> Tens
     return gradient
 
 
-def taught(name: str, calls: int = 5):
+def trained(name: str, calls: int = 5):
     estimator = LEARNING[name]()
     noise = Noise([0])
     for _ in range(calls):
@@ -62,11 +62,11 @@ def taught(name: str, calls: int = 5):
 
 
 def flat(state: dict) -> dict[str, Tensor]:
-    found = {}
+    tensors = {}
     for name, value in state.items():
         parts = flat(value) if isinstance(value, dict) else {"": value}
-        found |= {f"{name}/{part}": tensor.clone() for part, tensor in parts.items()}
-    return found
+        tensors |= {f"{name}/{part}": tensor.clone() for part, tensor in parts.items()}
+    return tensors
 
 
 def same(first: dict, second: dict) -> bool:
@@ -77,20 +77,20 @@ def same(first: dict, second: dict) -> bool:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_an_estimate_does_not_see_what_its_own_samples_teach(name: str) -> None:
+def test_an_estimate_does_not_depend_on_what_its_own_samples_teach(name: str) -> None:
     estimator = LEARNING[name]()
     for seed in range(4):
         before = estimator.frozen()
         expected = call(before, Noise([seed]))
         assert torch.equal(call(estimator, Noise([seed])), expected)
-        # It has learned from them, though.
+        # But it has learned from them.
         assert not torch.equal(call(estimator.frozen(), Noise([seed])), expected)
 
 
 @pytest.mark.parametrize("name", LEARNING)
 @pytest.mark.parametrize("calls", [0, 3])
 def test_a_frozen_estimator_does_not_learn(name: str, calls: int) -> None:
-    estimator = taught(name, calls)
+    estimator = trained(name, calls)
     before = copy.deepcopy(estimator.state_dict())
     frozen = estimator.frozen()
     first = call(frozen, Noise([9]))
@@ -101,7 +101,7 @@ def test_a_frozen_estimator_does_not_learn(name: str, calls: int) -> None:
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_nothing_is_learned_without_gradients(name: str) -> None:
-    estimator = taught(name)
+    estimator = trained(name)
     before = copy.deepcopy(estimator.state_dict())
     with torch.no_grad():
         estimator(LOGITS.expand(2, 1, 3, -1), lambda bits: bits.square().sum(-1), Noise([0]))
@@ -109,8 +109,8 @@ def test_nothing_is_learned_without_gradients(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_a_restored_estimator_goes_on_to_the_bit(name: str) -> None:
-    estimator, restored = taught(name), LEARNING[name]()
+def test_a_restored_estimator_continues_to_the_bit(name: str) -> None:
+    estimator, restored = trained(name), LEARNING[name]()
     file = io.BytesIO()
     torch.save(estimator.state_dict(), file)
     file.seek(0)
@@ -122,8 +122,8 @@ def test_a_restored_estimator_goes_on_to_the_bit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_a_saved_state_is_not_touched_by_later_calls(name: str) -> None:
-    estimator = taught(name)
+def test_a_saved_state_is_not_changed_by_later_calls(name: str) -> None:
+    estimator = trained(name)
     saved = estimator.state_dict()
     before = copy.deepcopy(saved)
     call(estimator, Noise([2]))
@@ -132,8 +132,8 @@ def test_a_saved_state_is_not_touched_by_later_calls(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_a_deep_copy_learns_for_itself(name: str) -> None:
-    estimator = taught(name)
+def test_a_deep_copy_learns_independently(name: str) -> None:
+    estimator = trained(name)
     twin, before = copy.deepcopy(estimator), copy.deepcopy(estimator.state_dict())
     expected = call(estimator.frozen(), Noise([3]))
     assert torch.equal(call(twin, Noise([3])), expected)
@@ -159,7 +159,7 @@ def test_replica_r_learns_what_its_seed_alone_learns(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_a_replica_of_nan_does_not_touch_the_others(name: str) -> None:
+def test_a_replica_of_nan_does_not_affect_the_others(name: str) -> None:
     estimator, healthy = LEARNERS[name](), LEARNERS[name]()
     poison = torch.tensor([1.0, float("nan")], dtype=torch.float64).view(2, 1, 1)
 
@@ -177,14 +177,14 @@ def test_a_replica_of_nan_does_not_touch_the_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_another_number_of_replicas_is_refused(name: str) -> None:
-    estimator = taught(name)
+    estimator = trained(name)
     with pytest.raises(ValueError, match=r"for 1 replicas, but its logits have 2 on axis -3: use"):
         call(estimator, Noise([0, 1]), 2)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_a_state_in_float64_serves_logits_in_float32(name: str) -> None:
-    estimator = taught(name)
+def test_a_state_in_float64_works_for_logits_in_float32(name: str) -> None:
+    estimator = trained(name)
     logits = LOGITS.float().expand(2, 1, 2, -1).clone().requires_grad_()
     loss = estimator(logits, lambda activations: activations.sum(-1).square(), Noise([0]))
     (gradient,) = torch.autograd.grad(loss.sum(), logits)
@@ -222,7 +222,7 @@ def test_optimal_baseline_averages_from_zero_and_one() -> None:
     assert torch.allclose(second.logits, expected, rtol=1e-9)
 
 
-def test_nvil_subtracts_the_net_and_the_mean_of_what_it_leaves() -> None:
+def test_nvil_subtracts_the_net_and_the_mean_of_its_residual() -> None:
     estimator = Reinforce(NEURON, NVIL(hidden=5, lr=0.01))
     loss, centred, plain = first_losses()
     assert torch.equal(estimates(estimator, wavy, Noise([0]), 6).logits, plain.logits)
@@ -305,7 +305,7 @@ def test_replica_mean_is_over_samples_and_examples() -> None:
     assert torch.allclose(replica_mean(values[0, 0]), values[0, 0].mean(1, keepdim=True))
 
 
-def test_eta_is_a_curve_once_there_is_one() -> None:
+def test_eta_is_logged_after_the_first_call() -> None:
     for name in ("rebar", "relax", "double_cv"):
         estimator = LEARNERS[name]()
         assert isinstance(estimator, ControlVariate)

@@ -1,4 +1,4 @@
-"""An independent judge: the gradients of storchastic, where it is installed (extra `peer`)."""
+"""An independent reference: the gradients of storchastic, if it is installed (extra `peer`)."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def our_draws(name: str, *fields: str) -> Tensor:
 
 
 def test_exact_gradient_is_the_peer_s_enumeration(theirs):
-    # It computes in float32.
+    # storchastic computes in float32.
     torch.testing.assert_close(our_draws("exact")[0], theirs["exact"][0], rtol=1e-5, atol=1e-7)
 
 

@@ -123,10 +123,10 @@ def test_soft_bits_are_the_sigmoid_of_the_tempered_latents():
     uniforms = torch.tensor([0.1, 0.5, 0.95], dtype=torch.float64).view(1, 1, 3)
     logits = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64).view(1, 1, 3)
     expected = torch.sigmoid((3 * logits - torch.logit(uniforms)) / 0.7)
-    for signed, wanted in ((False, expected), (True, 2 * expected - 1)):
+    for signed, expected_bits in ((False, expected), (True, 2 * expected - 1)):
         estimator = GumbelSigmoid(neuron=SBN(signed=signed, slope=3.0), temperature=0.7)
-        found = activations_of(estimator, logits, GivenNoise(uniforms))
-        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+        result = activations_of(estimator, logits, GivenNoise(uniforms))
+        torch.testing.assert_close(result, expected_bits, rtol=1e-12, atol=0)
 
 
 # Gradient
@@ -319,7 +319,7 @@ def test_a_value_out_of_range_is_refused(estimator, fields):
         estimator(neuron=SBN(), **fields)
 
 
-def test_forward_temperature_is_in_the_law_that_st_gumbel_tells_of_its_bits(double):
+def test_the_firing_neuron_of_st_gumbel_includes_the_forward_temperature(double):
     estimator = STGumbel(neuron=SBN(), forward_temperature=0.5)
     logits, seen = torch.tensor([-1.0, 0.3, 2.0]).expand(1, 40_000, 3), []
 

@@ -1,4 +1,4 @@
-"""Schedules and mixtures: estimators made of two others."""
+"""Schedules and mixtures, which combine two estimators."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def configured(*overrides: str, neuron: str = "sbn") -> Estimator:
 
 
 @pytest.mark.parametrize(
-    ("per", "progress", "serves"),
+    ("per", "progress", "used"),
     [
         ("epoch", Progress(step=0, epoch=0), FIRST),
         ("epoch", Progress(step=999, epoch=2), FIRST),
@@ -40,9 +40,9 @@ def configured(*overrides: str, neuron: str = "sbn") -> Estimator:
         ("step", Progress(step=3, epoch=0), SECOND),
     ],
 )
-def test_the_second_estimator_serves_from_the_given_point_on(per, progress, serves) -> None:
+def test_the_second_estimator_is_used_from_the_given_point(per, progress, used) -> None:
     schedule = Schedule(NEURON, FIRST, SECOND, after=3, per=per)
-    assert schedule.at(progress) is serves
+    assert schedule.at(progress) is used
 
 
 def test_a_schedule_is_its_first_estimator_outside_a_training() -> None:
@@ -61,7 +61,7 @@ def test_schedules_inside_a_schedule_count_from_the_start_of_the_training() -> N
     assert at[4] == SECOND
 
 
-def test_what_the_estimator_at_a_point_learns_is_the_schedules_state() -> None:
+def test_what_the_estimator_in_use_learns_is_in_the_state_of_the_schedule() -> None:
     schedule = Schedule(NEURON, FIRST, DoubleCV(NEURON), after=1)
     assert schedule.state_dict() == {"first": {}, "second": {}}
     estimates(schedule.at(Progress(step=1, epoch=1)), wavy, Noise([0]), 10)
@@ -69,7 +69,7 @@ def test_what_the_estimator_at_a_point_learns_is_the_schedules_state() -> None:
 
 
 @pytest.mark.parametrize("build", [Schedule, Mixture])
-def test_a_pair_is_unbiased_if_both_parts_are(build: type[Schedule | Mixture]) -> None:
+def test_a_combination_is_unbiased_if_both_parts_are(build: type[Schedule | Mixture]) -> None:
     assert build(NEURON, Reinforce(NEURON), SECOND).unbiased
     assert not build(NEURON, FIRST, SECOND).unbiased
     assert not replace(build(NEURON, SECOND, SECOND), second=FIRST).unbiased
@@ -101,7 +101,7 @@ def test_the_bias_of_a_mixture_shrinks_with_the_weight_of_the_biased_part() -> N
     assert torch.allclose(bias[0.2], 0.2 * bias[1.0], rtol=1e-9)
 
 
-def test_a_mixture_moves_both_schedules() -> None:
+def test_a_mixture_advances_both_schedules() -> None:
     mixture = Mixture(NEURON, SigmoidST(NEURON, growth=2.0), SigmoidST(NEURON, growth=3.0))
     later = mixture.at(Progress(step=10, epoch=1))
     assert later.scalars() == {"first/slope": 2.0, "second/slope": pytest.approx(3.0)}
@@ -137,7 +137,7 @@ def test_parts_are_chosen_and_set_on_the_command_line() -> None:
     assert schedule == Schedule(NEURON, SigmoidST(NEURON, growth=1.5), second, after=7)
 
 
-def test_a_deterministic_neuron_can_have_a_schedule_of_estimators_that_serve_it() -> None:
+def test_a_deterministic_neuron_can_have_a_schedule_of_estimators_that_support_it() -> None:
     schedule = configured(
         "estimator=schedule", "estimator@estimator.second=sigmoid_st", neuron="dbn"
     )
@@ -147,7 +147,7 @@ def test_a_deterministic_neuron_can_have_a_schedule_of_estimators_that_serve_it(
 
 
 @pytest.mark.parametrize("after", [0, -1])
-def test_a_first_part_that_never_serves_is_refused(after: int) -> None:
+def test_a_first_part_that_is_never_used_is_refused(after: int) -> None:
     with pytest.raises(ValueError, match="after"):
         Schedule(NEURON, FIRST, SECOND, after=after)
 

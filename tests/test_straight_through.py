@@ -246,8 +246,8 @@ def test_reinmax_is_darns_score_function_with_a_baseline_linear_around_a_half(bi
     f = derivative = bits.exp()
     score = bits - torch.sigmoid(logits)
     expected = (f - (f + derivative * (0.5 - bits))) * score
-    found = derivative * ReinMax(neuron=SBN()).multiplier(logits, bits)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    result = derivative * ReinMax(neuron=SBN()).multiplier(logits, bits)
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_reinmax_keeps_the_digits_of_a_saturated_unit():
@@ -279,8 +279,8 @@ def test_backward_switch_decides_the_slope_of_the_derivative(backward):
     estimator = SigmoidST(neuron=SBN(slope=0.5), slope=6.0, backward=backward)
     slope = 3.0 if backward else 0.5
     expected = slope * stats.logistic.pdf(slope * POINTS.numpy())
-    found = estimator.multiplier(POINTS, POINTS)
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    result = estimator.multiplier(POINTS, POINTS)
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("evaluation", [False, True])

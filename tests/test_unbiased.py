@@ -1,4 +1,4 @@
-"""Unbiased estimators: their mean over all draws, their variance, and the edges of their domain."""
+"""Unbiased estimators: mean over all draws, variance, and extreme logits."""
 
 from collections.abc import Callable
 
@@ -28,8 +28,8 @@ Build = Callable[[Neuron], Estimator]
 
 PLAIN = SBN()
 NEURONS = [PLAIN, SBN(signed=True), SBN(slope=1.2), SBN(signed=True, slope=0.6)]
-# What each estimator draws, and how many nodes a piece needs: one where the estimate is constant
-# or linear in the uniforms, more for the smooth relaxations.
+# The uniforms that an estimator draws, and the quadrature nodes per piece: one if the estimate is
+# constant or linear in the uniforms, more for smooth relaxations.
 ENUMERABLE: dict[str, tuple[Build, str, int]] = {
     name: (build_of(name), "one", 1)
     for name in (
@@ -52,7 +52,7 @@ TWO_UNITS = torch.tensor([0.4, -1.3], dtype=torch.float64)
 
 
 def experienced(estimator: Estimator, loss: Loss, logits: Tensor) -> Estimator:
-    """The estimator after some calls, so that what it learns is away from its start; frozen."""
+    """The estimator after some calls, so that it is no longer in its initial state; frozen."""
     noise = Noise([5])
     for _ in range(10):
         estimates(estimator, loss, noise, 4, logits)
@@ -66,9 +66,9 @@ def test_mean_over_all_draws_is_exact(case: str, neuron: Neuron) -> None:
     # Independent noise for z~ doubles the number of axes to integrate over.
     logits = TWO_UNITS if layout == "fresh" else torch.cat([TWO_UNITS, TWO_UNITS[:1] + 0.5])
     estimator = experienced(build(neuron), wavy, logits)
-    found = mean(*all_draws(estimator, wavy, layout, nodes, logits))
+    result = mean(*all_draws(estimator, wavy, layout, nodes, logits))
     expected = exact(estimator, wavy, logits)
-    for side, ours, truth in zip(found._fields, found, expected, strict=True):
+    for side, ours, truth in zip(result._fields, result, expected, strict=True):
         assert torch.allclose(ours, truth, rtol=1e-9, atol=1e-9), side
 
 
@@ -76,17 +76,17 @@ def test_mean_of_relax_over_all_draws_is_exact_with_a_trained_net() -> None:
     estimator = RELAX(PLAIN, coupled=True, hidden=8, lr=0.1)
     trained = experienced(estimator, wavy, TWO_UNITS)
     assert trained.state_dict()["weight2"].abs().max() > 0.05
-    found = mean(*all_draws(trained, wavy, "one", 60, TWO_UNITS))
+    result = mean(*all_draws(trained, wavy, "one", 60, TWO_UNITS))
     # The net sees the unbounded z, so that quadrature converges more slowly.
-    for ours, truth in zip(found, exact(trained, wavy, TWO_UNITS), strict=True):
+    for ours, truth in zip(result, exact(trained, wavy, TWO_UNITS), strict=True):
         assert torch.allclose(ours, truth, rtol=1e-5, atol=1e-5)
 
 
 def test_control_variate_of_a_trained_net_has_mean_zero_with_independent_noise() -> None:
     one = TWO_UNITS[:1]
     estimator = experienced(RELAX(PLAIN, hidden=8, lr=0.1), wavy, one)
-    found = mean(*all_draws(estimator, wavy, "fresh", 100, one))
-    assert torch.allclose(found.logits, exact(estimator, wavy, one).logits, rtol=1e-5, atol=1e-5)
+    result = mean(*all_draws(estimator, wavy, "fresh", 100, one))
+    assert torch.allclose(result.logits, exact(estimator, wavy, one).logits, rtol=1e-5, atol=1e-5)
 
 
 def z_score(draws: Tensor, truth: Tensor) -> float:
@@ -131,9 +131,9 @@ def test_nesting_different_estimators_keeps_the_mean(nest: str, problem) -> None
     measured = measure(lambda neuron: next(builds)(neuron), problem, precision=0.0075)
     sides: tuple[Side, ...] = ("logits", "upstream", "downstream", "loss")
     for side in sides:
-        seen = agreement(measured, side)
-        assert seen.holds, (side, seen)
-        assert seen.detectable < 0.06
+        compared = agreement(measured, side)
+        assert compared.holds, (side, compared)
+        assert compared.detectable < 0.06
 
 
 @pytest.mark.parametrize("outer", ["reinforce_optimal", "disarm", "muprop", "double_cv"])
@@ -205,7 +205,7 @@ def test_arms_with_two_samples_is_disarm(neuron: Neuron) -> None:
     uniforms = Noise([2]).uniform(logits.expand(2, 500, 1, 1, 3))
     paired = dirichlet_copula(uniforms)[0]
     assert torch.allclose(paired + dirichlet_copula(uniforms)[1], torch.ones(()).double())
-    # ARMS turns the uniform round where p >= 1/2.
+    # ARMS mirrors the uniform where p >= 1/2.
     mirrored = torch.where(neuron.probability(logits) < 0.5, paired, 1 - paired)
     arms = estimates(ARMS(neuron, samples=2), wavy, Replay(uniforms), 500, logits)
     disarm = estimates(DisARM(neuron), wavy, Replay(mirrored), 500, logits)
@@ -247,7 +247,7 @@ def test_saturated_units_get_a_finite_gradient_that_vanishes(
         noise = Replay(*[torch.tensor(uniform, dtype=torch.float64)] * 2)
         drawn = estimates(estimator, wavy, noise, 2, logits)
         assert all(part.isfinite().all() for part in drawn)
-        # ARM gives every unit its uniform times the difference that the other units make.
+        # In ARM, each unit gets its uniform times the difference that the other units make.
         assert name == "arm" or drawn.logits[:, :2].abs().max() < 1e-5
     for value in estimator.state_dict().values():
         assert value.isfinite().all()

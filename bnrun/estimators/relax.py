@@ -7,13 +7,7 @@ from bnrun.core.noise import Noise
 from bnrun.estimators.rebar import REBAR, Sample
 from bnrun.estimators.tools.derivatives import value_and_derivative
 from bnrun.estimators.tools.learner import Memory, replica_mean
-from bnrun.estimators.tools.perceptron import (
-    WEIGHTS,
-    adam_step,
-    fresh_moments,
-    fresh_perceptron,
-    perceptron,
-)
+from bnrun.estimators.tools.perceptron import fresh_perceptron, perceptron, train_perceptron
 from bnrun.estimators.tools.relaxed_control import control
 
 
@@ -42,8 +36,8 @@ class RELAX(REBAR):
     lr: PositiveFloat = 1e-3
 
     def fresh(self, logits: Tensor, noise: Noise) -> Memory:
-        weights = fresh_perceptron(logits, self.hidden, noise, "control variate")
-        return super().fresh(logits, noise) | weights | fresh_moments(weights, WEIGHTS)
+        net = fresh_perceptron(logits, self.hidden, noise, "control variate")
+        return super().fresh(logits, noise) | net
 
     def estimate(self, memory: Memory, sample: Sample) -> Tensor:
         return super().estimate(memory, sample) - self._net_control(memory, sample)
@@ -54,7 +48,7 @@ class RELAX(REBAR):
 
         rest = sample.reinforce - self._net_control(memory, sample)
         averages = self.averages(memory, rest, sample.relaxed)
-        return adam_step(memory, WEIGHTS, mean_square, self.lr) | averages
+        return train_perceptron(memory, mean_square, self.lr) | averages
 
     def _net_control(self, memory: Memory, sample: Sample) -> Tensor:
         """The control variate from r, [*S, R, B, U]; differentiable by the net's weights."""

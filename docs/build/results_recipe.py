@@ -16,7 +16,7 @@ class Published(_Part):
     """A published number.
 
     where   settings of the row that shows it
-    column  score/way that it stands beside
+    column  score/way of the column next to it
     tag     P read in the paper or its code, S from an independent source, M from memory
     """
 
@@ -26,24 +26,31 @@ class Published(_Part):
     tag: Annotated[str, Field(pattern="^[PSM]$")]
 
 
-class TableSpec(_Part):
-    """A table with one row per combination of the settings in `rows`.
+class _Selection(_Part):
+    """Rows of the raw results.
 
-    where    setting -> value: only these rows of the raw results
-    without  setting -> values: not these rows
-    columns  score/way -> title
+    where    setting -> value: only these
+    without  setting -> values: not these
     """
 
     title: str
     split: str
     where: dict[str, str] = {}
     without: dict[str, list[str]] = {}
+
+
+class TableSpec(_Selection):
+    """A table with one row per combination of the settings in `rows`.
+
+    columns  score/way -> title
+    """
+
     rows: list[str]
     columns: dict[str, str]
     published: list[Published] = []
 
 
-class FigureSpec(_Part):
+class FigureSpec(_Selection):
     """A figure with one line per combination of the settings in `lines`.
 
     points  score/way -> its place on the x axis
@@ -51,10 +58,6 @@ class FigureSpec(_Part):
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
-    title: str
-    split: str
-    where: dict[str, str] = {}
-    without: dict[str, list[str]] = {}
     lines: list[str]
     points: dict[str, float]
     xlabel: str

@@ -12,13 +12,7 @@ from torch import Tensor
 from bnrun.core.fields import PositiveFloat, PositiveInt, UnitInterval, validated
 from bnrun.core.noise import Noise
 from bnrun.estimators.tools.learner import Memory, replica_mean
-from bnrun.estimators.tools.perceptron import (
-    WEIGHTS,
-    adam_step,
-    fresh_moments,
-    fresh_perceptron,
-    perceptron,
-)
+from bnrun.estimators.tools.perceptron import fresh_perceptron, perceptron, train_perceptron
 
 
 @validated
@@ -137,10 +131,9 @@ class NVIL(Baseline):
         return not self.normalize
 
     def fresh(self, logits: Tensor, noise: Noise) -> Memory:
-        weights = fresh_perceptron(logits, self.hidden, noise, "baseline")
+        net = fresh_perceptron(logits, self.hidden, noise, "baseline")
         zeros = logits.new_zeros(logits.shape[-3], 1, 1)
-        statistics = {"mean": zeros, "variance": zeros}
-        return weights | fresh_moments(weights, WEIGHTS) | statistics
+        return net | {"mean": zeros, "variance": zeros}
 
     def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
         signal = losses - perceptron(memory, logits) - memory["mean"]
@@ -157,4 +150,4 @@ class NVIL(Baseline):
             "mean": memory["mean"].lerp(replica_mean(residual(memory)), 1 - self.decay),
             "variance": memory["variance"].lerp(squared(memory), 1 - self.decay),
         }
-        return adam_step(memory, WEIGHTS, squared, self.lr) | statistics
+        return train_perceptron(memory, squared, self.lr) | statistics

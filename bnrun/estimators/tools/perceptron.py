@@ -13,19 +13,20 @@ WEIGHTS = ("weight1", "bias1", "weight2", "bias2")
 
 
 def fresh_perceptron(logits: Tensor, hidden: int, noise: Noise, purpose: str) -> Memory:
-    """Initial weights of a net from U units to one number; its output is 0.
+    """A net from U units to one number, at first always 0: its weights, and Adam's moments.
 
     The weights of replica r depend only on its seed and the purpose.
     """
     units = logits.shape[-1]
     replicas = len(noise.seeds)
     first = [stream(seed, purpose).standard_normal((units, hidden)) for seed in noise.seeds]
-    return {
+    weights = {
         "weight1": torch.from_numpy(np.stack(first) / units**0.5).to(logits),
         "bias1": logits.new_zeros(replicas, 1, hidden),
         "weight2": logits.new_zeros(replicas, hidden, 1),
         "bias2": logits.new_zeros(replicas, 1, 1),
     }
+    return weights | fresh_moments(weights, WEIGHTS)
 
 
 def perceptron(weights: Memory, inputs: Tensor) -> Tensor:
@@ -33,6 +34,11 @@ def perceptron(weights: Memory, inputs: Tensor) -> Tensor:
     hidden = torch.einsum("...rbu,ruh->...rbh", inputs, weights["weight1"]) + weights["bias1"]
     output = torch.einsum("...rbh,rho->...rbo", hidden.tanh(), weights["weight2"])
     return output + weights["bias2"]
+
+
+def train_perceptron(memory: Memory, loss: Callable[[Memory], Tensor], lr: float) -> Memory:
+    """The memory after one step of Adam on the weights of the net. See `adam_step`."""
+    return adam_step(memory, WEIGHTS, loss, lr)
 
 
 def fresh_moments(memory: Memory, names: Sequence[str]) -> Memory:
