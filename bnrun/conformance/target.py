@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 
 from bnrun.config.compose import EstimatorConfig, parsed
 from bnrun.config.errors import MISTAKES, UserError
+from bnrun.config.paths import import_from_here
 from bnrun.config.sentence import sentence
 from bnrun.conformance.measurement import Build, EstimatorFunction
 from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
@@ -78,6 +79,7 @@ def configured(name: str, fields: Sequence[str] = (), config_dir: Path | None = 
     A field with @ chooses a part of the estimator, e.g. estimator@estimator.first=rloo.
     Raises UserError for a name or a field that does not exist.
     """
+    import_from_here()  # a yaml of --config-dir may name a class in the working folder
     parts = [field for field in fields if "@" in field]
     values = _values([field for field in fields if field not in parts])
     try:
