@@ -1,8 +1,10 @@
 """docs/estimators.md and README's table are up to date, and their command measures only changes."""
 
 import re
+import shutil
 from dataclasses import replace
 
+import catalogue
 import estimator_figure as figure
 import estimators_page
 import measurements
@@ -11,7 +13,7 @@ import torch
 from catalogue import chosen_problems, names
 from docstrings import first_sentence, own_passages, passages, short_source
 from estimators_page import COMMAND, PAGE, README, entry
-from estimators_table import BEGIN, with_table
+from estimators_table import BEGIN, END, with_table
 
 from bnrun.conformance.measurement import Evaluations, draw
 from bnrun.core.noise import Noise
@@ -49,35 +51,38 @@ def test_new_words_need_no_measurement():
 
 
 def test_the_command_measures_what_is_new_and_nothing_else(tmp_path, monkeypatch, capsys):
-    stored = {path.name: path.read_bytes() for path in measurements.FOLDER.iterdir()}
-    for file, text in stored.items():
-        if not file.startswith("exact."):
-            (tmp_path / file).write_bytes(text)
-    (tmp_path / "removed.json").write_text("{}")
-    for module, constant, path in [
-        (measurements, "FOLDER", tmp_path),
-        (estimators_page, "PAGE", tmp_path.parent / "estimators.md"),
-        (estimators_page, "README", tmp_path.parent / "README.md"),
-    ]:
-        monkeypatch.setattr(module, constant, path)
-    (tmp_path.parent / "README.md").write_text(README.read_text())
+    """A project of three estimators, of which exact has no measurements yet."""
+    project = ["disarm", "exact", "st"]
+    stored = {f"{name}{suffix}" for name in project for suffix in (".json", ".svg")}
+    folder, page, readme = (tmp_path / name for name in ("data", "estimators.md", "README.md"))
+    folder.mkdir()
+    for name in stored - {"exact.json", "exact.svg"}:
+        shutil.copy(measurements.FOLDER / name, folder)
+    (folder / "removed.json").write_text("{}")
+    readme.write_text(f"A readme.\n{BEGIN}old\n{END}")
+    monkeypatch.setattr(catalogue, "names", lambda: project)
+    monkeypatch.setattr(measurements, "FOLDER", folder)
+    monkeypatch.setattr(estimators_page, "PAGE", page)
+    monkeypatch.setattr(estimators_page, "README", readme)
+
     assert estimators_page.out_of_date() == [
         "estimator exact: not measured yet",
         "removed.json: no such estimator",
     ]
     assert estimators_page.main([]) == 0
     assert capsys.readouterr().err == "measuring exact: not measured yet\n"
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == stored
-    assert (tmp_path.parent / "estimators.md").read_text() == PAGE.read_text()
+    assert {path.name for path in folder.iterdir()} == stored
+    assert re.findall(r"^## (\w+)$", page.read_text(), re.MULTILINE) == project
+    assert "| `exact` |" in readme.read_text()
     assert not estimators_page.out_of_date()
 
 
 def test_a_readme_without_a_place_for_the_table_is_an_error():
-    catalogue = {entry("arm"): measurements.read("arm")}
+    measured = {entry("arm"): measurements.read("arm")}
     with pytest.raises(ValueError, match="no <!-- estimators -->"):
-        with_table("# A readme\n", catalogue)
+        with_table("# A readme\n", measured)
     with pytest.raises(ValueError, match="no <!-- estimators -->"):
-        with_table(f"{BEGIN}and no end", catalogue)
+        with_table(f"{BEGIN}and no end", measured)
 
 
 def test_a_family_is_one_row_of_the_table():
