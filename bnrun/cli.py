@@ -14,25 +14,22 @@ from bnrun.config.compose import resolved
 from bnrun.config.errors import MISTAKES, DivergedError
 from bnrun.config.paths import CONFIGS, import_from_here
 from bnrun.run.folder import remove_unused
-from bnrun.run.signals import INTERRUPTED, Stopped, is_orphan, is_worker
+from bnrun.run.signals import INTERRUPTED, Stopped, exit_if_orphan, exit_if_worker
+from bnrun.sweep.halt import HALTED, Halt
 
-# Plugins validate the values of our launchers by their own schemas, and Hydra asks to state that in
-# the yaml. Ignored here, because the workers of launchers import this file too.
+# Hydra asks to name the schemas of the launchers' plugins in our yaml files.
 warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def run(node: DictConfig) -> str | None:
-    """One run, in the folder that Hydra has created. Returns HALTED if it was not started."""
-    from bnrun.run.job import run_job
-    from bnrun.sweep.halt import HALTED, Halt
+    """One run, in the folder that Hydra has created; returns HALTED if it was not started."""
+    from bnrun.run.job import run_job  # Imported here, because --help need not wait for pydantic.
 
-    if is_orphan():
-        os._exit(1)  # A worker takes its next job even after the sweep was stopped.
+    exit_if_orphan()
     import_from_here()
     job = HydraConfig.get()
-    if "cpus_per_task" in job.launcher:
-        # Submitit's local executor lets every job use all cores.
+    if "cpus_per_task" in job.launcher:  # Submitit's local executor lets a job use all cores.
         os.environ["OMP_NUM_THREADS"] = str(job.launcher.cpus_per_task)
     folder, alone = Path(job.runtime.output_dir), job.mode != RunMode.MULTIRUN
     halt, fail_fast = Halt(folder.parent), False
@@ -44,8 +41,7 @@ def run(node: DictConfig) -> str | None:
             return HALTED
         run_job(config, folder, shown=alone)  # A sweep shows all its jobs in one view.
     except Stopped as stop:
-        if is_worker():
-            os._exit(stop.status)
+        exit_if_worker(stop.status)
         raise
     except Exception as error:
         if fail_fast and not isinstance(error, DivergedError):
@@ -69,7 +65,7 @@ def main() -> None:
     except Stopped as stop:
         print(f"bnrun: {INTERRUPTED}", file=sys.stderr, flush=True)
         sys.stdout.flush()
-        os._exit(stop.status)  # All files are closed; unloading the libraries would take a second.
+        os._exit(stop.status)  # All files are closed, and unloading torch would take a second.
     except MISTAKES as error:
         if wants_trace:
             raise
@@ -78,7 +74,6 @@ def main() -> None:
 
 
 def _print_sentence(error: Exception) -> None:
-    # Imported here, because --help need not wait 0.1 s for pydantic.
-    from bnrun.config.sentence import sentence
+    from bnrun.config.sentence import sentence  # Imported here for the same reason.
 
     print(f"bnrun: {sentence(error)}", file=sys.stderr)

@@ -20,19 +20,20 @@ each unit's own bit, so few draws are as precise."""
 
 def choose_instrument(
     settings: GradientSettings,
-    neurons: Sequence[Neuron],
+    in_use: Sequence[Estimator],
     units: Sequence[int],
     named: Callable[[str], Build],
 ) -> Instrument | None:
     """The instrument that measures gradients during training; None if `every` is None.
 
-    neurons, units  of each binary layer
-    named           from an estimator's name to a function that builds it
+    in_use, units  estimator that trains each binary layer, and its units
+    named          from an estimator's name to a function that builds it
 
     Raises ValueError if a neuron is not binary, or if the reference is biased.
     """
     if settings.every is None:
         return None
+    neurons = [estimator.neuron for estimator in in_use]
     if not all(isinstance(neuron, BinaryNeuron) for neuron in neurons):
         raise ValueError(
             "gradients.every measures gradient estimates of binary neurons: choose neuron=dbn or "

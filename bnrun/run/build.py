@@ -40,9 +40,8 @@ def build(config: Mapping[str, Any], key: str) -> Any:
 
 def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:
     """The estimator of a binary layer, counted from 1: its own, or that of all layers."""
-    estimator: Estimator = build(
-        config, f"layers.{layer}" if str(layer) in config["layers"] else "estimator"
-    )
+    key = f"layers.{layer}" if str(layer) in config["layers"] else "estimator"
+    estimator: Estimator = build(config, key)
     return estimator
 
 
@@ -58,14 +57,14 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     Raises ValueError, or what the classes raise, for a mistake in the config.
     """
     prepare_process(settings.dtype)
-    device = choose_device(settings.device)
+    device, seeds = choose_device(settings.device), settings.seed_list
     # Everything that can be wrong comes before the data, which may take minutes to download.
     specification, task = build(config, "model"), build(config, "task")
     make_optimizer, make_scheduler = build(config, "optimizer"), build(config, "scheduler")
-    first = build_estimator(config)
     rehearse(make_optimizer, make_scheduler)
-    data = task.prepared(build(config, "dataset").load())
-    model = specification.build(data.shape, task.outputs(data), settings.seed_list).to(device)
+    first = build_estimator(config)
+    data = move(task.prepared(build(config, "dataset").load()), device)
+    model = specification.build(data.shape, task.outputs(data), seeds).to(device)
     if settings.trainer.products:
         set_product_dtype(model, getattr(torch, settings.trainer.products))
     layers = range(1, len(model.stages) + 1)
@@ -73,15 +72,8 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
         raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {layers[-1]}")
     estimators = [first, *(build_estimator(config, number) for number in layers[1:])]
     optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
-    neurons = [estimator.neuron for estimator in estimators]
+    scheduler = make_scheduler(optimizer)
+    instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)
     return Training(
-        model=model,
-        task=task,
-        estimators=estimators,
-        optimizer=optimizer,
-        scheduler=make_scheduler(optimizer),
-        data=move(data, device),
-        seeds=settings.seed_list,
-        settings=settings.trainer,
-        instrument=choose_instrument(settings.gradients, neurons, model.units, named_estimator),
+        model, task, estimators, optimizer, scheduler, data, seeds, settings.trainer, instrument
     )

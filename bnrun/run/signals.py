@@ -37,6 +37,18 @@ def is_orphan() -> bool:
     return parent is not None and parent.pid != os.getppid()
 
 
+def exit_if_orphan() -> None:
+    """End such a worker, which would take its next job even after the sweep was stopped."""
+    if is_orphan():
+        os._exit(1)
+
+
+def exit_if_worker(status: int) -> None:
+    """End a worker at once; its pool would wait for it."""
+    if is_worker():
+        os._exit(status)
+
+
 def exit_on_signals() -> None:
     """Make Ctrl-C and SIGTERM end the process immediately, even inside an import.
 
