@@ -47,7 +47,7 @@ def test_each_estimator_has_the_same_search_and_fresh_seeds_at_its_best(fair, tm
     assert "estimator=sigmoid_st: best on validation of 3 trials: optimizer.lr=0.5" in err
     (contest,) = contests(tabulate(find_runs([tmp_path / "outputs"]).runs))
     assert [sorted(c.values) for c in contest.contestants] == [[8, 9], [8, 9]]
-    # All of it was done before, the second part too.
+    # All of it is done, the second part too.
     status, _, err = fair("optimizer.lr=1e-6,0.5,1e38")
     assert status == 0
     assert "skipped 6 of 6 jobs, which are done" in err

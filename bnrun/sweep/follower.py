@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def repeated(task: Callable[[], object], pause: Callable[[], float]) -> Iterator[None]:
     """While the block runs, call `task` after every `pause()` seconds.
 
-    After an exception in the block, like Ctrl-C, a task at work is waited for at most a second.
+    After an exception in the block, like Ctrl-C, it waits at most a second for a running task.
     """
     stop = threading.Event()
 

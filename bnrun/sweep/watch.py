@@ -109,7 +109,7 @@ def watched(jobs: Sequence[WatchedJob], console: Console, in_turn: bool) -> Iter
         raise
     else:
         watch.look()
-    finally:  # After Ctrl-C without a look: the job at work has no result, but it has not failed.
+    finally:  # After Ctrl-C without a look: the running job has no result, but did not fail.
         watch.screen.end()
 
 
