@@ -25,14 +25,14 @@ TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capfd):
-    """A function that does `bnrun` here: its exit status, standard output and standard error."""
+    """A function that calls `bnrun` here and returns exit status, standard output and errors."""
 
-    def done(*words):
+    def call(*words):
         from bnrun import cli
 
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["bnrun", *words])
-        # The command line sets it for its process; the next test must not inherit it.
+        # The command line sets this for its process; the next test must not inherit it.
         with monkeypatch.context() as patch:
             patch.setenv("HYDRA_FULL_ERROR", "")
             patch.delenv("HYDRA_FULL_ERROR")
@@ -43,7 +43,7 @@ def command(tmp_path, monkeypatch, capfd):
                 status = leave.code
         return status, *capfd.readouterr()
 
-    return done
+    return call
 
 
 @pytest.fixture

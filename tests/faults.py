@@ -1,7 +1,7 @@
-"""Breaks runs in many ways and checks that nothing is lost: `python tests/faults.py [share]`.
+"""Breaks runs in many ways and checks that no work is lost: `python tests/faults.py [share]`.
 
-`share` scales how often each fault is tried (1.0: in full). The table it prints is the one in
-docs/reliability.md. Linux only, for it forks; disks that fill or turn read-only need root.
+`share` scales how often each fault is tried (1.0: in full). It prints the table of
+docs/reliability.md. Linux only, because it forks; disks that fill or become read-only need root.
 """
 
 import contextlib
@@ -98,15 +98,15 @@ def only(study: Path) -> Path:
 
 def kills(folder: Path, times: int) -> str:
     log = folder / "log"
-    longest = timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    longest = timed(lambda: bnrun(folder / "uninterrupted", *RUN), log)
     total = 0
     for number in range(times):
         study = folder / f"killed{number}"
         total += killed_until_done(
             lambda s=study: bnrun(s, *RUN, OFTEN), longest, log, 1 + number % 4
         )
-        assert_equal_runs(only(folder / "untouched"), only(study))
-    return f"{times} runs, {total} kills: all equal to the untouched one"
+        assert_equal_runs(only(folder / "uninterrupted"), only(study))
+    return f"{times} runs, {total} kills: all equal to the uninterrupted one"
 
 
 def sweep_kills(folder: Path, times: int) -> str:
@@ -115,12 +115,12 @@ def sweep_kills(folder: Path, times: int) -> str:
         cli.main()
 
     log = folder / "log"
-    longest = timed(lambda: sweep("untouched"), log)
+    longest = timed(lambda: sweep("uninterrupted"), log)
     count = killed_until_done(lambda: sweep("killed"), longest / 3, log, times)
-    runs = [path.parent for path in (folder / "untouched").glob("*/result.json")]
+    runs = [path.parent for path in (folder / "uninterrupted").glob("*/result.json")]
     assert len(runs) == 12
     for run in runs:
-        files = [study / run.name for study in (folder / "untouched", folder / "killed")]
+        files = [study / run.name for study in (folder / "uninterrupted", folder / "killed")]
         assert len({(f / "metrics.csv").read_bytes() for f in files}) == 1
         scores = [json.loads((f / "result.json").read_text())["scores"] for f in files]
         assert scores[0] == scores[1]
@@ -140,8 +140,8 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
 
 def full_disk(folder: Path, times: int) -> str:
     log = folder / "log"
-    timed(lambda: bnrun(folder / "untouched", *RUN), log)
-    need = sum(f.stat().st_size for f in only(folder / "untouched").rglob("*") if f.is_file())
+    timed(lambda: bnrun(folder / "uninterrupted", *RUN), log)
+    need = sum(f.stat().st_size for f in only(folder / "uninterrupted").rglob("*") if f.is_file())
     for number in range(times):
         disk = folder / f"disk{number}"
         with small_disk(disk, 16 + need * number // times // 1024):
@@ -149,13 +149,13 @@ def full_disk(folder: Path, times: int) -> str:
             assert "No space left" in log.read_text().splitlines()[-1], log.read_text()
             subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
             timed(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)
-            assert_equal_runs(only(folder / "untouched"), only(disk / "s"))
+            assert_equal_runs(only(folder / "uninterrupted"), only(disk / "s"))
     return f"{times} disks full at different moments: one sentence, then equal once there is room"
 
 
 def read_only(folder: Path, times: int) -> str:
     log = folder / "log"
-    longest = timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    longest = timed(lambda: bnrun(folder / "uninterrupted", *RUN), log)
     refused = 0
     for number in range(times):
         disk = folder / f"disk{number}"
@@ -171,12 +171,12 @@ def read_only(folder: Path, times: int) -> str:
                 refused += 1
             subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
             timed(lambda d=disk: bnrun(d / "s", *RUN, OFTEN), log)
-            assert_equal_runs(only(folder / "untouched"), only(disk / "s"))
+            assert_equal_runs(only(folder / "uninterrupted"), only(disk / "s"))
     return f"{refused} runs met a read-only folder: one sentence, then equal"
 
 
 def crashed(folder: Path) -> Path:
-    """A run that stopped like a killed one after step 40, with checkpoints of steps 36 and 39."""
+    """A run that ended like a killed one after step 40, with checkpoints of steps 36 and 39."""
     from bnrun.run.keeper import Keeper
 
     genuine = Keeper.after_step
@@ -196,7 +196,7 @@ def crashed(folder: Path) -> Path:
 
 def damaged(folder: Path, times: int, damage: Callable[[Path], None], clock: float = 0.0) -> str:
     log = folder / "log"
-    timed(lambda: bnrun(folder / "untouched", *RUN), log)
+    timed(lambda: bnrun(folder / "uninterrupted", *RUN), log)
     template = crashed(folder)
     genuine = time.time
 
@@ -209,9 +209,9 @@ def damaged(folder: Path, times: int, damage: Callable[[Path], None], clock: flo
         shutil.copytree(template, study / template.name)
         damage(study / template.name)
         timed(lambda s=study: resumed(s), log)
-        assert_equal_runs(only(folder / "untouched"), only(study))
+        assert_equal_runs(only(folder / "uninterrupted"), only(study))
         shutil.rmtree(study)
-    return f"{times} times: equal to the untouched one"
+    return f"{times} times: equal to the uninterrupted one"
 
 
 def flip(run: Path) -> None:
@@ -238,13 +238,10 @@ GROUPS = ["neuron", "estimator", "model", "optimizer", "scheduler", "dataset", "
 
 def sensible() -> tuple[dict[str, str], list[str]]:
     """Every key of the config with its value, and every choice of a group but the large data."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
+    from bnrun.config.compose import composed, resolved
     from bnrun.config.paths import CONFIGS
 
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config"), resolve=True)
+    config = {key: value for key, value in resolved(composed([])).items() if key != "choices"}
     values = {
         key: str(value).replace("None", "null").replace(" ", "")
         for key, value in flat(config).items()
@@ -293,10 +290,17 @@ def bad_words(folder: Path, times: int, from_file: bool = False) -> str:
         work.mkdir()
         log.unlink(missing_ok=True)
         status = status_of(forked(run, log), 120)
-        told = log.read_text(errors="replace")
+        output = log.read_text(errors="replace")
         strayed = {path.name for path in work.iterdir()} - {"outputs"}
-        if status not in (0, 1, 2) or "Traceback" in told or not (told or status == 0) or strayed:
-            wrong.append(f"{line} {file.read_text() if from_file else ''}: {status} {told[-300:]}")
+        if (
+            status not in (0, 1, 2)
+            or "Traceback" in output
+            or not (output or status == 0)
+            or strayed
+        ):
+            wrong.append(
+                f"{line} {file.read_text() if from_file else ''}: {status} {output[-300:]}"
+            )
         seen["ended well" if status == 0 else "refused in words"] += 1
         shutil.rmtree(work)
 
@@ -329,9 +333,9 @@ def bad_words(folder: Path, times: int, from_file: bool = False) -> str:
 
     file.parent.mkdir(parents=True)
     generate()
-    told = f"{len(tried)} different ones: " + ", ".join(f"{n} {what}" for what, n in seen.items())
-    assert not wrong, "\n\n".join([f"{told}, of these {len(wrong)} wrong", *wrong])
-    return told
+    output = f"{len(tried)} different ones: " + ", ".join(f"{n} {what}" for what, n in seen.items())
+    assert not wrong, "\n\n".join([f"{output}, of these {len(wrong)} wrong", *wrong])
+    return output
 
 
 def long_run(folder: Path, steps: int) -> str:

@@ -13,7 +13,7 @@ from bnrun.run.job import run_job
 
 
 def bnrun(study: Path, *words: str) -> Path:
-    """Do a run in this process, in the folder that it has in `study`."""
+    """Execute a run in this process, in the folder that it has in `study`."""
     config = resolved(composed(words, hydra_node=True))
     folder = study / run_id(config, words)
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,8 +25,7 @@ def assert_equal_runs(first: Path, second: Path) -> None:
     assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
     results = [json.loads((run / "result.json").read_text()) for run in (first, second)]
     for result in results:
-        # Not what came out, but when, where and with which files it was run; code that is worked
-        # on changes while these tests run.
+        # These say when, where and with which files it was run; the code may be edited meanwhile.
         for key in ("seconds", "commit", "receipt"):
             result.pop(key, None)
         del result["config"]["checkpoint"]

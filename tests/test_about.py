@@ -15,7 +15,7 @@ def test_a_run_says_what_it_is_and_by_which_command(monkeypatch):
     assert "torch 2" in rows["Versions"]
 
 
-def test_a_run_says_what_it_came_to():
+def test_a_run_says_how_it_ended():
     scores = {"test": {"accuracy": {"mean_field": [0.96, 0.97, 0.98]}}, "train": {}}
     text = outcome_text(scores, {"5": 350})
     assert text.startswith("seed 5 diverged at step 350\n\n")

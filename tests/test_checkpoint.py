@@ -58,29 +58,29 @@ def halted(run, step):
     raise AssertionError("the run ended before that step")
 
 
-def told(records):
+def values_of(records):
     return [(record.step, record.epoch, record.scalars) for record in records]
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 @pytest.mark.parametrize("step", [1, 4, 13])
-def test_a_restored_training_goes_on_to_the_bit(name, step, tmp_path):
+def test_a_restored_training_continues_to_the_bit(name, step, tmp_path):
     def fresh():
         model, estimator = MLP(hidden=(6,)), ESTIMATORS[name]()
         return training([3, 7], model, estimator, optimizer=torch.optim.Adam, epochs=2)
 
-    untouched = fresh()
-    expected = told(untouched.run())
+    uninterrupted = fresh()
+    expected = values_of(uninterrupted.run())
     first = fresh()
-    begun = told(halted(first, step))
+    before = values_of(halted(first, step))
     write_checkpoint(tmp_path, HEADER, {"training": first.state_dict()})
     second = fresh()
     second.load_state_dict(read_state(tmp_path / CHECKPOINT, CPU)["training"])
     assert second.step == step
-    rest = told(second.run())
-    assert [place[0] for place in begun + rest] == [place[0] for place in expected]
-    assert same([list(place) for place in begun + rest], [list(place) for place in expected])
-    ends = [run.state_dict() for run in (untouched, second)]
+    rest = values_of(second.run())
+    assert [place[0] for place in before + rest] == [place[0] for place in expected]
+    assert same([list(place) for place in before + rest], [list(place) for place in expected])
+    ends = [run.state_dict() for run in (uninterrupted, second)]
     for end in ends:
         del end["seconds"]
     assert same(*ends)
@@ -99,7 +99,7 @@ def test_a_diverged_replica_stays_diverged_and_its_weights_do_not_change():
 
 
 @pytest.mark.parametrize(("word", "steps"), [("continue", 24), ("stop", 4)])
-def test_divergence_of_one_replica_ends_the_run_only_where_that_is_wanted(word, steps):
+def test_divergence_of_one_replica_ends_the_run_only_if_asked_to(word, steps):
     run = training([3, 7], on_divergence=word, epochs=3)
     with torch.no_grad():
         next(run.model.parameters())[1] = float("nan")
@@ -114,7 +114,7 @@ def written(folder, step=3):
     return state
 
 
-def test_the_one_before_is_kept(tmp_path):
+def test_the_previous_checkpoint_is_kept(tmp_path):
     for step in (1, 2, 3):
         written(tmp_path, step)
     assert read_header(tmp_path / CHECKPOINT).step == 3
@@ -122,7 +122,7 @@ def test_the_one_before_is_kept(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, PREVIOUS}
 
 
-def test_no_flipped_byte_and_no_cut_changes_what_is_read(tmp_path):
+def test_a_flipped_byte_or_a_truncation_never_changes_what_is_read(tmp_path):
     state = written(tmp_path)
     path = tmp_path / CHECKPOINT
     content = path.read_bytes()
@@ -149,7 +149,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("how", ["pickle", "torch"])
-def test_a_file_from_elsewhere_runs_no_code(how, tmp_path, capsys):
+def test_loading_a_foreign_file_runs_no_code(how, tmp_path, capsys):
     path = tmp_path / CHECKPOINT
     if how == "pickle":
         path.write_bytes(pickle.dumps(Evil()))

@@ -70,7 +70,7 @@ def test_result_holds_every_score_of_every_seed(done):
     assert result["data"]
 
 
-def test_metrics_and_tensorboard_tell_the_same(done):
+def test_metrics_and_tensorboard_agree(done):
     _, run, _ = done
     metrics = polars.read_csv(run / "metrics.csv")
     assert {"step", "epoch", "seed", "tag", "value"} == set(metrics.columns)
@@ -99,7 +99,7 @@ def test_the_same_command_finds_its_own_earlier_work(done):
     assert (run / "result.json").stat().st_mtime_ns == before
 
 
-def test_what_does_not_change_results_does_not_change_the_run_id(done):
+def test_options_that_do_not_affect_results_do_not_affect_the_run_id(done):
     folder, run, _ = done
     options = ("recorder.per_seed=true", "device=cpu")
     _, _, err = bnrun(folder, "name=first", *TINY, *options)

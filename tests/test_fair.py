@@ -67,7 +67,7 @@ def test_the_best_is_chosen_on_validation_though_another_is_better_on_test(fair,
     assert rates(results(tmp_path), [8, 9]) == {"st": [0.6], "sigmoid_st": [0.6]}
 
 
-def test_a_best_at_the_edge_of_the_search_is_told(fair):
+def test_a_best_at_the_edge_of_the_search_is_reported(fair):
     status, _, err = fair("optimizer.lr=1e-6,0.5", "estimator=st")
     assert status == 0
     assert "optimizer.lr=0.5; it has the smallest or largest learning rate tried" in err
@@ -81,7 +81,7 @@ def test_an_estimator_that_always_diverges_gets_no_fresh_seeds(fair, tmp_path):
     assert rates(results(tmp_path), [8, 9]) == {}
 
 
-def test_a_dry_run_tells_what_comes_after_the_search(fair, tmp_path):
+def test_a_dry_run_announces_what_comes_after_the_search(fair, tmp_path):
     status, out, err = fair("sweep.dry_run=true")
     assert status == 0
     # Two estimators at the five learning rates of the experiment.

@@ -96,7 +96,7 @@ def test_a_killed_worker_costs_no_job_its_result(sweep, tmp_path, monkeypatch):
 
 
 @installed("joblib")
-def test_fail_fast_lets_no_job_begin_that_the_launcher_has_already(sweep, tmp_path):
+def test_fail_fast_starts_no_job_that_the_launcher_already_has(sweep, tmp_path):
     words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1", "sweep.fail_fast=true"]
     for _ in range(2):  # The second sweep tries the failed job again.
         status, _, err = sweep(*words, "trainer.batch_size=5000,50,20")
@@ -210,7 +210,7 @@ def test_a_job_that_was_running_twice_is_launched_alone_and_only_the_killer_fail
     assert [job.done for job in jobs] == [False, True, True, True]
 
 
-def test_a_pool_that_breaks_before_any_job_begins_is_given_up(jobs):
+def test_a_pool_that_breaks_before_any_job_starts_is_abandoned(jobs):
     class Broken:
         launched = 0
 

@@ -1,4 +1,4 @@
-"""What a run came to, in the forms that others read."""
+"""How a run ended, in the forms that result.json and TensorBoard have."""
 
 import math
 

@@ -36,7 +36,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_own_estimator_trains_and_its_receipt_names_its_file(place: Path) -> None:
+def test_a_custom_estimator_trains_and_its_receipt_names_its_file(place: Path) -> None:
     call(place, *BNRUN)
     (path,) = place.glob("outputs/own/*/result.json")
     receipt = json.loads(path.read_text())["receipt"]
@@ -50,6 +50,6 @@ def test_an_own_estimator_trains_and_its_receipt_names_its_file(place: Path) -> 
     assert f"{mine} ({recorded} then, " in output
 
 
-def test_an_own_estimator_trains_in_the_workers_of_a_launcher(place: Path) -> None:
+def test_a_custom_estimator_trains_in_the_workers_of_a_launcher(place: Path) -> None:
     call(place, BNRUN[0], "-m", *BNRUN[1:], "hydra/launcher=joblib", "optimizer.lr=0.1,0.2")
     assert len(list(place.glob("outputs/own/*/result.json"))) == 2

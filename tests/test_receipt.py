@@ -1,4 +1,4 @@
-"""What is kept of the code, the machine and the command, so that a run can be done again."""
+"""What is kept of the code, the machine and the command, so that a run can be rerun."""
 
 import hashlib
 import subprocess
@@ -65,24 +65,24 @@ def test_commit_and_patch_give_the_code_back(tmp_path: Path) -> None:
         assert (copy / name).read_bytes() == (home / name).read_bytes()
 
 
-def test_a_large_new_file_is_named_by_its_hash_and_not_held(tmp_path: Path) -> None:
+def test_a_large_new_file_is_named_by_its_hash_without_its_content(tmp_path: Path) -> None:
     home = tmp_path / "home"
     checkout(home)
     content = bytes(2**20 + 1)
     (home / "data.npz").write_bytes(content)
-    told = hashlib.sha256(content).hexdigest()
-    assert changes(home) == f"left out, too large: data.npz, sha256 {told}\n".encode()
+    digest = hashlib.sha256(content).hexdigest()
+    assert changes(home) == f"left out, too large: data.npz, sha256 {digest}\n".encode()
 
 
 @pytest.mark.parametrize(
-    ("patch", "told"), [(b"diff", hashlib.sha256(b"diff").hexdigest()), (b"", ""), (None, None)]
+    ("patch", "changes"), [(b"diff", hashlib.sha256(b"diff").hexdigest()), (b"", ""), (None, None)]
 )
 def test_the_patch_lies_in_the_folder_of_a_run_and_its_hash_in_the_receipt(
-    patch: bytes | None, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patch: bytes | None, changes: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bnrun.run.receipt._package_changes", lambda: patch)
     folder = bnrun(tmp_path, *SMALL)
-    assert read_result(folder / RESULT)["receipt"]["changes"] == told  # type: ignore[typeddict-item]  # an extra key
+    assert read_result(folder / RESULT)["receipt"]["changes"] == changes  # type: ignore[typeddict-item]  # an extra key
     if patch:
         assert (folder / PATCH).read_bytes() == patch
     else:
@@ -98,14 +98,14 @@ def test_a_receipt_is_of_the_code_at_the_start(
         patched.setattr("bnrun.run.receipt.changes", lambda folder: next(came))
         folder = bnrun(tmp_path, *SMALL)
     _package_changes.cache_clear()
-    told = read_result(folder / RESULT)["receipt"]  # type: ignore[typeddict-item]  # an extra key
-    assert told["changes"] == hashlib.sha256(b"at the start").hexdigest()
+    kept = read_result(folder / RESULT)["receipt"]  # type: ignore[typeddict-item]  # an extra key
+    assert kept["changes"] == hashlib.sha256(b"at the start").hexdigest()
     assert (folder / PATCH).read_bytes() == b"at the start"
 
 
 def test_a_receipt_names_command_and_machine() -> None:
-    told = receipt()
-    assert told["command"]
-    assert told["hardware"]["threads"] == torch.get_num_threads()
-    assert told["hardware"]["cores"] >= 1
-    assert told["torch"].keys() == {"cuda", "vector_instructions", "mkl"}
+    kept = receipt()
+    assert kept["command"]
+    assert kept["hardware"]["threads"] == torch.get_num_threads()
+    assert kept["hardware"]["cores"] >= 1
+    assert kept["torch"].keys() == {"cuda", "vector_instructions", "mkl"}

@@ -33,7 +33,7 @@ class Crash(BaseException):
 
 @pytest.fixture
 def crash(monkeypatch):
-    """A function that does a run which crashes after a step, and tells its folder."""
+    """A function that executes a run which crashes after a step, and returns its folder."""
 
     def crashed(study, step, *words):
         def after_step(keeper):
@@ -174,7 +174,7 @@ def test_resume_never_auto_and_force(crash, tmp_path, capfd):
     assert "resuming" not in capfd.readouterr().err
 
 
-def test_a_second_process_is_refused_and_told_which_one_works_on_the_run(crash, tmp_path):
+def test_a_second_process_is_refused_with_the_name_of_the_first(crash, tmp_path):
     run = crash(tmp_path, 2, *RUN, STEPS)
     with claimed(run), pytest.raises(UserError, match=f"process {os.getpid()} on .* is working"):
         bnrun(tmp_path, *RUN, STEPS)

@@ -1,4 +1,4 @@
-"""What answers at once: help, shell completion, a mistake in a config. Nothing is timed here."""
+"""Help, shell completion and config errors load no slow library. Nothing is timed here."""
 
 import copy
 import os
@@ -9,18 +9,18 @@ import sys
 import pytest
 from hydra.core.config_store import ConfigStore
 
-import bnrun.cli  # noqa: F401  # which makes Hydra share its store
+import bnrun.config.compose  # noqa: F401  # makes Hydra share its store
 
 ANSWERS = {
     "help": ["--help"],
     "config": ["--cfg", "job"],
     "completion": ["-sc", "query=bash"],
     "a value out of range": ["trainer.epochs=-1"],
-    "a choice that there is not": ["estimator=nope"],
-    "a group that there is not": ["nosuch=1"],
-    "an option that there is not": ["trainer.epoch=1"],
+    "a choice that does not exist": ["estimator=nope"],
+    "a group that does not exist": ["nosuch=1"],
+    "an option that does not exist": ["trainer.epoch=1"],
 }
-# None of them is needed to say what is wrong with a config; torch alone takes 1.7 s to import.
+# None of them is needed to tell what is wrong with a config; torch alone takes 1.7 s to import.
 SLOW = {"torch", "numpy", "scipy", "polars", "tensorboard", "matplotlib", "jinja2"}
 
 
@@ -38,8 +38,8 @@ def answer(folder, words):
 
 @pytest.mark.parametrize("question", ANSWERS)
 def test_an_answer_waits_for_no_slow_import(question, tmp_path):
-    told = answer(tmp_path, ANSWERS[question]).stderr
-    modules = re.findall(r"^import time: .*\| +(\S+)$", told, re.M)
+    trace = answer(tmp_path, ANSWERS[question]).stderr
+    modules = re.findall(r"^import time: .*\| +(\S+)$", trace, re.M)
     imported = {name.split(".")[0] for name in modules}
     assert {"bnrun", "hydra"} <= imported
     assert not imported & SLOW

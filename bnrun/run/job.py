@@ -9,7 +9,6 @@ from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
 from bnrun.run.context import RunContext
-from bnrun.run.folder import remove_unused
 from bnrun.run.log import Log
 
 
@@ -19,8 +18,8 @@ def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> None:
     config  resolved, with its choices
     shown   whether to print progress and scores
 
-    Raises UserError if the config cannot be run, after removing an unused folder; if the disk
-    cannot be written; or, after writing the result, if divergence ended the run.
+    Raises UserError if the config cannot be run, if the disk cannot be written, or, after writing
+    the result, if divergence ended the run.
     """
     log = Log(folder, shown)
     try:
@@ -32,7 +31,6 @@ def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> None:
         if not isinstance(error, MISTAKES) and not is_out_of_memory(error):
             log.write(traceback.format_exc())
             raise
-        remove_unused(folder)
         raise UserError(sentence(error)) from error
     if shown:
         _print_scores(folder, result)
