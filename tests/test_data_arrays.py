@@ -117,9 +117,7 @@ def test_bfloat16_tensors_are_read(tmp_path):
 def test_there_may_be_more_classes_than_in_the_training_targets(saved):
     contents = arrays() | arrays(8, start="test")
     contents["test_targets"][0] = 6
-    assert "test_targets has values 0 .. 6, but they must be within 0 .. 3" in refusal(
-        saved(contents)
-    )
+    assert "test_targets[0] is 6, but targets must be within 0 .. 3" in refusal(saved(contents))
     assert ArrayFile(path=saved(contents), classes=7).load().classes == 7
 
 
@@ -142,11 +140,14 @@ def changed(**others: np.ndarray) -> dict:
         ),
         (
             changed(train_targets=np.arange(40) - 1),
-            "values -1 .. 38, but they must be within 0 .. 38",
+            "train_targets[0] is -1, but targets must be within 0 .. 38",
         ),
         (changed(train_inputs=np.zeros((40, 2), np.int32)), "train_inputs is int32, but must be"),
-        (changed(train_inputs=np.full((40, 2), np.nan)), "train_inputs has NaN or infinite values"),
-        (changed(train_inputs=np.full((40, 2), 1e300)), "train_inputs has NaN or infinite values"),
+        (
+            changed(train_inputs=np.full((40, 2), np.nan)),
+            "train_inputs[0, 0] is nan, which is not finite",
+        ),
+        (changed(train_inputs=np.full((40, 2), 1e300)), "train_inputs[0, 0] is inf, which is not"),
         (
             arrays() | arrays(5, (4,), start="test"),
             "test_inputs has shape (4,), one of train_inputs",

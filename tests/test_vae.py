@@ -253,7 +253,7 @@ def test_what_does_not_fit_is_refused():
         built(["model=vae"])
     run = built(["task=vae", "model=vae", "seeds=1"])
     run.data.train.inputs.mul_(2)
-    with pytest.raises(ValueError, match="values outside"):
+    with pytest.raises(ValueError, match=r"train_inputs in 0 .. 2, outside \[0, 1\]"):
         run.task.begin(run.model, run.data, [0])
 
 

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bnrun.data.checks import check_data
+from bnrun.data.errors import DataError
+
 
 class Split(NamedTuple):
     """Examples in memory: inputs [N, *shape] and targets [N, ...].
@@ -37,7 +40,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset with its fixed train/validation/test split.
+    """A dataset with its fixed train/validation/test split, checked when it is made.
 
     name     of the dataset, for messages
     shape    of one input: (channels, height, width) of an image, or (features,)
@@ -55,11 +58,13 @@ class Data:
     hashes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for inputs, targets in (self.train, self.validation, self.test):
-            assert inputs.is_floating_point(), inputs.dtype
-            assert targets.dtype == torch.int64 or not self.classes, targets.dtype
-            assert len(targets) > 0, f"{self.name} has an empty split"
-            assert inputs.shape == (len(targets), *self.shape), (inputs.shape, targets.shape)
+        """Raises DataError if the splits are not what they should be, see bnrun.data.checks."""
+        check_data(self)
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Name -> split, in the order of `bnrun.recording.tags.SPLITS`."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 class Dataset(ABC):
@@ -75,3 +80,12 @@ class Dataset(ABC):
 
         Raises DataError if the data are missing, damaged or not what they should be.
         """
+
+
+def as_data(value: object, source: str) -> Data:
+    """Return the value. Raises DataError, naming `source`, unless it is Data."""
+    if not isinstance(value, Data):
+        raise DataError(
+            f"{source} returned a {type(value).__name__}, but must return a bnrun.data.base.Data"
+        )
+    return value

@@ -16,7 +16,7 @@ from bnrun.estimators.base import Estimator
 from bnrun.measurement.choice import choose_instrument
 from bnrun.models.base import Model
 from bnrun.tasks.base import Task
-from bnrun.training.device import choose_device, move, prepare_process
+from bnrun.training.device import choose_device, prepare_process, prepared_data
 from bnrun.training.loop import Training
 from bnrun.training.rates import parameter_groups, rehearse
 
@@ -63,7 +63,7 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     make_optimizer, make_scheduler = build(config, "optimizer"), build(config, "scheduler")
     rehearse(make_optimizer, make_scheduler)
     first = build_estimator(config)
-    data = move(task.prepared(build(config, "dataset").load()), device)
+    data = prepared_data(build(config, "dataset"), task, device)
     model = specification.build(data.shape, task.outputs(data), seeds).to(device)
     if settings.trainer.products:
         set_product_dtype(model, getattr(torch, settings.trainer.products))

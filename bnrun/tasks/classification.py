@@ -7,6 +7,7 @@ from torch import Tensor
 from bnrun.core.chain import Chain
 from bnrun.core.fields import validated
 from bnrun.data.base import Data, Split
+from bnrun.data.errors import DataError
 from bnrun.recording.result import Goal
 from bnrun.tasks.base import Pass, ScoredTask
 
@@ -21,12 +22,8 @@ class Classification(ScoredTask):
     goal: ClassVar[Goal] = {"score": "accuracy", "way": None, "larger_is_better": True}
 
     def prepared(self, data: Data) -> Data:
-        """Return the data unchanged. Raises ValueError if they have no classes."""
-        if data.classes < 2:
-            raise ValueError(
-                f"task=classification needs a class for each example, but dataset={data.name} has "
-                f"none: choose task=vae, or a dataset with classes, like mnist"
-            )
+        """Return the data unchanged. Raises ValueError unless they have two classes or more."""
+        require_classes(data, "classification")
         return data
 
     def outputs(self, data: Data) -> int:
@@ -62,3 +59,18 @@ def class_scores(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         "accuracy": (outputs.argmax(-1) == targets).to(outputs.dtype),
         "loss": cross_entropy(outputs, targets),
     }
+
+
+def require_classes(data: Data, task: str) -> None:
+    """Raises DataError unless the training examples are of two classes or more."""
+    if not data.classes:
+        raise DataError(
+            f"task={task} needs a class for each example, but dataset={data.name} has none: choose "
+            f"task=vae, or a dataset with classes, like mnist"
+        )
+    targets = data.train.targets
+    if bool((targets == targets[0]).all()):
+        raise DataError(
+            f"task={task} needs examples of two classes or more, but every one of dataset="
+            f"{data.name}'s train_targets is {int(targets[0])}: there is nothing to learn"
+        )

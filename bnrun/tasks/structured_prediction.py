@@ -16,7 +16,7 @@ from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.recording.result import Goal
 from bnrun.tasks.base import Observed, Pass, ScoredTask
-from bnrun.tasks.tools.pixels import Binarization, binarized, log_likelihood
+from bnrun.tasks.tools.pixels import Binarization, binarized, check_pixels, log_likelihood
 from bnrun.tasks.tools.ways import forward
 
 
@@ -45,13 +45,14 @@ class StructuredPrediction(ScoredTask):
         """Return upper halves as inputs, the pixels of lower halves [N, U] as targets; no classes.
 
         An odd row in the middle belongs to the lower half. Raises ValueError if the data are not
-        images.
+        images, or a pixel is outside [0, 1].
         """
         if len(data.shape) != 3 or data.shape[1] < 2:
             raise ValueError(
                 f"task=structured_prediction cuts images in half, but dataset={data.name} has "
                 f"inputs of shape {data.shape}: choose images, like dataset=mnist"
             )
+        check_pixels(data, "structured_prediction")
         channels, height, width = data.shape
         half = height // 2
 

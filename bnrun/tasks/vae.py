@@ -15,7 +15,7 @@ from bnrun.data.base import Data, Split
 from bnrun.models.vae import Autoencoder
 from bnrun.recording.result import Goal
 from bnrun.tasks.base import Observed, Pass, ScoredTask
-from bnrun.tasks.tools.pixels import Binarization, binarized, log_likelihood
+from bnrun.tasks.tools.pixels import Binarization, binarized, check_pixels, log_likelihood
 from bnrun.tasks.tools.ways import Scores, forward
 
 
@@ -55,14 +55,10 @@ class Vae(ScoredTask):
         return math.prod(data.shape)
 
     def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:
-        """Raises ValueError if the model is not an autoencoder, or pixels are outside [0, 1]."""
+        """Raises ValueError if the model is not an autoencoder, or a pixel is outside [0, 1]."""
         if not isinstance(model, Autoencoder):
             raise ValueError("task=vae needs an encoder and a decoder: choose model=vae")
-        if data.train.inputs.min() < 0 or data.train.inputs.max() > 1:
-            raise ValueError(
-                f"task=vae uses pixels as probabilities of bits, but dataset={data.name} has "
-                f"values outside [0, 1]: scale them, or choose images, like dataset=mnist"
-            )
+        check_pixels(data, "vae")
 
     def drawn(self, batch: Split, noise: Noise) -> Split:
         return Split(binarized(batch.inputs, self.binarization, noise), batch.targets)

@@ -2,7 +2,8 @@
 
 import torch
 
-from bnrun.data.base import Data, Split
+from bnrun.data.base import Data, Dataset, Split, as_data
+from bnrun.tasks.base import Task
 from bnrun.training.memory import keep_freed_memory
 
 
@@ -26,8 +27,20 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def prepared_data(dataset: Dataset, task: Task, device: torch.device) -> Data:
+    """The data as the net is to see them, on the device; checked as loaded and as prepared.
+
+    Raises DataError if they are not what they should be.
+    """
+    loaded = as_data(dataset.load(), f"dataset {type(dataset).__name__}.load")
+    return move(as_data(task.prepared(loaded), f"task {type(task).__name__}.prepared"), device)
+
+
 def move(data: Data, device: torch.device) -> Data:
-    """The data on a device, with floating-point numbers in the default dtype."""
+    """The data on a device, with floating-point numbers in the default dtype, checked again.
+
+    Raises DataError if a task has made them what they must not be.
+    """
     dtype = torch.get_default_dtype()
 
     def moved(split: Split) -> Split:

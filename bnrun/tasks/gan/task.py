@@ -15,9 +15,11 @@ from bnrun.core.fields import NonNegativeInt, PositiveInt
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Data, Split
+from bnrun.data.errors import DataError
 from bnrun.models.critic import Critic
 from bnrun.recording.result import Goal
 from bnrun.tasks.base import Observed, Pass, Task
+from bnrun.tasks.classification import require_classes
 from bnrun.tasks.gan.evaluation import ImageEvaluation, pixels
 from bnrun.tasks.gan.games import Game
 from bnrun.tasks.gan.judge import Judge
@@ -91,6 +93,8 @@ class Gan(Task):
                 f"{data.name} has {data.classes} classes and inputs of shape {data.shape}: choose "
                 f"dataset=mnist or dataset=digits"
             )
+        require_classes(data, "gan")
+        self._check_images(data)
         splits = [self._binary(split) for split in (data.train, data.validation, data.test)]
         binary = replace(data, train=splits[0], validation=splits[1], test=splits[2])
         judge = Judge.trained(binary, self.judge_steps)
@@ -182,6 +186,23 @@ class Gan(Task):
     def _binary(self, split: Split) -> Split:
         bits = (split.inputs > self.threshold).to(torch.get_default_dtype())
         return Split(bits, split.targets)
+
+    def _check_images(self, data: Data) -> None:
+        """Raises DataError for what makes the scores of images senseless in any split."""
+        for name, split in data.splits.items():
+            bits = split.inputs > self.threshold
+            if bool(bits.all()) or not bool(bits.any()):
+                raise DataError(
+                    f"task.threshold={self.threshold}: every pixel of dataset={data.name}'s "
+                    f"{name}_inputs is {'above' if bool(bits.all()) else 'at or below'} it, so all "
+                    f"images are alike: choose a threshold between dark and bright"
+                )
+            if min(len(bits), self.images) <= self.neighbours:
+                raise DataError(
+                    f"task.neighbours={self.neighbours} needs more images than that in every "
+                    f"split, but there are {min(len(bits), self.images)} (dataset={data.name}'s "
+                    f"{name} has {len(bits)}, task.images={self.images}): choose fewer neighbours"
+                )
 
     def _split(self, name: str, images: Tensor) -> Split:
         """Use fixed latent variables as inputs; `drawn` replaces them in training."""

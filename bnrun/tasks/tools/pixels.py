@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnrun.core.noise import Noise
+from bnrun.data.base import Data
+from bnrun.data.errors import DataError
 
 Binarization = Literal["dynamic", "threshold", "nonzero", "none"]
 """How a pixel in [0, 1] becomes a bit.
@@ -15,6 +17,22 @@ threshold  1 if the pixel is above 1/2
 nonzero    1 if the pixel is above 0
 none       unchanged, for images that are binary already
 """
+
+
+def check_pixels(data: Data, task: str) -> None:
+    """Raises DataError if an input of any split is outside [0, 1]."""
+    for name, split in (
+        ("train", data.train),
+        ("validation", data.validation),
+        ("test", data.test),
+    ):
+        low, high = (bound.item() for bound in split.inputs.aminmax())
+        if low < 0 or high > 1:
+            raise DataError(
+                f"task={task} uses pixels as probabilities of bits, but dataset={data.name} has "
+                f"{name}_inputs in {low:g} .. {high:g}, outside [0, 1]: scale them, or choose "
+                f"images, like dataset=mnist"
+            )
 
 
 def binarized(pixels: Tensor, how: Binarization, noise: Noise) -> Tensor:
