@@ -11,11 +11,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bnrun.config.compose import resolved
-from bnrun.config.errors import MISTAKES, DivergedError
+from bnrun.config.errors import MISTAKES, ClaimedError, DivergedError
 from bnrun.config.paths import CONFIGS, import_from_here
 from bnrun.run.folder import remove_unused
 from bnrun.run.signals import INTERRUPTED, Stopped, exit_if_orphan, exit_if_worker
-from bnrun.sweep.halt import HALTED, Halt
+from bnrun.sweep.halt import HALTED, SKIPPED, Halt
 
 # Hydra asks to name the schemas of the launchers' plugins in our yaml files.
 warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
@@ -23,7 +23,7 @@ warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore s
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def run(node: DictConfig) -> str | None:
-    """One run, in the folder that Hydra has created; returns HALTED if it was not started."""
+    """One run, in the folder that Hydra has created; returns HALTED or SKIPPED if it was."""
     from bnrun.run.job import run_job  # Imported here, because --help need not wait for pydantic.
 
     exit_if_orphan()
@@ -32,19 +32,21 @@ def run(node: DictConfig) -> str | None:
     if "cpus_per_task" in job.launcher:  # Submitit's local executor lets a job use all cores.
         os.environ["OMP_NUM_THREADS"] = str(job.launcher.cpus_per_task)
     folder, alone = Path(job.runtime.output_dir), job.mode != RunMode.MULTIRUN
-    halt, fail_fast = Halt(folder.parent), False
+    study = folder.parent if alone else Path(job.runtime.cwd, job.sweep.dir)
+    halt, fail_fast = Halt(study), False
     try:
         config = resolved(node, job.runtime.choices)
         fail_fast = not alone and config["sweep"]["fail_fast"] is True
         if fail_fast and halt.is_called():
             remove_unused(folder)
             return HALTED
-        run_job(config, folder, shown=alone)  # A sweep shows all its jobs in one view.
+        # A sweep shows all its jobs in one view.
+        trained = run_job(config, folder, shown=alone)
     except Stopped as stop:
         exit_if_worker(stop.status)
         raise
     except Exception as error:
-        if fail_fast and not isinstance(error, DivergedError):
+        if fail_fast and not isinstance(error, (ClaimedError, DivergedError)):
             halt.call()
         if isinstance(error, MISTAKES):
             remove_unused(folder)
@@ -52,7 +54,7 @@ def run(node: DictConfig) -> str | None:
             if alone:
                 sys.exit(1)
         raise  # so that Hydra counts the job as failed, and runs the others
-    return None
+    return None if trained else SKIPPED
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ class ResumingSweeper(BasicSweeper):
     max_batch_size  jobs to launch at once; None for all
     params          key -> values to add to those of the command line, in its words
     grids           the same, one mapping for each of several sweeps that are run as one
+
+    Params and grids are read from the config, because a choice may bring its own.
     """
 
     def __init__(
@@ -29,8 +31,7 @@ class ResumingSweeper(BasicSweeper):
                 f"hydra.sweeper.max_batch_size={max_batch_size}: give a number of jobs above 0, or "
                 f"null for all at once"
             )
-        super().__init__(max_batch_size, dict(params or {}))
-        self.grids = grids
+        super().__init__(max_batch_size, {})
 
     def setup(self, **parts: Any) -> None:
         """Hydra's, with a UserError if the plugin of the launcher is not installed."""
@@ -52,6 +53,7 @@ class ResumingSweeper(BasicSweeper):
         """
         # Imported here, because they load torch and every start of bnrun reads this file.
         from bnrun.sweep.configs import Configs
+        from bnrun.sweep.expansion import expanded
         from bnrun.sweep.sweep import Sweep
 
         gc.enable()  # __main__ disables it
@@ -59,18 +61,6 @@ class ResumingSweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
-        jobs = self._jobs(OverridesParser.create(config_loader=loader), arguments)
-        if not jobs:
-            raise ValueError(f"{' '.join(arguments)}: the sweep is empty because a range is empty")
-        return Sweep(Configs(loader, self.config), self.launcher, self.max_batch_size).run(jobs)
-
-    def _jobs(self, parser: OverridesParser, arguments: list[str]) -> list[list[str]]:
-        """The overrides of every job, without duplicates."""
-        jobs: dict[tuple[str, ...], None] = {}
-        for grid in self.grids:
-            # A key of the command line replaces that of the grid, which replaces that of params.
-            words = [f"{key}={value}" for key, value in grid.items()]
-            overrides = parser.parse_overrides([*self._parse_config(), *words, *arguments])
-            (combinations,) = self.split_arguments(overrides, None)
-            jobs |= dict.fromkeys(map(tuple, combinations))
-        return [list(job) for job in jobs]
+        configs = Configs(loader, self.config)
+        jobs = expanded(arguments, configs, OverridesParser.create(config_loader=loader))
+        return Sweep(configs, self.launcher, self.max_batch_size).run(jobs)

@@ -187,14 +187,14 @@ def jobs(tmp_path, monkeypatch):
     for name in "abcd":
         folder = tmp_path / name
         folder.mkdir()
-        found.append(Job([folder], {}, folder, "missing"))
+        found.append(Job([folder], {"resume": "force"}, folder, tmp_path, "missing"))
     return found
 
 
 def test_a_worker_killed_once_costs_nothing(jobs):
     pool = Pool({"c": 1})
     said = []
-    answers = launch(pool, jobs, 0, said.append)
+    answers = [one.answer for one in launch(pool, jobs, 0, said.append)]
     assert pool.batches == [["a", "b", "c", "d"], ["c", "d"]]
     assert all(answer.status != JobStatus.FAILED for answer in answers)
     assert all(job.done for job in jobs)
@@ -203,7 +203,7 @@ def test_a_worker_killed_once_costs_nothing(jobs):
 
 def test_a_job_that_was_running_twice_is_launched_alone_and_only_the_killer_fails(jobs):
     pool = Pool({"a": 99})
-    answers = launch(pool, jobs, 0, lambda text: None)
+    answers = [one.answer for one in launch(pool, jobs, 0, lambda text: None)]
     assert pool.batches == [["a", "b", "c", "d"], ["a", "b", "c", "d"], ["c", "d"], ["a"], ["b"]]
     assert [answer.status for answer in answers].count(JobStatus.FAILED) == 1
     assert answers[0].status == JobStatus.FAILED
@@ -219,7 +219,7 @@ def test_a_pool_that_breaks_before_any_job_starts_is_abandoned(jobs):
             raise BrokenProcessPool
 
     pool = Broken()
-    answers = launch(pool, jobs, 0, lambda text: None)
+    answers = [one.answer for one in launch(pool, jobs, 0, lambda text: None)]
     assert pool.launched == 2
     assert len(answers) == 4
     assert not any(job.done for job in jobs)

@@ -99,7 +99,7 @@ def test_hydra_composes_once_for_each_choice_of_groups(loader, sweep, monkeypatc
         for lr in (0.1, 0.2, 0.3)
         for steps in (1, 2, 3)
     ]
-    jobs = plan_jobs(words, Configs(loader, sweep))
+    jobs = plan_jobs(words, Configs(loader, sweep)).jobs
     assert len({job.folder for job in jobs}) == 18
     assert {job.status for job in jobs} == {"missing"}
     assert len(count) == 2

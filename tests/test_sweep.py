@@ -23,7 +23,7 @@ def test_the_same_sweep_runs_only_what_is_missing(sweep, tmp_path):
     status, _, err = sweep(*GRID)
     assert status == 0
     assert "skipped 3 of 4 jobs, which are done" in err
-    assert "sweep of 4 jobs: 4 done" in err
+    assert "sweep of 4 jobs: 1 done, 3 done before" in err
     after = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
     assert {name for name in after if after[name] != before[name]} == {missing}
 
@@ -98,11 +98,11 @@ def test_a_dry_run_lists_and_changes_nothing(sweep, tmp_path):
 
 def test_a_diverged_job_is_done_and_named_each_time(sweep, tmp_path):
     words = ["neuron=real", "estimator=backprop", "optimizer.lr=0.1,1e38"]
-    for _ in range(2):
+    for before in ("", " before"):
         status, _, err = sweep(*words)
         assert status == 0
-        assert "diverged: real-backprop-digits-mlp" in err
-        assert "sweep of 2 jobs: 2 done" in err
+        assert re.search(r"diverged: real-backprop-digits-mlp.*: 2 of 2 seeds \(3, 7\)", err)
+        assert f"sweep of 2 jobs: 1 done{before}, 1 diverged{before}" in err
     counts = [len(json.loads(path.read_text())["diverged"]) for path in results(tmp_path).values()]
     assert sorted(counts) == [0, 2]
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from bnrun.config.budget import by_budget
 from bnrun.config.paths import CONFIGS
-from bnrun.config.run_id import run_id, study
+from bnrun.config.run_id import choice_name, run_id, study
 
 if TYPE_CHECKING:
     from bnrun.core.neurons import Neuron
@@ -61,7 +61,8 @@ def resolved(config: DictConfig, choices: Mapping[str, Any] | None = None) -> di
     assert isinstance(values, dict)
     if "choices" in values:
         raise ValueError("choices: no such option, leave it out")
-    return {**{str(key): value for key, value in values.items()}, "choices": dict(choices)}
+    named = {str(group): choice_name(str(group), name) for group, name in choices.items()}
+    return {**{str(key): value for key, value in values.items()}, "choices": named}
 
 
 class EstimatorConfig:

@@ -13,6 +13,10 @@ class DivergedError(UserError):
     """A run that ended because its replicas diverged; it has a result."""
 
 
+class ClaimedError(UserError):
+    """A run that another process is working on; nothing is wrong with it."""
+
+
 MISTAKES = (
     *(UserError, HydraException, OmegaConfBaseException, YAMLError),
     *(ValueError, TypeError, OSError, ImportError, OverflowError),

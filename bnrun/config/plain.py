@@ -2,7 +2,7 @@
 
 
 def plain(text: object) -> str:
-    """The text on one line; control characters, newlines among them, become escapes like \\x1b.
+    r"""The text on one line; control characters, newlines among them, become escapes like \x1b.
 
     A name of a folder or a value of a config may contain anything, and a terminal acts on control
     characters. For rich, wrap it in rich.text.Text as well, because rich reads brackets and

@@ -5,6 +5,7 @@ A config here is resolved: plain values, with "choices" (group -> name).
 
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -59,7 +60,8 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     if not isinstance(trainer, Mapping) or not {"epochs", "steps"} <= trainer.keys():
         raise ValueError(f"trainer={trainer}: trainer.epochs or trainer.steps is missing")
     head = [str(config["choices"].get(group)) for group in NAMED]
-    rest = sorted(_normalized(word) for word in overrides if not _is_omitted(word))
+    choices = config["choices"]
+    rest = sorted(_normalized(word, choices) for word in overrides if not _is_omitted(word))
     readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join([*head, *rest]))
     epochs, steps = trainer["epochs"], trainer["steps"]
     length = f"{epochs}epochs" if steps is None else f"{steps}steps"
@@ -84,15 +86,29 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _normalized(override: str) -> str:
-    """The override with its number as Hydra's sweeps write it: 1e-3 becomes 0.001."""
+def choice_name(group: str, name: Any) -> Any:
+    """The name of a choice, however it is written: st, st.yaml and ./st are the same file."""
+    if not isinstance(name, str):
+        return name
+    folder = "/" + group.partition("@")[0]
+    path = posixpath.normpath(posixpath.join(folder, name))
+    return posixpath.relpath(path, folder).removesuffix(".yaml").removesuffix(".yml")
+
+
+def _normalized(override: str, choices: Mapping[str, Any]) -> str:
+    """The override as Hydra's sweeps write it: 1e-3 becomes 0.001, True true, ++key key."""
     key, sign, value = override.partition("=")
+    key = key.lstrip("+")
+    if key in choices:
+        return f"{key}{sign}{choice_name(key, value)}"
+    if value.lower() in ("true", "false", "null"):
+        return f"{key}{sign}{value.lower()}"
     if re.fullmatch(r"[-+]?[0-9]+", value):
-        return override
+        return f"{key}{sign}{int(value)}"
     try:
         return f"{key}{sign}{float(value)}"
     except ValueError:
-        return override
+        return f"{key}{sign}{value}"
 
 
 def _is_omitted(override: str) -> bool:

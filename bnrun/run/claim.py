@@ -8,11 +8,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bnrun.config.errors import ClaimedError
+
 LOCK, HOLDER = ".lock", ".lock.holder"
-
-
-class ClaimedError(ValueError):
-    """Another process is working in a run's folder."""
+SWEEP = "BNRUN_SWEEP"
+"""Environment variable by which the jobs of a sweep know it; empty in a single run."""
 
 
 @contextmanager
@@ -36,7 +36,9 @@ def claimed(folder: Path) -> Iterator[None]:
     try:
         for part in folder.glob(".*.part"):  # as bnrun.recording.files.replaced names them
             part.unlink()
-        (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        (folder / HOLDER).write_text(
+            f"process {os.getpid()} on {socket.gethostname()}\n{os.environ.get(SWEEP, '')}"
+        )
         yield
     finally:
         (folder / HOLDER).unlink(missing_ok=True)
@@ -59,6 +61,14 @@ def is_claimed(folder: Path) -> bool:
 
 def _holder(folder: Path) -> str:
     try:
-        return (folder / HOLDER).read_text() or "another process"
-    except OSError:
+        return (folder / HOLDER).read_text().splitlines()[0]
+    except (OSError, IndexError, UnicodeDecodeError):
         return "another process"
+
+
+def sweep_at_work(folder: Path) -> str:
+    """The sweep whose job works in `folder`; empty if there is none, or it is unknown."""
+    try:
+        return "".join((folder / HOLDER).read_text().splitlines()[1:2])
+    except (OSError, UnicodeDecodeError):
+        return ""

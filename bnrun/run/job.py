@@ -4,7 +4,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from bnrun.config.errors import MISTAKES, DivergedError, UserError, is_out_of_memory
+from bnrun.config.errors import MISTAKES, ClaimedError, DivergedError, UserError, is_out_of_memory
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
@@ -12,11 +12,13 @@ from bnrun.run.context import RunContext
 from bnrun.run.log import Log
 
 
-def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> None:
+def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> bool:
     """Train as the config says in `folder`, resuming from a checkpoint there if there is one.
 
     config  resolved, with its choices
     shown   whether to print progress and scores
+
+    Returns whether it trained; False if it was done before.
 
     Raises UserError if the config cannot be run, if the disk cannot be written, or, after writing
     the result, if divergence ended the run.
@@ -24,9 +26,10 @@ def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> None:
     log = Log(folder, shown)
     try:
         context = RunContext(config, Settings.model_validate(config), folder, log)
-        if not _is_done(context):
-            _execute_claimed(context)
+        trained = not _is_done(context) and _execute_claimed(context)
         result = read_result(folder / RESULT)
+    except ClaimedError:
+        raise
     except Exception as error:
         if not isinstance(error, MISTAKES) and not is_out_of_memory(error):
             log.write(traceback.format_exc())
@@ -35,6 +38,7 @@ def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> None:
     if shown:
         _print_scores(folder, result)
     _check_divergence(result)
+    return trained
 
 
 def _is_done(context: RunContext) -> bool:
@@ -46,15 +50,18 @@ def _is_done(context: RunContext) -> bool:
     return True
 
 
-def _execute_claimed(context: RunContext) -> None:
+def _execute_claimed(context: RunContext) -> bool:
+    """Execute the run; returns False if another process has just ended it."""
     # Imported here, because a mistake in the settings need not wait 1.7 s for torch.
     from bnrun.run.claim import claimed
     from bnrun.run.execute import execute
 
     with claimed(context.folder):
         # Another process may have ended just before this one claimed the folder.
-        if not _is_done(context):
-            execute(context)
+        if _is_done(context):
+            return False
+        execute(context)
+        return True
 
 
 def _print_scores(folder: Path, result: Result) -> None:

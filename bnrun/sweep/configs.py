@@ -13,13 +13,22 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnrun.config.compose import resolved
+from bnrun.config.errors import UserError
 
 
 class JobConfig(NamedTuple):
-    """A job's resolved config, with its choices, and the folder of its run."""
+    """A job's resolved config, with its choices, the folder of its run, and that of its study."""
 
     config: dict[str, Any]
     folder: Path
+    study: Path
+
+
+class SweeperOptions(NamedTuple):
+    """What a sweep adds to the words of the command line."""
+
+    params: dict[str, Any]
+    grids: list[dict[str, Any]]
 
 
 class Configs:
@@ -38,31 +47,38 @@ class Configs:
         self._loader, self._sweep = loader, sweep
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._groups: dict[str, bool] = {}
+        self._used: list[SweeperOptions] = []
 
     def __call__(self, words: Sequence[str]) -> JobConfig:
         """The job with these overrides.
 
         Raises HydraException for what cannot be composed, OmegaConfBaseException for what cannot be
-        resolved.
+        resolved, UserError if the job's folder or its sweeper is not one that the sweep can use.
         """
         node = self.composed(words)
-        folder = Path(node.hydra.sweep.dir, node.hydra.sweep.subdir).absolute()
-        return JobConfig(resolved(node), folder)
+        if self._used and _sweeper_options(node) not in self._used:
+            raise UserError(
+                f"{' '.join(words)}: sets params or grids of hydra.sweeper, which this sweep does "
+                f"not use: run it in a sweep of its own, or choose it by experiment=..."
+            )
+        study = Path(node.hydra.sweep.dir)
+        return JobConfig(resolved(node), (study / _subfolder(node)).absolute(), study)
 
-    @property
-    def study(self) -> Path:
-        """The folder of the sweep's runs."""
-        return Path(self._sweep.hydra.sweep.dir)
+    def sweeper_options(self, words: Sequence[str]) -> SweeperOptions:
+        """Params and grids of the sweep, as these overrides set them; the sweep may use them."""
+        options = _sweeper_options(self.composed(words) if words else self._sweep)
+        self._used.append(options)
+        return options
 
     @property
     def in_turn(self) -> bool:
         """Whether the launcher runs one job after the other."""
         return "BasicLauncher" in str(self._sweep.hydra.launcher._target_)
 
-    def save(self) -> None:
-        """Write multirun.yaml into the study, as Hydra's sweeper does."""
-        self.study.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self._sweep, self.study / "multirun.yaml")
+    def save(self, study: Path) -> None:
+        """Write multirun.yaml into a study, as Hydra's sweeper does."""
+        study.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self._sweep, study / "multirun.yaml")
 
     def composed(self, words: Sequence[str]) -> DictConfig:
         """The whole config of a job, with its hydra node."""
@@ -104,6 +120,38 @@ class Configs:
             )
             self._groups[name] = bool(options)
         return self._groups[name]
+
+
+def _subfolder(node: DictConfig) -> str:
+    try:
+        return str(node.hydra.sweep.subdir)
+    except OmegaConfBaseException as error:
+        if "run_id" in (text := str(OmegaConf.to_container(node.hydra.sweep)["subdir"])):  # type: ignore[call-overload, index]
+            raise
+        raise UserError(
+            f"hydra.sweep.subdir={text}: has no value before the jobs start, but the folder of a "
+            f"run must follow from its config, so that the same command finds it: leave it out"
+        ) from error
+
+
+def _sweeper_options(node: DictConfig) -> SweeperOptions:
+    """Raises UserError if params or grids are of another kind."""
+    sweeper = OmegaConf.to_container(node.hydra.sweeper, resolve=True)
+    assert isinstance(sweeper, dict)
+    params, grids = sweeper.get("params") or {}, sweeper.get("grids") or [{}]
+    if not isinstance(params, dict):
+        raise UserError(
+            f"hydra.sweeper.params={params}: give values by key, like {{optimizer.lr: '0.1,0.3'}}"
+        )
+    if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
+        raise UserError(
+            f"hydra.sweeper.grids={grids}: give a list of values by key, like [{{estimator: st}}]"
+        )
+    return SweeperOptions(_by_name(params), [_by_name(grid) for grid in grids])
+
+
+def _by_name(values: dict[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in values.items()}
 
 
 def _write_overrides(config: DictConfig, overrides: list[Override]) -> None:

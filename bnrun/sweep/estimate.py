@@ -9,14 +9,13 @@ from bnrun.sweep.plan import Job
 
 def time_left(jobs: Sequence[Job]) -> str:
     """The time left with one worker, from the speed of all steps measured in this study."""
-    force = jobs[0].config["resume"] == "force"
     rates: dict[str, list[float]] = {"step": [], "epoch": []}
     places = {job.folder: history_end(job.folder) for job in jobs}
     for place in places.values():
         if place is not None and place.step:
             rates["step"].append(place.seconds / place.step)
             rates["epoch"].append(place.seconds / place.epoch)
-    left = [job for job in jobs if job.status != "refused" and (force or job.status != "done")]
+    left = [job for job in jobs if job.status != "refused" and (job.force or job.status != "done")]
     if not left:
         return "nothing is left to run"
     if not rates["step"]:
@@ -25,7 +24,9 @@ def time_left(jobs: Sequence[Job]) -> str:
     for job in left:
         unit, length = job.length
         place = places[job.folder]
-        trained = 0.0 if force or place is None else place.step if unit == "step" else place.epoch
+        trained = (
+            0.0 if job.force or place is None else place.step if unit == "step" else place.epoch
+        )
         seconds += max(0.0, length - trained) * statistics.median(rates[unit])
     return f"about {duration(seconds)} left with one worker"
 

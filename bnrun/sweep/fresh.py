@@ -22,7 +22,7 @@ def with_fresh_seeds(
     Everything except optimizer, schedule and seeds makes a setting. All settings get the same
     seeds, which follow the largest one of the search, so that none of them influenced the choice.
     """
-    jobs = [job for job in plan_jobs(overrides, compose) if job.status != "refused"]
+    jobs = [job for job in plan_jobs(overrides, compose).jobs if job.status != "refused"]
     if not jobs:
         return []
     number = jobs[0].config["sweep"]["fresh_seeds"]

@@ -11,7 +11,9 @@ from hydra.plugins.launcher import Launcher
 
 from bnrun.config.sentence import sentence
 from bnrun.recording.files import mark
+from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER, is_claimed
+from bnrun.sweep.outcome import Launched
 from bnrun.sweep.plan import Job
 
 PATIENCE = 2
@@ -20,8 +22,8 @@ PATIENCE = 2
 
 def launch(
     launcher: Launcher, jobs: Sequence[Job], first: int, log: Callable[[str], None]
-) -> list[JobReturn]:
-    """What each job returned, as far as the launcher could tell.
+) -> list[Launched]:
+    """What each job returned, as far as the launcher could tell, and whether its result is new.
 
     A pool that loses a worker, for instance because memory ran out, stops its other workers and
     returns nothing. Its unfinished jobs are launched again. A job that was running twice when the
@@ -30,6 +32,12 @@ def launch(
     first  number of the first job in the sweep
     """
     returns: dict[Path, JobReturn] = {}
+    # With resume=force a job may have a result of an earlier sweep, which does not count.
+    results_before = {job.folder: mark(job.folder / RESULT) for job in jobs}
+
+    def is_done(job: Job) -> bool:
+        return job.done and mark(job.folder / RESULT) != results_before[job.folder]
+
     breaks: Counter[Path] = Counter()
     idle_breaks = 0
     waiting = list(jobs)
@@ -40,7 +48,10 @@ def launch(
             results = launcher.launch([job.overrides for job in batch], first)
         except BrokenProcessPool:
             _wait_until_free(batch)
-            running = [job.folder for job in batch if _was_running(job, before[job.folder])]
+            started = [
+                job for job in batch if mark(job.folder / HOLDER) not in (None, before[job.folder])
+            ]
+            running = [job.folder for job in started if not is_done(job)]
             names = ", ".join(folder.name for folder in running) or "no job"
             log(f"a worker was killed while these were running: {names}; launching what is left")
             alone = breaks[batch[0].folder] == PATIENCE
@@ -48,7 +59,7 @@ def launch(
             idle_breaks += not running
             if alone:
                 returns[batch[0].folder] = _killed()
-            ended = [job for job in batch if idle_breaks == PATIENCE or job.done]
+            ended = [job for job in batch if idle_breaks == PATIENCE or is_done(job)]
             returns |= {job.folder: JobReturn() for job in ended}
         except Exception as error:
             log(f"the launcher failed: {sentence(error)}")
@@ -58,12 +69,7 @@ def launch(
             slim = [JobReturn(status=r.status, _return_value=r._return_value) for r in results]
             returns |= {job.folder: r for job, r in zip(batch, slim, strict=True)}
         waiting = [job for job in waiting if job.folder not in returns]
-    return [returns[job.folder] for job in jobs]
-
-
-def _was_running(job: Job, before: tuple[int, int] | None) -> bool:
-    """Whether the job has started and not finished."""
-    return mark(job.folder / HOLDER) not in (None, before) and not job.done
+    return [Launched(job, returns[job.folder], is_done(job)) for job in jobs]
 
 
 def _killed() -> JobReturn:

@@ -4,14 +4,16 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bnrun.config.errors import MISTAKES
+from bnrun.config.run_id import scientific
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.build import build
 from bnrun.run.checkpoint import CHECKPOINT
+from bnrun.run.outcome import flat
 from bnrun.sweep.configs import JobConfig
 from bnrun.training.rates import rehearse
 
@@ -20,11 +22,17 @@ Status = Literal["done", "unfinished", "missing", "refused"]
 
 @dataclass(frozen=True)
 class Job:
-    """One combination of a sweep, with its status when the sweep was planned."""
+    """One combination of a sweep, with its status when the sweep was planned.
+
+    folder  of its run
+    study   the folder above
+    reason  why it is refused
+    """
 
     overrides: list[str]
     config: dict[str, Any]
     folder: Path
+    study: Path
     status: Status
     reason: str = ""
 
@@ -37,14 +45,26 @@ class Job:
         return "epoch", float(trainer["epochs"])
 
     @property
+    def force(self) -> bool:
+        """Whether the job is run even if it has a result."""
+        return bool(self.config["resume"] == "force")
+
+    @property
     def done(self) -> bool:
         """Whether the job has a result now."""
         return _is_done(self.folder)
 
 
+class Plan(NamedTuple):
+    """The jobs of a sweep, each once; and the overrides of those that were listed again."""
+
+    jobs: list[Job]
+    repeats: list[list[str]]
+
+
 def plan_jobs(
     overrides: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], JobConfig]
-) -> list[Job]:
+) -> Plan:
     """Every job with its folder and its status; everything is built except the data and the net.
 
     Data are not read and no device is needed, because they may be on other machines.
@@ -52,21 +72,59 @@ def plan_jobs(
     compose  from the overrides of a job to its config
     """
     checked: dict[str, str] = {}
-    jobs: list[Job] = []
+    plan = Plan([], [])
+    jobs: dict[str, Job] = {}
     folders: set[Path] = set()
     for words in overrides:
-        config, folder = compose(words)
+        config, folder, study = compose(words)
+        run = _canonical([str(study), scientific(_normal(config))])
+        earlier = jobs.get(run)
+        if earlier is not None and not _differences(earlier.config, config):
+            plan.repeats.append(list(words))
+            continue
         reason = _mistake(lambda config=config: Settings.model_validate(config))  # type: ignore[misc]
         reason = reason or _mistake_in_parts(config, checked)
-        if not reason and folder in folders:
-            reason = (
-                "duplicate of an earlier job: they differ only in options that do not affect "
-                "results"
-            )
+        if not reason and earlier is not None:
+            names = ", ".join(_differences(earlier.config, config))
+            reason = f"duplicate of an earlier job: {names} does not affect results"
+        elif not reason and folder in folders:
+            reason = "its folder is that of an earlier job: leave out hydra.sweep.subdir"
         folders.add(folder)
         status: Status = "refused" if reason else _status(folder)
-        jobs.append(Job(list(words), config, folder, status, reason))
-    return jobs
+        job = Job(list(words), config, folder, study, status, reason)
+        jobs.setdefault(run, job)
+        plan.jobs.append(job)
+    return plan
+
+
+def _differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """The keys in which two configs differ; the same values by other names are no difference."""
+    one, other = flat(_normal(first)), flat(_normal(second))
+    keys = dict.fromkeys([*one, *other])
+    return [key for key in keys if _canonical(one.get(key)) != _canonical(other.get(key))]
+
+
+def _normal(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without the names of its choices, and with a number of seeds as a list."""
+    seeds = config.get("seeds")
+    listed = list(range(seeds)) if isinstance(seeds, int) and 0 < seeds <= 10_000 else seeds
+    return {k: v for k, v in config.items() if k != "choices"} | {"seeds": listed}
+
+
+def _canonical(value: Any) -> str:
+    """Equal for equal values, however they are written: 1 is 1.0."""
+    return json.dumps(_with_whole_numbers(value), sort_keys=True)
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(key): _with_whole_numbers(item) for key, item in value.items()}
+        case list():
+            return [_with_whole_numbers(item) for item in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
 
 
 def _mistake_in_parts(config: dict[str, Any], checked: dict[str, str]) -> str:

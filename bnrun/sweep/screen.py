@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from bnrun.config.plain import plain
+from bnrun.sweep.say import say
+
 if TYPE_CHECKING:
     from bnrun.sweep.watch import JobState
 
@@ -30,7 +33,7 @@ class Lines:
             if job.state in ("done", "failed") and folder not in self._printed:
                 self._printed.add(folder)
                 line = f"{job.state}: {folder.name} ({text})"
-                self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+                say(self._console, line)
 
     def end(self) -> None:
         pass
@@ -45,7 +48,7 @@ class Bars:
             markup=False,
             table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
         )
-        text = TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True))
+        text = TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True))
         self._progress = Progress(
             name,
             BarColumn(bar_width=20),
@@ -63,13 +66,15 @@ class Bars:
 
     def show(self, jobs: Sequence["JobState"], text: str) -> None:
         """Update all bars; `text` is about the sweep."""
-        ended = sum(1.0 if job.state == "failed" else job.share for job in jobs)
+        ended = sum(1.0 if job.state in ("failed", "elsewhere") else job.share for job in jobs)
         self._progress.update(self._sweep, completed=ended, total=len(jobs), text=text)
         for job in jobs:
             folder = job.job.folder
             if job.state == "running":
                 if folder not in self._jobs:
-                    self._jobs[folder] = self._progress.add_task(folder.name, total=1, text="")
+                    self._jobs[folder] = self._progress.add_task(
+                        plain(folder.name), total=1, text=""
+                    )
                 share = f"{100 * job.share:.0f} %"
                 self._progress.update(self._jobs[folder], completed=job.share, text=share)
             elif folder in self._jobs:

@@ -1,26 +1,29 @@
 """Running a sweep: plan its jobs, launch those that are not done, report how they ended."""
 
+import os
+import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
-from bnrun.config.errors import DivergedError, UserError
-from bnrun.config.sentence import sentence
-from bnrun.config.settings import SweepConfig
-from bnrun.recording.result import RESULT, read_result
-from bnrun.run.claim import is_claimed
-from bnrun.run.log import LOG
+from bnrun.config.errors import UserError
+from bnrun.config.settings import SweepConfig, SweepSettings
+from bnrun.run.claim import SWEEP
 from bnrun.sweep.configs import Configs
 from bnrun.sweep.estimate import time_left
 from bnrun.sweep.fresh import with_fresh_seeds
 from bnrun.sweep.group_runs import updated_group_runs
-from bnrun.sweep.halt import HALTED, Halt
+from bnrun.sweep.halt import halting
 from bnrun.sweep.launch import launch
-from bnrun.sweep.plan import Job, plan_jobs
+from bnrun.sweep.outcome import Launched, Outcome, counted, idle_outcome, launched_outcome
+from bnrun.sweep.plan import Job, Plan, plan_jobs
+from bnrun.sweep.say import quoted, say
 from bnrun.sweep.watch import watched
 
 
@@ -49,123 +52,140 @@ class Sweep:
         return returns
 
     def _run_once(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
-        jobs = plan_jobs(overrides, self.configs)
-        options = SweepConfig.model_validate(jobs[0].config).sweep
+        plan = plan_jobs(overrides, self.configs)
+        options = _options(plan.jobs)
+        self._report_repeats(plan)
         if options.dry_run:
-            self._list(jobs)
+            self._list(plan.jobs)
             return []
-        runnable = self._runnable(jobs, options.skip_invalid)
-        force = jobs[0].config["resume"] == "force"
-        pending = [job for job in runnable if force or not job.done]
-        Halt(self.configs.study).lift()
+        runnable = self._runnable(plan.jobs, options.skip_invalid)
+        pending = [job for job in runnable if job.force or job.status != "done"]
         if len(pending) < len(runnable):
-            self.log(f"skipped {len(runnable) - len(pending)} of {len(jobs)} jobs, which are done")
-        folders = [job.folder for job in runnable]
+            number = len(runnable) - len(pending)
+            self.log(f"skipped {number} of {len(plan.jobs)} jobs, which are done")
+        name = f"{socket.gethostname()} {os.getpid()}"
         with (
-            updated_group_runs(self.configs.study, folders, options.groups, self.log),
-            watched(pending, self.console, self.configs.in_turn),
+            _named(name),
+            self._group_runs(runnable, options.groups),
+            watched(pending, self.console, self.configs.in_turn, name),
         ):
-            started, returns = self._launch(pending, options.fail_fast)
-        self._report(jobs, started, returns, pending)
-        return returns
+            launched = self._launch(pending, options.fail_fast)
+        self._report(plan.jobs, launched)
+        return [one.answer for one in launched]
+
+    def _report_repeats(self, plan: Plan) -> None:
+        if not plan.repeats:
+            return
+        words = " ".join(plan.repeats[0])
+        more = f" and {len(plan.repeats) - 1} more" * (len(plan.repeats) > 1)
+        self.log(f"listed more than once, run once: {words}{more}")
 
     def _runnable(self, jobs: Sequence[Job], skip_invalid: bool) -> list[Job]:
         """The jobs that are not refused. Raises UserError if one is and may not be skipped."""
-        refused = [job for job in jobs if job.status == "refused"]
-        for job in refused:
-            self.log(f"refused: {job.folder.name}: {job.reason}")
-        if refused and not skip_invalid:
+        reasons: dict[str, list[Job]] = {}
+        for job in jobs:
+            if job.status == "refused":
+                reasons.setdefault(job.reason, []).append(job)
+        for reason, refused in reasons.items():
+            count = f"{len(refused)} of {len(jobs)} jobs, like " * (len(refused) > 1)
+            self.log(f"refused: {count}{refused[0].folder.name}: {reason}")
+        number = sum(map(len, reasons.values()))
+        if number == len(jobs) or (number and not skip_invalid):
+            skip = ", or skip them with sweep.skip_invalid=true" * (number < len(jobs))
             raise UserError(
-                f"{len(refused)} of {len(jobs)} jobs cannot be run, so none was started: fix "
-                f"them, or skip them with sweep.skip_invalid=true"
+                f"{number} of {len(jobs)} jobs cannot be run, so none was started: fix them{skip}"
             )
         return [job for job in jobs if job.status != "refused"]
 
-    def _launch(self, jobs: list[Job], fail_fast: bool) -> tuple[list[Job], list[JobReturn]]:
-        """The jobs that were started, and what each returned."""
-        if not jobs:
-            return [], []
-        self.configs.save()
-        size = self.max_batch_size or (1 if self.configs.in_turn else len(jobs))
-        returns: list[JobReturn] = []
-        for first in range(0, len(jobs), size):
-            batch = jobs[first : first + size]
-            returns += launch(self.launcher, batch, first, self.log)
-            pairs = list(zip(batch, returns[first:], strict=True))
-            if fail_fast and any(_failure(*pair) is not None for pair in pairs):
-                break
-        started = [(job, r) for job, r in zip(jobs, returns, strict=False) if not _is_halted(r)]
-        return [job for job, _ in started], [answer for _, answer in started]
+    @contextmanager
+    def _group_runs(self, jobs: Sequence[Job], by: Sequence[str] | None) -> Iterator[None]:
+        with ExitStack() as stack:
+            for study in _studies(jobs):
+                folders = [job.folder for job in jobs if job.study == study]
+                stack.enter_context(updated_group_runs(study, folders, by, self.log))
+            yield
 
-    def _report(
-        self, jobs: list[Job], started: list[Job], returns: list[JobReturn], pending: list[Job]
-    ) -> None:
+    def _launch(self, jobs: list[Job], fail_fast: bool) -> list[Launched]:
+        """Every job that was handed to the launcher."""
+        launched: list[Launched] = []
+        studies = _studies(jobs)
+        for study in studies:
+            self.configs.save(study)
+        size = self.max_batch_size or (1 if self.configs.in_turn else max(1, len(jobs)))
+        with halting(studies if fail_fast else []):
+            for first in range(0, len(jobs), size):
+                ended = launch(self.launcher, jobs[first : first + size], first, self.log)
+                launched += ended
+                if fail_fast and any(launched_outcome(one).kind == "failed" for one in ended):
+                    break
+        return launched
+
+    def _report(self, jobs: Sequence[Job], launched: Sequence[Launched]) -> None:
         """Log how a sweep ended. Raises UserError if a job has failed."""
-        failed = 0
-        for job, answer in zip(started, returns, strict=True):
-            reason = _failure(job, answer)
-            if reason is not None:
-                failed += 1
-                log = job.folder / LOG
-                self.log(f"failed: {job.folder.name}: {reason}" + (f" ({log})" * log.exists()))
-        for job in jobs:
-            if diverged := _diverged(job):
-                self.log(f"diverged: {job.folder.name}: seeds {', '.join(map(str, diverged))}")
-        refused = sum(job.status == "refused" for job in jobs)
-        halted = len(pending) - len(started)
-        parts = {
-            "done": len(jobs) - failed - halted - refused,
-            "failed": failed,
-            "not started": halted,
-            "refused": refused,
-        }
-        words = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
-        self.log(f"sweep of {len(jobs)} jobs: {words}")
-        if parts["done"]:
-            self.log(f"compare: bnrun-report {self.configs.study}")
-            self.log(f"curves: tensorboard --logdir {self.configs.study}")
+        ended = {one.job.folder: launched_outcome(one) for one in launched}
+        outcomes = [
+            idle_outcome(job)
+            if job.status == "refused"
+            else ended.get(job.folder) or idle_outcome(job)
+            for job in jobs
+        ]
+        for outcome in outcomes:
+            if outcome.text and outcome.kind != "refused":
+                kind = outcome.kind.removesuffix(" before")
+                self.log(f"{kind}: {outcome.job.folder.name}: {outcome.text}")
+        self.log(f"sweep of {len(jobs)} jobs: {counted(outcomes)}")
+        self._report_studies(outcomes)
+        failed = sum(outcome.kind == "failed" for outcome in outcomes)
         if failed:
             raise UserError(
                 f"{failed} of {len(jobs)} jobs failed; run the same command again to run what is "
                 f"missing"
             )
 
+    def _report_studies(self, outcomes: Sequence[Outcome]) -> None:
+        studies = _studies([outcome.job for outcome in outcomes if outcome.has_result])
+        for study in studies:
+            self.log(f"compare: bnrun-report {quoted(study)}")
+        for study in studies:
+            self.log(f"curves: tensorboard --logdir {quoted(study)}")
+
     def _list(self, jobs: list[Job]) -> None:
         console = Console()
         for job in jobs:
             reason = f": {job.reason}" if job.reason else ""
-            line = f"{job.status:10} {job.folder.name}{reason}"
-            console.print(line, soft_wrap=True, highlight=False)
+            say(console, f"{job.status:10} {job.folder.name}{reason}")
         counts = Counter(job.status for job in jobs)
         words = ", ".join(f"{number} {status}" for status, number in counts.items())
-        console.print(f"{len(jobs)} jobs: {words}; {time_left(jobs)}", soft_wrap=True)
+        say(console, f"{len(jobs)} jobs: {words}; {time_left(jobs)}")
 
     def log(self, text: str) -> None:
         """Print `text`."""
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        say(self.console, text)
 
 
-def _is_halted(answer: JobReturn) -> bool:
-    """Whether another job's failure has kept this one from starting."""
-    return bool(answer._return_value == HALTED)
-
-
-def _diverged(job: Job) -> list[int]:
-    """Seeds that diverged in a job that is done."""
-    return sorted(read_result(job.folder / RESULT)["diverged"]) if job.done else []
-
-
-def _failure(job: Job, answer: JobReturn) -> str | None:
-    """Why a job that was launched is not done; None if it is."""
-    error = answer._return_value
-    if answer.status == JobStatus.FAILED and not isinstance(error, DivergedError):
-        return sentence(error)
-    if job.done:
-        return None
-    if not job.folder.exists():
-        return "it was not started"
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """While the block runs, the jobs know the name of their sweep."""
+    os.environ[SWEEP] = name
     try:
-        running = is_claimed(job.folder)
-    except OSError as reason:
-        return sentence(reason)
-    return "it is still running" if running else "it ended without a result, as if killed"
+        yield
+    finally:
+        del os.environ[SWEEP]
+
+
+def _studies(jobs: Sequence[Job]) -> list[Path]:
+    return list(dict.fromkeys(job.study for job in jobs))
+
+
+def _options(jobs: Sequence[Job]) -> SweepSettings:
+    """The options of the sweep. Raises UserError if its jobs do not agree on them."""
+    options = SweepConfig.model_validate(jobs[0].config).sweep
+    for job in jobs[1:]:
+        others = SweepConfig.model_validate(job.config).sweep
+        for (key, value), (_, other) in zip(options, others, strict=True):
+            if value != other:
+                raise UserError(
+                    f"sweep.{key}: a sweep has one value for it, but these jobs have {value} and "
+                    f"{other}: give one value, or run a sweep for each"
+                )
+    return options

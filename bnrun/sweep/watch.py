@@ -1,6 +1,7 @@
 """The progress of a sweep, read from the folders of its jobs, so that any launcher may run them."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from rich.console import Console
 from bnrun.recording.files import mark
 from bnrun.recording.metrics import history_end
 from bnrun.recording.result import RESULT
-from bnrun.run.claim import HOLDER
+from bnrun.run.claim import HOLDER, sweep_at_work
 from bnrun.sweep.estimate import duration
 from bnrun.sweep.follower import repeated
 from bnrun.sweep.screen import Bars, Lines
@@ -20,7 +21,7 @@ from bnrun.sweep.screen import Bars, Lines
 EVERY = 1.0
 """Seconds between two looks at the folders."""
 
-State = Literal["waiting", "running", "done", "failed"]
+State = Literal["waiting", "running", "done", "failed", "elsewhere"]
 
 
 class WatchedJob(Protocol):
@@ -35,9 +36,13 @@ class WatchedJob(Protocol):
 
 @dataclass
 class JobState:
-    """What is known of one job. Files from before the sweep say nothing about it."""
+    """What is known of one job. Files from before the sweep say nothing about it.
+
+    sweep  names the sweep; a job that is running for another one is "elsewhere"
+    """
 
     job: WatchedJob
+    sweep: str = ""
     state: State = "waiting"
 
     def __post_init__(self) -> None:
@@ -48,14 +53,29 @@ class JobState:
         """Update from the job's folder."""
         if self.state in ("done", "failed"):
             return
+        if sweep_at_work(self.job.folder) not in ("", self.sweep):
+            self.state = "elsewhere"
+            return
         # In this order: a job that ends between the two has a result, and so has not failed.
         holder, result = (mark(self.job.folder / name) for name in (HOLDER, RESULT))
         if holder not in (None, self._before[0]):
             self.state, self.share = "running", self._measured_share()
+        elif self.state == "elsewhere":
+            return
         elif result not in (None, self._before[1]):
             self.state, self.share = "done", 1.0
         elif self.state == "running":
             self.state = "failed"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the sweep has come to this job."""
+        return self.state in ("running", "done", "failed")
+
+    def pass_over(self) -> None:
+        """Take note that the sweep is at a later job."""
+        if self.state == "waiting":
+            self.state = "elsewhere" if (self.job.folder / HOLDER).exists() else "failed"
 
     def _measured_share(self) -> float:
         """The share of its length that the job has trained, from its metrics file."""
@@ -75,8 +95,10 @@ class Watch:
              is noticed when the next one starts; otherwise only at the end of the sweep
     """
 
-    def __init__(self, jobs: Sequence[WatchedJob], console: Console, in_turn: bool) -> None:
-        self.jobs = [JobState(job) for job in jobs]
+    def __init__(
+        self, jobs: Sequence[WatchedJob], console: Console, in_turn: bool, sweep: str = ""
+    ) -> None:
+        self.jobs = [JobState(job, sweep) for job in jobs]
         self.screen = Bars(console) if jobs and console.is_terminal else Lines(console)
         self._in_turn = in_turn
         self._start = time.monotonic()
@@ -85,20 +107,23 @@ class Watch:
         """Look at the folders once, and show what is new."""
         for job in self.jobs:
             job.look()
-        started = [n for n, job in enumerate(self.jobs) if job.state != "waiting"]
+        started = [n for n, job in enumerate(self.jobs) if job.is_ours]
         if self._in_turn and started:
             for job in self.jobs[: started[-1]]:
-                job.state = "failed" if job.state == "waiting" else job.state
+                job.pass_over()
         self.screen.show(self.jobs, counts(self.jobs, time.monotonic() - self._start))
 
 
 @contextmanager
-def watched(jobs: Sequence[WatchedJob], console: Console, in_turn: bool) -> Iterator[Watch]:
+def watched(
+    jobs: Sequence[WatchedJob], console: Console, in_turn: bool, sweep: str = ""
+) -> Iterator[Watch]:
     """Show, while the block runs, how many jobs are done, running and failed, and the time left.
 
-    In a terminal by bars, elsewhere by a line for each job that has ended. `in_turn` as in Watch.
+    In a terminal by bars, elsewhere by a line for each job that has ended. `in_turn` as in Watch,
+    `sweep` as in JobState.
     """
-    watch = Watch(jobs, console, in_turn)
+    watch = Watch(jobs, console, in_turn, sweep)
     watch.screen.begin()
     try:
         watch.look()
@@ -115,11 +140,12 @@ def watched(jobs: Sequence[WatchedJob], console: Console, in_turn: bool) -> Iter
 
 def counts(jobs: Sequence[JobState], seconds: float) -> str:
     """E.g. 3 of 12 done, 2 running, 1 failed, about 8 min left."""
-    number = {state: sum(j.state == state for j in jobs) for state in ("done", "running", "failed")}
+    number = Counter(job.state for job in jobs)
     words = [f"{number['done']} of {len(jobs)} done"]
-    words += [f"{number[state]} {state}" for state in ("running", "failed") if number[state]]
+    others: tuple[State, ...] = ("running", "failed", "elsewhere")
+    words += [f"{number[state]} {state}" for state in others if number[state]]
     gained = sum(job.share - job.share_before for job in jobs)
-    left = sum(1 - job.share for job in jobs if job.state != "failed")
+    left = sum(1 - job.share for job in jobs if job.state not in ("failed", "elsewhere"))
     if left and gained > 0:
         words.append(f"about {duration(seconds * left / gained)} left")
     return ", ".join(words)

@@ -1,0 +1,69 @@
+"""From the words of a sweep to the overrides of each of its jobs."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from bnrun.config.errors import UserError
+from bnrun.sweep.configs import Configs, SweeperOptions
+
+_RECIPES = ("experiment", "budget")
+"""Keys whose value may bring params and grids of its own, so that each value is expanded alone."""
+
+
+def expanded(
+    arguments: Sequence[str], configs: Configs, parser: OverridesParser
+) -> list[list[str]]:
+    """The overrides of every job; the same ones may come twice.
+
+    A word of the command line replaces those for its key in a grid, which replace those in params.
+
+    arguments  the words of the command line
+
+    Raises UserError for what cannot be swept over.
+    """
+    overrides = parser.parse_overrides(list(arguments))
+    own = [o for o in overrides if o.key_or_group in _RECIPES and o.is_sweep_override()]
+    jobs: list[list[str]] = []
+    for recipe in itertools.product(*(_words(override) for override in own)):
+        for options in _grids(configs.sweeper_options(recipe)):
+            added = parser.parse_overrides([*options, *arguments, *recipe])
+            jobs += map(list, itertools.product(*_by_key(added)))
+    if not jobs:
+        raise UserError(f"{' '.join(arguments)}: the sweep is empty because a range is empty")
+    return jobs
+
+
+def _grids(options: SweeperOptions) -> Iterable[list[str]]:
+    """The words of each grid, after those of params."""
+    for grid in options.grids:
+        yield [f"{key}={value}" for key, value in (options.params | grid).items()]
+
+
+def _by_key(overrides: Sequence[Override]) -> list[list[str]]:
+    """The words for each key, by the last override of that key, at the place of the first.
+
+    +key and ++key are the same key.
+    """
+    last: dict[str, tuple[str, Override]] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        name = key.lstrip("+")
+        # A word that only changes a key keeps the + of the one that adds it.
+        added = key if key != name or name not in last else last[name][0]
+        last[name] = added, override
+    return [_words(override, key) for key, override in last.values()]
+
+
+def _words(override: Override, key: str | None = None) -> list[str]:
+    """The override with each of its values; `key` replaces its own."""
+    key = key or override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        raise UserError(
+            f"{override.input_line}: a sweep needs single values: list them, or use range(...)"
+        )
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
