@@ -11,9 +11,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bnrun.config.compose import resolved
-from bnrun.config.errors import MISTAKES, ClaimedError, DivergedError
+from bnrun.config.errors import FULL, ClaimedError, DivergedError, UserError
 from bnrun.config.paths import CONFIGS, import_from_here
 from bnrun.run.folder import remove_unused
+from bnrun.run.log import LOG
 from bnrun.run.signals import INTERRUPTED, Stopped, exit_if_orphan, exit_if_worker
 from bnrun.sweep.halt import HALTED, SKIPPED, Halt
 
@@ -24,7 +25,9 @@ warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore s
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def run(node: DictConfig) -> str | None:
     """One run, in the folder that Hydra has created; returns HALTED or SKIPPED if it was."""
-    from bnrun.run.job import run_job  # Imported here, because --help need not wait for pydantic.
+    # Imported here, because --help need not wait 0.1 s for pydantic.
+    from bnrun.config.complaint import complain, mistakes
+    from bnrun.run.job import run_job
 
     exit_if_orphan()
     import_from_here()
@@ -35,7 +38,8 @@ def run(node: DictConfig) -> str | None:
     study = folder.parent if alone else Path(job.runtime.cwd, job.sweep.dir)
     halt, fail_fast = Halt(study), False
     try:
-        config = resolved(node, job.runtime.choices)
+        with mistakes():
+            config = resolved(node, job.runtime.choices)
         fail_fast = not alone and config["sweep"]["fail_fast"] is True
         if fail_fast and halt.is_called():
             remove_unused(folder)
@@ -48,11 +52,11 @@ def run(node: DictConfig) -> str | None:
     except Exception as error:
         if fail_fast and not isinstance(error, (ClaimedError, DivergedError)):
             halt.call()
-        if isinstance(error, MISTAKES):
-            remove_unused(folder)
-            _print_sentence(error)
-            if alone:
-                sys.exit(1)
+        if isinstance(error, UserError):
+            remove_unused(folder, Path(getattr(job.runtime, "made", "")) if alone else None)
+        complain(error, folder / LOG)
+        if alone:
+            sys.exit(1)
         raise  # so that Hydra counts the job as failed, and runs the others
     return None if trained else SKIPPED
 
@@ -60,7 +64,8 @@ def run(node: DictConfig) -> str | None:
 def main() -> None:
     """Entry point. Exit status 1 for a mistake, 130 after Ctrl-C, 143 after SIGTERM."""
     import_from_here()
-    wants_trace = "HYDRA_FULL_ERROR" in os.environ
+    if "HYDRA_FULL_ERROR" in os.environ:
+        os.environ[FULL] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing.
     try:
         run()
@@ -68,14 +73,8 @@ def main() -> None:
         print(f"bnrun: {INTERRUPTED}", file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(stop.status)  # All files are closed, and unloading torch would take a second.
-    except MISTAKES as error:
-        if wants_trace:
-            raise
-        _print_sentence(error)
+    except Exception as error:
+        from bnrun.config.complaint import complain
+
+        complain(error)
         sys.exit(1)
-
-
-def _print_sentence(error: Exception) -> None:
-    from bnrun.config.sentence import sentence  # Imported here for the same reason.
-
-    print(f"bnrun: {sentence(error)}", file=sys.stderr)

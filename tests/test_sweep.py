@@ -46,7 +46,8 @@ def test_a_crash_inside_a_job_is_named_with_its_log(sweep, tmp_path, monkeypatch
     status, _, err = sweep("optimizer.lr=0.1")
     assert status == 1
     (log,) = (tmp_path / "outputs" / "s").glob("*/run.log")
-    assert f"broken on purpose ({log})" in err.replace("\n", "")
+    assert f"test_sweep.py, line {after_step.__code__.co_firstlineno + 1}) ({log})" in err
+    assert "broken on purpose" in err
     assert "Traceback" in log.read_text()
 
 

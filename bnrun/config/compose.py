@@ -5,6 +5,7 @@ works on plain dicts; the config is resolved once, and nobody downstream sees an
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnrun.config.budget import by_budget
 from bnrun.config.paths import CONFIGS
@@ -98,6 +100,23 @@ class EstimatorConfig:
             target = f"{type(neuron).__module__}.{type(neuron).__qualname__}"
             self._config.neuron = {"_target_": target, **asdict(neuron)}
         return resolved(self._config)
+
+
+class Made(Callback):
+    """Notes the first folder that Hydra is about to make for a run, in hydra.runtime.made.
+
+    It is the topmost one of outputs, outputs/<study>, outputs/<study>/<run> and its .hydra that
+    does not exist yet; "" if all of them exist. Whatever is above was there before.
+    """
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Called by Hydra, which reports an error here as a warning, and meets it again later."""
+        made = ""
+        with suppress(Exception):
+            hydra = Path(config.hydra.run.dir).absolute() / ".hydra"
+            made = [str(path) for path in (hydra, *hydra.parents) if not path.exists()][-1]
+        with open_dict(config.hydra.runtime):
+            config.hydra.runtime.made = made
 
 
 def parsed(words: Sequence[str]) -> dict[str, Any]:

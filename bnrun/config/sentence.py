@@ -19,8 +19,10 @@ from omegaconf.errors import (
 from pydantic import ValidationError
 
 from bnrun.config.compose import composed
-from bnrun.config.errors import is_out_of_memory
+from bnrun.config.errors import is_mistake, is_out_of_memory
+from bnrun.config.frames import own_place
 from bnrun.config.paths import CONFIGS
+from bnrun.config.plain import plain
 
 EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray"}
 """Plugin of a launcher -> the extra of this package that installs it."""
@@ -36,7 +38,7 @@ def missing_launcher(error: BaseException) -> str | None:
 
 
 def sentence(error: BaseException) -> str:
-    """What is wrong and what to do instead, in one line."""
+    """What is wrong and what to do instead, in one line; of a bug, its class and its place too."""
     if is_out_of_memory(error):
         return (
             "out of memory: try a smaller model, fewer seeds, a smaller trainer.batch_size or "
@@ -63,10 +65,13 @@ def sentence(error: BaseException) -> str:
             text = f"{_invalid_choice()}{error}"
         case OSError() if error.filename:
             text = f"{error.filename!s}: {error.strerror}"
-        case _:
+        case _ if is_mistake(error):
             text = str(error) or type(error).__name__
+        case _:
+            where = own_place(error)
+            text = f"{type(error).__name__}: {error}" + (f" ({where})" if where else "")
     # Behind these words torch lists its own stack frames.
-    return " ".join(text.partition("Exception raised from")[0].split())
+    return plain(" ".join(text.partition("Exception raised from")[0].split()))
 
 
 def first_line(error: BaseException | None) -> str:
@@ -136,7 +141,9 @@ def _instantiation(error: InstantiationException) -> str:
     if isinstance(cause, ValidationError):
         return _violation(cause, prefix=key)
     if cause is not None and not isinstance(cause, InstantiationException):
-        return f"{key}: {cause}" if key else str(cause)
+        where = own_place(cause)
+        text = f"{cause} ({where})" if where else str(cause)
+        return f"{key}: {text}" if key else text
     return f"{key}: {first_line(error)}"
 
 

@@ -3,12 +3,14 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bnrun.config.errors import ClaimedError
+from bnrun.config.complaint import mistakes
+from bnrun.config.errors import ClaimedError, UserError
+from bnrun.config.sentence import sentence
 
 LOCK, HOLDER = ".lock", ".lock.holder"
 SWEEP = "BNRUN_SWEEP"
@@ -22,8 +24,8 @@ def claimed(folder: Path) -> Iterator[None]:
     Removes half-written files that a killed process has left there.
 
     The operating system releases the lock when the process ends, however it ends, so a lock is
-    never stale. Raises ClaimedError at once, naming the other process; OSError if the folder cannot
-    be written.
+    never stale. Raises ClaimedError at once, naming the other process; UserError if the folder
+    cannot be written.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -33,15 +35,19 @@ def claimed(folder: Path) -> Iterator[None]:
             f"{folder}: {_holder(folder)} is working on this run: wait until it has ended, or stop "
             f"it (if that process is gone, remove {folder / LOCK})"
         ) from error
+    except OSError as error:
+        raise UserError(sentence(error)) from error
     try:
-        for part in folder.glob(".*.part"):  # as bnrun.recording.files.replaced names them
-            part.unlink()
-        (folder / HOLDER).write_text(
-            f"process {os.getpid()} on {socket.gethostname()}\n{os.environ.get(SWEEP, '')}"
-        )
+        with mistakes():
+            for part in folder.glob(".*.part"):  # as bnrun.recording.files.replaced names them
+                part.unlink()
+            (folder / HOLDER).write_text(
+                f"process {os.getpid()} on {socket.gethostname()}\n{os.environ.get(SWEEP, '')}"
+            )
         yield
     finally:
-        (folder / HOLDER).unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to report
+            (folder / HOLDER).unlink(missing_ok=True)
         lock.release()
 
 

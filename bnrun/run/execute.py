@@ -5,7 +5,9 @@ from typing import Any
 
 import yaml
 
+from bnrun.config.complaint import mistakes
 from bnrun.config.errors import UserError
+from bnrun.config.frames import passes_own_code
 from bnrun.config.run_id import scientific
 from bnrun.data.base import Split
 from bnrun.measurement.probe import Probe
@@ -29,20 +31,21 @@ def execute(context: RunContext) -> None:
     """Train from step 0 or from a checkpoint, and write result.json.
 
     Raises Stopped after a signal, once a checkpoint is written; UserError if the disk cannot be
-    written; ValueError, or what the classes raise, for a mistake in the config.
+    written or if the config has a mistake. Any other exception is a bug.
     """
     gc.enable()  # __main__ disables it
     folder, settings = context.folder, context.settings
-    training = build_training(context.config, settings)
-    training.rehearse()
-    header = Header(config=flat(scientific(context.config)), data=training.data.hashes)
-    point = starting_point(context, header, training)
-    if point is None:
-        remove_earlier(folder)
-    else:
-        restore(training, point, folder)
-    step = None if point is None else point.header.step
-    recorder = Recorder(folder, settings.seed_list, settings.recorder.per_seed, step)
+    with mistakes():  # From here on, only a UserError is one.
+        training = build_training(context.config, settings)
+        training.rehearse()
+        header = Header(config=flat(scientific(context.config)), data=training.data.hashes)
+        point = starting_point(context, header, training)
+        if point is None:
+            remove_earlier(folder)
+        else:
+            restore(training, point, folder)
+        step = None if point is None else point.header.step
+        recorder = Recorder(folder, settings.seed_list, settings.recorder.per_seed, step)
     try:
         # Before training, because the files of the code may change during a long run.
         code = {"commit": commit(), "receipt": receipt() | {"own_code": own_code(context.config)}}
@@ -65,6 +68,8 @@ def execute(context: RunContext) -> None:
                 keeper.write()
         write_result(folder, _result(context, training, scores_of(keeper.scalars), code))
     except OSError as error:
+        if passes_own_code(error):
+            raise
         raise UserError(
             f"{folder}: {error.strerror or error}; once that is fixed, run the same command again "
             f"to resume from the last checkpoint"

@@ -4,7 +4,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from bnrun.config.errors import MISTAKES, ClaimedError, DivergedError, UserError, is_out_of_memory
+from bnrun.config.complaint import mistakes
+from bnrun.config.errors import DivergedError, UserError, is_out_of_memory
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
@@ -21,20 +22,23 @@ def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> bool:
     Returns whether it trained; False if it was done before.
 
     Raises UserError if the config cannot be run, if the disk cannot be written, or, after writing
-    the result, if divergence ended the run.
+    the result, if divergence ended the run. Any other exception is a bug; run.log has it.
     """
     log = Log(folder, shown)
     try:
-        context = RunContext(config, Settings.model_validate(config), folder, log)
-        trained = not _is_done(context) and _execute_claimed(context)
-        result = read_result(folder / RESULT)
-    except ClaimedError:
+        with mistakes():
+            context = RunContext(config, Settings.model_validate(config), folder, log)
+            done = _is_done(context)
+        trained = not done and _execute_claimed(context)
+        with mistakes():
+            result = read_result(folder / RESULT)
+    except UserError:
         raise
     except Exception as error:
-        if not isinstance(error, MISTAKES) and not is_out_of_memory(error):
-            log.write(traceback.format_exc())
-            raise
-        raise UserError(sentence(error)) from error
+        if is_out_of_memory(error):
+            raise UserError(sentence(error)) from error
+        log.write(traceback.format_exc())
+        raise
     if shown:
         _print_scores(folder, result)
     _check_divergence(result)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from bnrun.config.errors import MISTAKES
+from bnrun.config.errors import is_mistake
 from bnrun.config.run_id import scientific
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
@@ -151,7 +151,9 @@ def _mistake_in_parts(config: dict[str, Any], checked: dict[str, str]) -> str:
 def _mistake(check: Callable[[], object]) -> str:
     try:
         check()
-    except MISTAKES as error:
+    except Exception as error:
+        if not is_mistake(error):
+            raise
         return sentence(error)
     return ""
 
