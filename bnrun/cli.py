@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from bnrun.config.compose import resolved
 from bnrun.config.errors import FULL, ClaimedError, DivergedError, UserError
-from bnrun.config.paths import CONFIGS, import_from_here
+from bnrun.config.paths import CONFIGS, import_from, import_from_here
 from bnrun.run.folder import remove_unused
 from bnrun.run.log import LOG
 from bnrun.run.signals import INTERRUPTED, Stopped, exit_if_orphan, exit_if_worker
@@ -30,12 +30,13 @@ def run(node: DictConfig) -> str | None:
     from bnrun.run.job import run_job
 
     exit_if_orphan()
-    import_from_here()
     job = HydraConfig.get()
+    start = Path(job.runtime.cwd)  # With hydra.job.chdir=true we are in the run's folder.
+    import_from(start)
     if "cpus_per_task" in job.launcher:  # Submitit's local executor lets a job use all cores.
         os.environ["OMP_NUM_THREADS"] = str(job.launcher.cpus_per_task)
     folder, alone = Path(job.runtime.output_dir), job.mode != RunMode.MULTIRUN
-    study = folder.parent if alone else Path(job.runtime.cwd, job.sweep.dir)
+    study = folder.parent if alone else Path(start, job.sweep.dir)
     halt, fail_fast = Halt(study), False
     try:
         with mistakes():
@@ -45,7 +46,7 @@ def run(node: DictConfig) -> str | None:
             remove_unused(folder)
             return HALTED
         # A sweep shows all its jobs in one view.
-        trained = run_job(config, folder, shown=alone)
+        trained = run_job(config, folder, start, shown=alone)
     except Stopped as stop:
         exit_if_worker(stop.status)
         raise
@@ -53,6 +54,7 @@ def run(node: DictConfig) -> str | None:
         if fail_fast and not isinstance(error, (ClaimedError, DivergedError)):
             halt.call()
         if isinstance(error, UserError):
+            os.chdir(start)
             remove_unused(folder, Path(getattr(job.runtime, "made", "")) if alone else None)
         complain(error, folder / LOG)
         if alone:

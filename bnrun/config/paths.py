@@ -11,12 +11,16 @@ CONFIGS = next(
 )
 
 
-def import_from_here() -> None:
-    """Let `_target_: my_module.MyClass` be found in my_module.py of the working folder.
+def import_from(folder: Path) -> None:
+    """Let `_target_: my_module.MyClass` be found in my_module.py of a folder.
 
-    `python -m` looks there, an installed command does not. The folder comes last in the search
-    path, so that a user's file never shadows an installed module.
+    `python -m` looks into the working folder, an installed command does not. The folder comes
+    last in the search path, so that a user's file never shadows an installed module.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def import_from_here() -> None:
+    """The same for the working folder."""
+    import_from(Path.cwd())

@@ -11,12 +11,16 @@ from bnrun.run.log import Log
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run: its resolved config, that config validated, its folder and its log."""
+    """One run: its resolved config, that config validated, its folder and its log.
+
+    start  the folder where relative paths of the config begin
+    """
 
     config: dict[str, Any]
     settings: Settings
     folder: Path
     log: Log
+    start: Path
 
     @property
     def title(self) -> str:

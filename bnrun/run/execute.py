@@ -1,6 +1,7 @@
 """Executing a run in its claimed folder: build, resume, train, write the result."""
 
 import gc
+from contextlib import chdir
 from typing import Any
 
 import yaml
@@ -35,8 +36,9 @@ def execute(context: RunContext) -> None:
     """
     gc.enable()  # __main__ disables it
     folder, settings = context.folder, context.settings
-    with mistakes():  # From here on, only a UserError is one.
-        training = build_training(context.config, settings)
+    with mistakes():  # After this, only a UserError is one.
+        with chdir(context.start):
+            training = build_training(context.config, settings)
         training.rehearse()
         header = Header(config=flat(scientific(context.config)), data=training.data.hashes)
         point = starting_point(context, header, training)

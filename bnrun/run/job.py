@@ -13,10 +13,13 @@ from bnrun.run.context import RunContext
 from bnrun.run.log import Log
 
 
-def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> bool:
+def run_job(
+    config: dict[str, Any], folder: Path, start: Path | None = None, shown: bool = True
+) -> bool:
     """Train as the config says in `folder`, resuming from a checkpoint there if there is one.
 
     config  resolved, with its choices
+    start   the folder where relative paths begin; None for the working folder
     shown   whether to print progress and scores
 
     Returns whether it trained; False if it was done before.
@@ -27,7 +30,9 @@ def run_job(config: dict[str, Any], folder: Path, shown: bool = True) -> bool:
     log = Log(folder, shown)
     try:
         with mistakes():
-            context = RunContext(config, Settings.model_validate(config), folder, log)
+            context = RunContext(
+                config, Settings.model_validate(config), folder, log, start or Path.cwd()
+            )
             done = _is_done(context)
         trained = not done and _execute_claimed(context)
         with mistakes():
