@@ -37,13 +37,29 @@ class TappedEstimator:
     def firing_neuron(self) -> Neuron:
         return self.estimator.firing_neuron
 
-    def gradient_norm(self) -> Tensor:
-        """Euclidean norm of the loss's gradient with respect to the logits, [R]."""
+    @property
+    def without_gradient(self) -> str:
+        """The sentence for an estimator whose loss has no gradient for its logits."""
+        return (
+            f"estimator {type(self.estimator).__name__} returned a loss that gives no gradient to "
+            f"its logits"
+        )
+
+    def gradient_norm(self) -> Tensor | None:
+        """Euclidean norm of the loss's gradient with respect to the logits, [R].
+
+        None if no weight before this layer is trained. Raises ValueError if the estimator gave its
+        logits no gradient.
+        """
+        if not self.logits:
+            return None
         norms = [
             replica_norm(logits.grad.movedim(-3, 0))
             for logits in self.logits
             if logits.grad is not None
         ]
+        if not norms:
+            raise ValueError(self.without_gradient)
         return torch.stack(norms).norm(dim=0)
 
 

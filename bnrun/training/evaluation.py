@@ -33,5 +33,12 @@ def evaluate_splits(
     for name, split in zip(SPLITS, (train, data.validation, data.test), strict=True):
         scores = task.evaluate(model, neurons, split.spread(examples), noise, samples)
         for score, ways in scores.items():
+            for way, values in ways.items():
+                if values.shape != (len(noise.seeds),):
+                    raise ValueError(
+                        f"task {type(task).__name__}.evaluate returned shape {list(values.shape)} "
+                        f"for the score {score} ({way}): it must be [R], one per seed, here "
+                        f"[{len(noise.seeds)}]"
+                    )
             named |= {ScoreName(name, score, way): values for way, values in ways.items()}
     return named

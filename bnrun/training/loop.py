@@ -23,6 +23,7 @@ from bnrun.recording import tags
 from bnrun.recording.records import Record
 from bnrun.tasks.base import Task
 from bnrun.training.observe import Observer, update_scalars
+from bnrun.training.rehearsal import rehearse
 from bnrun.training.step import TrainStep
 from bnrun.training.tally import Tally
 
@@ -153,16 +154,12 @@ class Training:
         return nest(list(self.model.stages), estimators, loss, noise)
 
     def rehearse(self) -> None:
-        """One forward pass of one example, to find early what does not fit; changes nothing.
+        """Try a few examples, to find early what does not fit; changes nothing.
 
-        Raises ValueError, for instance if there are more units than `exact` can enumerate.
+        Raises ValueError, for instance for weights that seeds share, see bnrun.training.rehearsal.
         """
-        with torch.no_grad():
-            noise = Noise(self.seeds, "rehearsal")
-            batch = Split(*(part[:, :1] for part in self.batches.at(0)))
-            batch = self.task.drawn(batch, noise)
-            frozen = [estimator.frozen() for estimator in self.estimators]
-            self.network(frozen, batch, noise)(batch.inputs)
+        batch, validation = self.batches.at(0), self.data.validation
+        rehearse(self.model, self.task, self.estimators, batch, validation, self.seeds)
 
     def diverged_steps(self) -> dict[str, int]:
         """Seed -> number of updates before the first one with a loss that is not finite."""

@@ -38,7 +38,9 @@ def update_scalars(
 
     scalars = {tags.TRAINING_LOSS: loss}
     for number, layer in enumerate(layers, start=1):
-        scalars[tags.logits_gradient(number)] = layer.gradient_norm()
+        norm = layer.gradient_norm()
+        if norm is not None:
+            scalars[tags.logits_gradient(number)] = norm
         for name, value in layer.estimator.scalars().items():
             scalars[tags.schedule(number, name)] = constant(value)
     scalars |= parameter_gradient_norms(model)

@@ -51,8 +51,10 @@ def evaluate_ways(
     sums: Scores = {}
     for chunk in _chunks(model, split, len(noise.seeds), samples):
         batch = task.drawn(chunk, noise)
+        shape = (len(noise.seeds), len(chunk.inputs[0]))
         for way, scores in _scores(task, model, neurons, batch, noise, samples):
             for score, values in scores.items():
+                _check_shape(task, score, way, values, shape)
                 total = values.double().sum(-1)
                 ways = sums.setdefault(score, {})
                 ways[way] = ways[way] + total if way in ways else total
@@ -61,6 +63,16 @@ def evaluate_ways(
         score: {way: (total / examples).cpu() for way, total in ways.items()}
         for score, ways in sums.items()
     }
+
+
+def _check_shape(
+    task: "ScoredTask", score: str, way: str, values: Tensor, shape: tuple[int, int]
+) -> None:
+    if values.shape != shape:
+        raise ValueError(
+            f"task {type(task).__name__}: the score {score} ({way}) has shape "
+            f"{list(values.shape)}, but must have one value per example, [R, B], here {list(shape)}"
+        )
 
 
 def _chunks(model: Chain, split: Split, replicas: int, samples: int) -> Iterator[Split]:

@@ -1,0 +1,158 @@
+"""What is tried on a few examples before step 1: mistakes that would train without an error.
+
+A model whose weights are shared between seeds, an estimator that gives no gradient, a loss of a
+wrong shape: each of them trains, and its curves look plausible. Everything here raises ValueError
+that names the parameter, layer or task, and changes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from bnrun.core.chain import Chain, Fired, nest
+from bnrun.core.noise import Noise
+from bnrun.data.base import Split
+from bnrun.estimators.base import Estimator
+from bnrun.measurement.observation import TappedEstimator
+from bnrun.tasks.base import Pass, ScoredTask, Task
+from bnrun.tasks.tools.ways import forward
+from bnrun.training.replicas import check_axes, check_buffers, check_separate
+
+_SAMPLES = 2
+"""In the way "averaged"; more than one shows whether scores handle the axis of samples."""
+
+
+def rehearse(
+    model: Chain,
+    task: Task,
+    estimators: Sequence[Estimator],
+    batch: Split,
+    validation: Split,
+    seeds: Sequence[int],
+) -> None:
+    """Try model, task and estimators together, on a batch [R, B, ...] of training examples.
+
+    A batch of other than R examples shows which axis is which; three or more, because a batch norm
+    of two has no gradient.
+    """
+    check_axes(model, seeds)
+    examples = 3 if len(seeds) != 3 else 4
+    batch = task.drawn(Split(*(part[:, :examples] for part in batch)), Noise(seeds, "rehearsal"))
+    with _same_buffers(model), _own_randomness():
+        check_buffers(model, batch.inputs, partial(_fired, model, estimators, seeds=seeds))
+        _check_loss(model, task, estimators, batch, seeds)
+        check_separate(model, task, [e.firing_neuron for e in estimators], batch, seeds)
+        _check_gradients(model, task, estimators, batch, seeds)
+        if isinstance(task, ScoredTask):
+            _check_goal(model, task, estimators, validation.spread(examples), seeds)
+
+
+def _fired(
+    model: Chain, estimators: Sequence[Estimator], inputs: Tensor, seeds: Sequence[int]
+) -> list[Fired]:
+    """A forward pass as in training, but without any gradient."""
+    neurons = [estimator.firing_neuron for estimator in estimators]
+    firings = [getattr(neuron, neuron.mode) for neuron in neurons]
+    noise = Noise(seeds, "rehearsal")
+    return forward(model, neurons, firings, model.stages[0](inputs), noise)
+
+
+@torch.no_grad()
+def _check_loss(
+    model: Chain, task: Task, estimators: Sequence[Estimator], batch: Split, seeds: Sequence[int]
+) -> None:
+    fired = _fired(model, estimators, batch.inputs, seeds)
+    losses = _loss(task, model, batch, fired)
+    if not losses.isfinite().all():
+        index = (~losses.isfinite()).nonzero()[0].tolist()
+        raise ValueError(
+            f"task {type(task).__name__}: the loss of an example before the first update is "
+            f"{losses[tuple(index)].item()} (seed {seeds[index[0]]}): nothing can be learned from "
+            f"it, so correct the loss, or scale the inputs"
+        )
+
+
+def _loss(task: Task, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    """The task's loss, whose shape must be [*S, R, B]."""
+    losses: object = task.loss(model, batch, fired)
+    expected = fired[-1].activations.shape[:-1]
+    if not isinstance(losses, Tensor):
+        raise TypeError(
+            f"task {type(task).__name__}.loss returned a {type(losses).__name__}, not a tensor"
+        )
+    if losses.shape != expected:
+        raise ValueError(
+            f"task {type(task).__name__}.loss returned shape {list(losses.shape)}: it must return "
+            f"one loss per example, [*S, R, B], here {list(expected)}"
+        )
+    return losses
+
+
+def _check_gradients(
+    model: Chain, task: Task, estimators: Sequence[Estimator], batch: Split, seeds: Sequence[int]
+) -> None:
+    """Check that every estimator gives its logits a gradient, on one example."""
+    batch = Split(*(part[:, :1] for part in batch))
+    layers = [TappedEstimator(estimator.frozen()) for estimator in estimators]
+    loss = partial(_loss, task, model, batch)
+    network = nest(list(model.stages), layers, loss, Noise(seeds, "rehearsal"))
+    losses = network(batch.inputs)
+    tapped = [logits for layer in layers for logits in layer.logits]
+    if not tapped:
+        return
+    gradients = torch.autograd.grad(losses.sum(), tapped, allow_unused=True)
+    found = dict(zip(map(id, tapped), gradients, strict=True))
+    # From the last, because an estimator that gives no gradient cuts off the layers before it.
+    for number, layer in reversed(list(enumerate(layers, start=1))):
+        if layer.logits and all(found[id(logits)] is None for logits in layer.logits):
+            raise ValueError(
+                f"layer {number}: {layer.without_gradient}; make the loss depend on the logits, "
+                f"e.g. by a straight-through derivative or a score"
+            )
+
+
+def _check_goal(
+    model: Chain,
+    task: ScoredTask,
+    estimators: Sequence[Estimator],
+    split: Split,
+    seeds: Sequence[int],
+) -> None:
+    """Check that the score that the run is judged by is computed."""
+    neurons = [estimator.evaluation_neuron for estimator in estimators]
+    scores = task.evaluate(model, neurons, split, Noise(seeds, "rehearsal"), _SAMPLES)
+    score, way = task.goal["score"], task.goal["way"]
+    if score not in scores or way not in (None, *scores[score]):
+        given = ", ".join(f"{name} ({', '.join(ways)})" for name, ways in scores.items())
+        raise ValueError(
+            f"task {type(task).__name__}: its goal is the score {score}"
+            f"{f' ({way})' if way else ''}, but its scores are {given}: correct goal or scores"
+        )
+
+
+@contextmanager
+def _same_buffers(model: Chain) -> Iterator[None]:
+    """Give the buffers their values back when the block ends."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            buffer.copy_(value)
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Raises ValueError if the block draws from torch's global generator, which has no seed."""
+    before = torch.get_rng_state()
+    yield
+    if not torch.equal(before, torch.get_rng_state()):
+        torch.set_rng_state(before)
+        raise ValueError(
+            "the model, the task or an estimator draws random numbers from torch's global "
+            "generator, as nn.Dropout and torch.rand do, so no seed gives the same run twice: draw "
+            "from the noise that estimators and tasks are given"
+        )
