@@ -164,13 +164,16 @@ def test_tags_name_the_reference_of_a_dbn():
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["neuron=real", "estimator=backprop"], "gradients.every measures estimates of binary"),
-        (["gradients.reference=st"], "gradients.reference=st: that estimator is biased"),
+        (
+            ["neuron=real", "estimator=backprop"],
+            "gradients.every measures gradient estimates of",
+        ),
+        (["gradients.reference=st"], "gradients.reference=st: this estimator is biased"),
         (
             ["neuron=dbn", "estimator=st", "gradients.estimators=[disarm]"],
             "does not support neuron",
         ),
-        (["gradients.averages=[5000]"], "no average can have more than"),
+        (["gradients.averages=[5000]"], "an average cannot be over more than"),
         (["+estimator@layers.3=st"], "layers.3: the model has binary layers 1 .. 2"),
     ],
 )

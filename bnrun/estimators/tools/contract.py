@@ -40,8 +40,10 @@ def checked(call: Call) -> Call:
     @wraps(call)
     def entered(self: "Estimator", logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         _check_logits(self, logits)
-        if torch.is_autocast_enabled(logits.device.type):
-            with torch.autocast(logits.device.type, enabled=False):
+        device = logits.device.type
+        # Not every device has autocast; the meta device of tests has not.
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
                 loss = call(self, logits, _checked_downstream(self, _autocast(downstream)), noise)
         else:
             loss = call(self, logits, _checked_downstream(self, downstream), noise)
