@@ -56,9 +56,13 @@ class NoisyRectifier(DifferentiableNeuron):
         return self.activate(logits, noise)
 
     def mean_field(self, logits: Tensor, noise: Noise) -> Tensor:
-        mean = self.slope * logits
+        # 40 standard deviations away it is max(0, m), exactly; the formula would give NaN there.
+        near = (self.slope * logits).abs() < 40 * self.std
+        close = logits.where(near, 0)
+        mean = self.slope * close
         density = torch.exp(-0.5 * (mean / self.std) ** 2) / math.sqrt(2 * math.pi)
-        return mean * self.probability(logits) + self.std * density
+        value = mean * self.probability(close) + self.std * density
+        return value.where(near, torch.relu(self.slope * logits))
 
 
 @validated

@@ -94,7 +94,8 @@ class SwishSign(NoiseLawST):
     def density(self, scaled: Tensor) -> Tensor:
         # By the sigmoid, because cosh overflows.
         q = torch.sigmoid(scaled)
-        return q * (1 - q) * (2 - scaled * (2 * q - 1))
+        # From 745 on q is exactly 0 or 1, also in float64; 0 times an infinite x would be NaN.
+        return q * (1 - q) * (2 - scaled.clamp(-1e3, 1e3) * (2 * q - 1))
 
 
 @validated
