@@ -4,20 +4,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bnrun.api import load_estimator as load_estimator
+    from bnrun.binary import Binary as Binary
+    from bnrun.binary import advance as advance
     from bnrun.core.fields import validated as validated
     from bnrun.core.noise import Noise as Noise
+    from bnrun.core.sites import estimate as estimate
     from bnrun.estimators.base import Estimator as Estimator
 
     __version__: str
 
 _HOMES = {
+    "Binary": "bnrun.binary",
     "Estimator": "bnrun.estimators.base",
     "Noise": "bnrun.core.noise",
+    "advance": "bnrun.binary",
+    "estimate": "bnrun.core.sites",
     "load_estimator": "bnrun.api",
     "validated": "bnrun.core.fields",
 }
 
-__all__ = ["Estimator", "Noise", "__version__", "load_estimator", "validated"]
+__all__ = [
+    "Binary",
+    "Estimator",
+    "Noise",
+    "__version__",
+    "advance",
+    "estimate",
+    "load_estimator",
+    "validated",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,9 +22,13 @@ def load_estimator(
     name that does not exist.
     """
     words = [f"neuron={neuron}", f"estimator={name}"]
-    config = EstimatorConfig(words, fields, config_dir and Path(config_dir)).values()
+    return built(EstimatorConfig(words, fields, config_dir and Path(config_dir)))
+
+
+def built(config: EstimatorConfig) -> Estimator:
+    """The estimator of a config. Raises what its constructor raises."""
     try:
-        return build_estimator(config)
+        return build_estimator(config.values())
     except Exception as error:
         # Hydra wraps what the constructor raised, which is the user's mistake.
         if isinstance(error.__cause__, ValueError | TypeError):

@@ -42,10 +42,11 @@ MAY_IMPORT = {
 }
 # The files above all folders. Nothing but __main__ may import one of them.
 TOP = {
-    "__init__": {"api", "core", "estimators"},
+    "__init__": {"api", "binary", "core", "estimators"},
     "__main__": {"cli", "run"},
     "cli": {"config", "run", "sweep"},
     "api": {"config", "estimators", "run"},
+    "binary": {"api", "config", "core", "estimators"},
     "report_cli": {"report", "run"},
 }
 

@@ -30,7 +30,7 @@ Only evaluations draw that many.
 """
 
 
-def _float32_uniforms(generator: np.random.Generator, out: NDArray[np.float32]) -> None:
+def draw_float32(generator: np.random.Generator, out: NDArray[np.float32]) -> None:
     """generator.random(dtype=float32, out=out) for an even count, in .6 of the time."""
     halves = generator.bit_generator.random_raw(out.size // 2).view(np.uint32)
     halves >>= np.uint32(8)
@@ -93,7 +93,7 @@ class Noise:
         count = like.numel() // len(self.seeds)
         self._whole_words &= count % 2 == 0 or like.dtype == torch.float64
         if self._whole_words and count >= BULK and like.dtype != torch.float64:
-            return self._fill(like, _float32_uniforms)
+            return self._fill(like, draw_float32)
         return self._fill(like, lambda generator, out: generator.random(dtype=out.dtype, out=out))
 
     def normal(self, like: Tensor) -> Tensor:

@@ -4,15 +4,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
 from bnrun.core.neurons import DifferentiableNeuron, Neuron
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Estimator
+from bnrun.estimators.base import ActivationEstimator
 
 
 @validated
-class Backprop(Estimator):
+class Backprop(ActivationEstimator):
     """Ordinary backpropagation through a neuron that has a derivative.
 
     forward:  the neuron's activations, which are not bits
@@ -29,6 +28,6 @@ class Backprop(Estimator):
         "choose neuron=real, or an estimator for binary neurons, e.g. estimator=sigmoid_st"
     )
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         assert isinstance(self.neuron, DifferentiableNeuron)
-        return downstream(self.neuron.activate(logits, noise))
+        return self.neuron.activate(logits, noise)

@@ -99,6 +99,22 @@ class Estimator(ABC):
         assert not state, f"{type(self).__name__} keeps no state"
 
 
+@validated
+class ActivationEstimator(Estimator):
+    """An estimator that evaluates downstream once, at activations that have a gradient.
+
+    A subclass writes `activate`. Such an estimator is an activation function, which needs to know
+    nothing of the loss: `bnrun.Binary` puts it into any model.
+    """
+
+    @abstractmethod
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
+        """Activations with the gradient that goes back to the logits, both [*S, R, B, U]."""
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        return downstream(self.activate(logits, noise))
+
+
 def fire(neuron: Neuron, logits: Tensor, noise: Noise) -> Tensor:
     """The bits of a binary neuron, [*S, R, B, U]."""
     assert isinstance(neuron, BinaryNeuron)

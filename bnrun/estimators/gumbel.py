@@ -1,23 +1,23 @@
 """Relaxed bits with a temperature: Gumbel-sigmoid (soft), ST-Gumbel, Gumbel-Rao."""
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import PositiveFloat, PositiveInt, validated
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Estimator, Progress, fire
+from bnrun.estimators.base import ActivationEstimator, Progress, fire
 from bnrun.estimators.tools.gradients import with_derivative
 from bnrun.estimators.tools.logistic import conditional_latent, latent
 
 
 @validated
-class Relaxation(Estimator):
+class Relaxation(ActivationEstimator):
     """A bit 1[z > 0] relaxed to sigmoid(z / t), z = neuron.slope * logit + logistic noise.
 
     temperature   initial t, > 0; a small t is closer to the bit and has more variance
@@ -76,9 +76,9 @@ class GumbelSigmoid(Relaxation):
 
     temperature: PositiveFloat = 0.5
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         latents = latent(self.neuron, logits, noise.uniform(logits))
-        return downstream(self.neuron.encode(torch.sigmoid(latents / self.temperature)))
+        return self.neuron.encode(torch.sigmoid(latents / self.temperature))
 
 
 @validated
@@ -105,19 +105,24 @@ class STGumbel(Relaxation):
 
     forward_temperature: PositiveFloat = 1.0
 
+    @cached_property
+    def _firing(self) -> Neuron:
+        # Made once: torch.compile cannot trace the checks of a new neuron's fields.
+        return replace(self.neuron, slope=self.neuron.slope / self.forward_temperature)
+
     @property
     def firing_neuron(self) -> Neuron:
-        return replace(self.neuron, slope=self.neuron.slope / self.forward_temperature)
+        return self._firing
 
     @property
     def evaluation_neuron(self) -> Neuron:
         return self.firing_neuron
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         neuron, uniform = self.firing_neuron, noise.uniform(logits)
         bits = (uniform < neuron.probability(logits.detach())).to(logits.dtype)
         latents = self.forward_temperature * latent(neuron, logits.detach(), uniform)
-        return downstream(with_derivative(neuron.encode(bits), logits, self.slopes(latents)))
+        return with_derivative(neuron.encode(bits), logits, self.slopes(latents))
 
 
 @validated
@@ -140,9 +145,9 @@ class GumbelRao(Relaxation):
 
     draws: PositiveInt = 10
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         bits = fire(self.neuron, logits, noise)
         uniform = noise.uniform(logits.expand(self.draws, *logits.shape))
         latents = conditional_latent(self.neuron, logits.detach(), bits, uniform)
         multiplier = self.slopes(latents).mean(0)
-        return downstream(with_derivative(self.neuron.encode(bits), logits, multiplier))
+        return with_derivative(self.neuron.encode(bits), logits, multiplier)

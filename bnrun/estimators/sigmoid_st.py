@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import Slope, validated
 from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
@@ -64,16 +64,16 @@ class SigmoidST(StraightThrough):
         q = torch.sigmoid(slope * logits)
         return self.neuron.span * slope * q * (1 - q)
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         neuron = self.firing_neuron
         if isinstance(neuron, SBN) and (self.slope == 1.0 or self.forward == self.backward):
             # Both passes use the same sigmoid, so autograd gives the multiplier.
             q = neuron.probability(logits)
             bits = neuron.fire_with(q.detach(), noise)
-            return downstream(neuron.encode(with_gradient_of(bits, q)))
+            return neuron.encode(with_gradient_of(bits, q))
         bits = fire(neuron, logits, noise)
         multiplier = self.multiplier(logits.detach(), bits)
-        return downstream(with_derivative(neuron.encode(bits), logits, multiplier))
+        return with_derivative(neuron.encode(bits), logits, multiplier)
 
     def at(self, progress: Progress) -> Self:
         if self.growth == 1.0:
@@ -88,13 +88,15 @@ class SigmoidST(StraightThrough):
 
     @property
     def firing_neuron(self) -> Neuron:
-        return self._sloped() if self.forward else self.neuron
+        return self._sloped if self.forward else self.neuron
 
     @property
     def evaluation_neuron(self) -> Neuron:
-        return self._sloped() if self.evaluation else self.neuron
+        return self._sloped if self.evaluation else self.neuron
 
+    @cached_property
     def _sloped(self) -> Neuron:
+        # Made once: torch.compile cannot trace the checks of a new neuron's fields.
         if self.slope == 1.0:
             return self.neuron
         return replace(self.neuron, slope=self.neuron.slope * self.slope)

@@ -6,16 +6,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
 from bnrun.core.neurons import BinaryNeuron, Neuron
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Estimator, fire
+from bnrun.estimators.base import ActivationEstimator, fire
 from bnrun.estimators.tools.gradients import with_derivative
 
 
 @validated
-class StraightThrough(Estimator):
+class StraightThrough(ActivationEstimator):
     """Bits with a made-up derivative. A subclass writes `multiplier`.
 
     forward:  the neuron's bits
@@ -30,10 +29,10 @@ class StraightThrough(Estimator):
     def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
         """d activation / d logit, [*S, R, B, U] (or a shape that broadcasts to it)."""
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         bits = fire(self.neuron, logits, noise)
         multiplier = self.multiplier(logits.detach(), bits)
-        return downstream(with_derivative(self.neuron.encode(bits), logits, multiplier))
+        return with_derivative(self.neuron.encode(bits), logits, multiplier)
 
 
 @validated
