@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # On first use, so that help, completion and config errors need not wait 1.7 s for torch.
+    # On first use, so that help, completion and config errors need not wait a second for torch.
     if name == "__version__":
         from importlib.metadata import version
 

@@ -7,6 +7,8 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from bnrun.config.errors import UserError
+
 
 class ResumingSweeper(BasicSweeper):
     """Hydra's sweep over all combinations, which launches only the jobs that are not done.
@@ -38,7 +40,6 @@ class ResumingSweeper(BasicSweeper):
         try:
             super().setup(**parts)
         except RuntimeError as error:
-            from bnrun.config.errors import UserError
             from bnrun.config.sentence import missing_launcher
 
             text = missing_launcher(error)

@@ -20,7 +20,7 @@ def remove_unused(folder: Path, made: Path | None = None) -> None:
         if not {item.name for item in folder.iterdir()} <= UNUSED or not top.name:
             return
         if (folder / ".lock").exists():
-            # Imported here, because a config error need not wait for filelock.
+            # Imported here, because a config error need not wait 5 ms for filelock.
             from bnrun.run.claim import is_claimed
 
             if is_claimed(folder):

@@ -61,7 +61,7 @@ def _is_done(context: RunContext) -> bool:
 
 def _execute_claimed(context: RunContext) -> bool:
     """Execute the run; returns False if another process has just ended it."""
-    # Imported here, because a mistake in the settings need not wait 1.7 s for torch.
+    # Imported here, because a mistake in the settings need not wait a second for torch.
     from bnrun.run.claim import claimed
     from bnrun.run.execute import execute
 
@@ -74,6 +74,7 @@ def _execute_claimed(context: RunContext) -> bool:
 
 
 def _print_scores(folder: Path, result: Result) -> None:
+    # Imported here, because a config error need not wait 15 ms for rich and the report.
     from rich.console import Console
 
     from bnrun.report.render.scores_table import scores_table

@@ -24,7 +24,7 @@ class Log:
     @cached_property
     def console(self) -> "Console":
         """The screen; quiet if the run is not shown."""
-        # Imported here, so that a config error need not wait 50 ms for rich.
+        # Imported here, because a config error need not wait 11 ms for rich.
         from rich.console import Console
 
         return Console(stderr=True, quiet=not self._shown)

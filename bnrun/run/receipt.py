@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 PATCH = "changes.patch"
 """File of a run whose code differed from its commit: the commit and this patch are the code."""
 
@@ -112,8 +114,6 @@ def _new(folder: Path, name: str) -> bytes:
 
 def hardware() -> dict[str, Any]:
     """The machine, as torch uses it."""
-    import torch
-
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -125,8 +125,6 @@ def hardware() -> dict[str, Any]:
 
 
 def _torch_build() -> dict[str, Any]:
-    import torch
-
     return {
         "cuda": torch.version.cuda,
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),

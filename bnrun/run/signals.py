@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from types import FrameType
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -23,16 +24,11 @@ class Stopped(KeyboardInterrupt):
 
 def is_worker() -> bool:
     """Whether a process pool, like joblib's, has started this process to run its jobs."""
-    # Imported here, because only runs need it and it takes 10 ms.
-    from multiprocessing import parent_process
-
     return parent_process() is not None
 
 
 def is_orphan() -> bool:
     """Whether this process is such a worker whose parent process has ended."""
-    from multiprocessing import parent_process
-
     parent = parent_process()
     return parent is not None and parent.pid != os.getppid()
 

@@ -95,7 +95,7 @@ def verify(folder: Path, result: Result, steps: int) -> Verification:
 
 
 def _training(result: Result) -> Any:
-    # Imported here, because --help need not wait 1.7 s for torch.
+    # Imported here, because --help need not wait a second for torch.
     import torch
 
     from bnrun.config.settings import Settings
