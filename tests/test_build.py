@@ -16,7 +16,6 @@ from bnrun.config.compose import EstimatorConfig, composed, resolved
 from bnrun.config.errors import UserError
 from bnrun.conformance.target import configured
 from bnrun.core.neurons import DBN, SBN
-from bnrun.estimators.base import Estimator
 from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.run import build as root
 
@@ -79,7 +78,7 @@ def test_mistakes_of_a_notebook_are_value_errors_with_the_rule():
         bnrun.load_estimator("nonsense")
 
 
-def test_an_estimator_of_ones_own_config_folder(tmp_path):
+def test_an_estimator_in_a_folder_of_the_user(tmp_path):
     (tmp_path / "estimator").mkdir()
     text = "_target_: bnrun.estimators.sigmoid_st.SigmoidST\nneuron: ${neuron}\nslope: 3.0\n"
     (tmp_path / "estimator" / "steep.yaml").write_text(text)
@@ -132,7 +131,3 @@ def test_hydra_is_the_version_that_its_internals_were_checked_with():
         "config/compose.py shares Hydra's ConfigStore and sweep/configs.py uses Hydra's internals: "
         "measure that both still pay, run test_startup and test_plan, and change the version here"
     )
-
-
-def test_every_estimator_of_the_configs_is_an_estimator():
-    assert issubclass(root.KINDS["estimator"], Estimator)

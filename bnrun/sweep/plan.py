@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -82,7 +83,7 @@ def plan_jobs(
         if earlier is not None and not _differences(earlier.config, config):
             plan.repeats.append(list(words))
             continue
-        reason = _mistake(lambda config=config: Settings.model_validate(config))  # type: ignore[misc]
+        reason = _mistake(partial(Settings.model_validate, config))
         reason = reason or _mistake_in_parts(config, checked)
         if not reason and earlier is not None:
             names = ", ".join(_differences(earlier.config, config))
