@@ -223,20 +223,29 @@ def test_dbn_is_compared_with_the_sbn_and_the_output_says_so(run):
     [
         (["disarmed"], ["estimator=disarmed: no such choice, use one of", "disarm"]),
         (["disarm", "--neuron", "dbn"], ["does not support neuron DBN", "neuron=sbn"]),
-        (["disarm", "--neuron", "real"], ["--neuron=real: no binary neuron, use one of sbn, dbn"]),
+        (
+            ["disarm", "--neuron", "real"],
+            ["--neuron=real: not a binary neuron, use one of sbn, dbn"],
+        ),
         (["rloo", "samples=1"], ["samples=1", "greater than or equal to 2"]),
-        (["rloo", "sample=3"], ["sample: rloo has no such field, use one of neuron, samples"]),
+        (
+            ["rloo", "sample=3"],
+            ["sample: the estimator has no such field, use one of neuron, samples"],
+        ),
         (["my_estimator.Half"], ["my_estimator: no such module", "path/to/file.py:Class"]),
         (["my_estimators.Halve"], ["my_estimators.Halve: my_estimators has no Halve"]),
         (["my_estimator.py:Half"], ["my_estimator.py: no such file"]),
-        (["my_estimators.CONSTANT"], ["my_estimators.CONSTANT: is no class but int"]),
+        (
+            ["my_estimators.CONSTANT"],
+            ["my_estimators.CONSTANT is of type int, not a class or a function"],
+        ),
         (
             ["my_estimators.NotCallable"],
             ["not callable", "__call__(self, logits, downstream, noise)"],
         ),
         (["my_estimators.TwoArguments"], ["(logits, downstream, noise): too many positional"]),
         (["my_estimators.function", "slope=2"], ["cannot be called", "slope"]),
-        (["my_estimators.Unfinished"], ["is abstract, give it a __call__("]),
+        (["my_estimators.Unfinished"], ["is abstract: give it a __call__("]),
         (["my_estimators.Half", "factor"], ["factor: not of the form key=value"]),
         (["my_estimators.Half", "factor=2"], ["unexpected keyword argument 'factor'", "neuron"]),
         (["my_estimators.Sized", "size=big"], ["size=big", "valid integer"]),

@@ -96,7 +96,8 @@ def _own(name: str, fields: Sequence[str]) -> Build:
     if member is None:
         raise UserError(f"{name}: {place} has no {attribute}")
     if not callable(member):
-        raise UserError(f"{name} is a {type(member).__name__}, not a class or a function")
+        kind = type(member).__name__
+        raise UserError(f"{name} is of type {kind}, not a class or a function")
     values = _values(fields)
     if not inspect.isclass(member):
         return lambda neuron: partial(member, **values) if values else member
