@@ -34,7 +34,8 @@ def assert_equal_runs(first: Path, second: Path) -> None:
     for state in states:
         del state["training"]["seconds"]
     assert same(*states)
-    assert points(first) == points(second)
+    for folder in ["", *sorted(path.name for path in first.glob("seed=*"))]:
+        assert points(first / folder) == points(second / folder)
 
 
 def points(run: Path) -> dict[str, list[tuple[int, float]]]:
