@@ -168,6 +168,6 @@ def _status(folder: Path) -> Status:
 def _is_done(folder: Path) -> bool:
     try:
         read_result(folder / RESULT)
-    except ValueError:
+    except (ValueError, OSError):
         return False
     return True
