@@ -35,7 +35,7 @@ def study(*estimators: str) -> None:
 
 
 def average_panels() -> list[Panel]:
-    return [panel for panel in panels_of(compared()[0]) if ", step" in panel.title]
+    return [panel for panel in panels_of(compared()[0], []) if ", step" in panel.title]
 
 
 def lines(title: str) -> dict[str, tuple[list[float], list[float]]]:

@@ -169,15 +169,15 @@ def test_a_text_is_shown_as_it_is(tmp_path: Path) -> None:
 
 
 def test_hparams_keep_their_types_and_come_with_scores(tmp_path: Path) -> None:
-    hparams = {"neuron": "sbn", "lr": 0.5, "epochs": 3, "nesterov": True, "hidden": [2, 3]}
+    hparams = {"neuron": "sbn", "optimizer.lr": 0.5, "epochs": 3}
+    words = {"optimizer.nesterov": True, "model.hidden": [2, 3], "estimator.law": "logistic"}
     with Recorder(tmp_path, SEEDS) as recorder:
         recorder.write(record(40, {"a": [1.0] * 3}))
-        recorder.hparams(hparams | {"clip": None}, {ACCURACY.hparam: 0.9, LOSS.hparam: NAN})
+        recorder.hparams(hparams | words | {"clip": None}, {ACCURACY.hparam: 0.9, LOSS.hparam: NAN})
     content = events(tmp_path).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
     kinds = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
-    assert kinds == hparams | {"hidden": "[2, 3]", "clip": "None"}
-    assert kinds["nesterov"] is True
+    assert kinds == hparams | {f"{name} (text)": str(value) for name, value in words.items()}
     assert curve(tmp_path, "score/test/accuracy/sampled") == [(40, pytest.approx(0.9))]
     assert LOSS.hparam not in events(tmp_path).Tags()["scalars"]
     # It would make TensorBoard show the columns of this run for all runs.

@@ -1,5 +1,6 @@
 """TensorBoard's event files."""
 
+import re
 import time
 from pathlib import Path
 
@@ -13,8 +14,8 @@ class EventFile:
     """A new event file in the folder of a TensorBoard run.
 
     folder       of the run; made if there is none
-    resume_step  None removes the files of earlier runs; a number keeps them and makes TensorBoard
-                 drop what they hold after this step
+    resume_step  None removes the files that an earlier run wrote; a number keeps them and makes
+                 TensorBoard drop what they hold after this step
 
     Files are numbered, because TensorBoard reads them in the order of their names, and the clock
     that its own writer names them by may be set back.
@@ -22,10 +23,14 @@ class EventFile:
 
     def __init__(self, folder: Path, resume_step: int | None) -> None:
         folder.mkdir(exist_ok=True)
-        earlier = sorted(folder.glob("events.out.tfevents.*"))
-        number = 1 + int(earlier[-1].name.split(".")[3]) if earlier else 0
+        earlier = {
+            int(path.name.split(".")[3]): path
+            for path in folder.glob("events.out.tfevents.*.bnrun")
+            if re.fullmatch(r"events\.out\.tfevents\.[0-9]{10}\.bnrun", path.name)
+        }
+        number = 1 + max(earlier, default=-1)
         if resume_step is None:
-            for path in earlier:
+            for path in earlier.values():
                 path.unlink()
         self._records = RecordFile(folder / f"events.out.tfevents.{number:010d}.bnrun")
         self._write(Event(file_version="brain.Event:2"))

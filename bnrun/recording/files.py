@@ -29,6 +29,12 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file in UTF-8, completely or not at all; a link by that name is replaced."""
+    with replaced(path) as file:
+        file.write(text.encode())
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -33,10 +33,16 @@ def read_times(folder: Path) -> pl.DataFrame:
 def _read(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     if not path.is_file():
         raise ValueError(f"{path}: no such file, so there is no history to read")
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
     complete = content[: content.rfind(b"\n") + 1]
     check_header(path, complete[: complete.find(b"\n") + 1])
     try:
-        return pl.read_csv(complete, schema=dict(schema), quote_char=None)
+        frame = pl.read_csv(complete, schema=dict(schema), quote_char=None)
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+    if frame.select(pl.col("step").is_null().any() | (pl.col("step") < 0).any()).item():
+        raise ValueError(f"{path}: damaged, because a line has no step")
+    return frame

@@ -75,8 +75,10 @@ class MetricsFile:
 
     def _labels(self, tag: str) -> list[str]:
         if tag not in self._lines:
-            if re.search(r'[,"\s]', tag):
-                raise ValueError(f"tag {tag!r}: a tag must not hold commas, quotes or spaces")
+            if re.search(r'[,"\s]', tag) or not tag.isprintable():
+                raise ValueError(
+                    f"tag {tag!r}: a tag must not hold commas, quotes, spaces or control characters"
+                )
             self._lines[tag] = [f"{seed},{tag}," for seed in self._seeds]
         return self._lines[tag]
 
@@ -99,9 +101,19 @@ def history_end(folder: Path) -> HistoryEnd | None:
 
 
 def last_step(folder: Path) -> int | None:
-    """The last step in a run's metrics.csv; None if it has none."""
-    line = _last_line(folder / METRICS)
-    return int(line.split(",")[0]) if line else None
+    """The last step in a run's metrics.csv; None if it has none.
+
+    Raises ValueError if the file is damaged or cannot be read.
+    """
+    path = folder / METRICS
+    try:
+        line = _last_line(path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    step = line.partition(",")[0] if line else "0"
+    if not (step.isascii() and step.isdigit()):
+        raise ValueError(f"{path}: damaged, because its last line does not start with a step")
+    return int(step) if line else None
 
 
 def _cut(path: Path, step: int) -> None:
@@ -154,4 +166,4 @@ def _last_line(path: Path) -> str | None:
         lines = file.read().split(b"\n")[:-1]
     if start == 0:
         lines = lines[1:]
-    return lines[-1].decode() if lines else None
+    return lines[-1].decode(errors="replace") if lines else None

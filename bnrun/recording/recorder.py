@@ -79,7 +79,7 @@ class Recorder:
     def hparams(self, hparams: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """Show the run as a row of TensorBoard's HParams tab.
 
-        hparams  name -> number, boolean, or anything with a str()
+        hparams  name -> number, word, None, or anything with a str()
         scores   tag -> final value, written as a scalar
         """
         summary = summaries.scalars(scores)

@@ -39,6 +39,13 @@ _CLASSIFICATION: Goal = {"score": "accuracy", "way": None, "larger_is_better": T
 _OLD_WAYS = {"dbn": "thresholded", "real": "mean_field"}
 
 
+# What results lack that were written before a key existed.
+_OLDER: dict[str, Any] = {"goal": _CLASSIFICATION, "versions": {}, "commit": None, "data": {}}
+
+_DEEPEST = 50
+"""Levels of nesting; a config has about five. Far more would end in a RecursionError somewhere."""
+
+
 class Result(TypedDict):
     """The outcome of a run; lists are over seeds.
 
@@ -64,10 +71,10 @@ class Result(TypedDict):
     scores: dict[str, dict[str, dict[str, list[Score]]]]
     goal: Goal
     way: NotRequired[str]
-    evaluations: NotRequired[float]
+    evaluations: NotRequired[Annotated[float, Field(ge=0, allow_inf_nan=False)]]
     diverged: dict[int, int]
-    steps: int
-    seconds: float
+    steps: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     config: dict[str, Any]
     versions: dict[str, str]
     commit: str | None
@@ -93,10 +100,14 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
 def read_result(path: Path) -> Result:
     """A run's result, from its result.json. Raises ValueError if the file is not a result."""
     try:
-        content = json.loads(path.read_bytes())
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path}: not a file; remove it and rerun its run")
+        text = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error}); delete it and rerun its run") from error
     result = _checked(content, path)
     neuron = str(result["config"]["choices"].get("neuron"))
@@ -106,13 +117,17 @@ def read_result(path: Path) -> Result:
 
 def _checked(content: Any, path: Path) -> Result:
     if isinstance(content, dict):
-        content = {"goal": _CLASSIFICATION, **content}
+        content = {**_OLDER, **content}
+    if _depth(content) > _DEEPEST:
+        raise ValueError(f"{path}: not a result, it is nested more than {_DEEPEST} levels deep")
     try:
         result = _SCHEMA.validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ValueError(f"{path}: not a result, {place}: {first['msg']}") from error
+    if len(set(result["seeds"])) < len(result["seeds"]):
+        raise ValueError(f"{path}: not a result, a seed is there twice")
     for place, number in _lengths(result):
         if number != len(result["seeds"]):
             raise ValueError(
@@ -127,6 +142,20 @@ def _checked(content: Any, path: Path) -> Result:
     if not isinstance(result["config"].get("choices"), dict):
         raise ValueError(f"{path}: not a result, config.choices is missing")
     return result
+
+
+def _depth(content: Any) -> int:
+    """Levels of nesting, counted without recursion."""
+    level, depth = [content], 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for node in level
+            if isinstance(node, dict | list | tuple)
+            for inner in (node.values() if isinstance(node, dict) else node)
+        ]
+    return depth
 
 
 def _lengths(result: Result) -> list[tuple[str, int]]:

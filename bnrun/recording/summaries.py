@@ -77,17 +77,24 @@ def text(tag: str, markdown: str) -> Summary:
 
 
 def hyperparameters(values: Mapping[str, Any]) -> Summary:
-    """A row of the HParams tab; values are numbers, booleans or anything with a str()."""
+    """A row of the HParams tab; values are numbers, words, None or anything with a str().
+
+    A column of TensorBoard must have values of one kind: where numbers and words meet, its filter
+    drops the runs with numbers. So None is left out, words keep their name only if it has no dot,
+    as that of a choice, and all else that is not a number has " (text)" after its name.
+    """
     # No experiment summary: TensorBoard would apply the columns of one run to all of them.
     start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
     for name, value in values.items():
         match value:
-            case bool():
-                start.hparams[name].bool_value = value
-            case int() | float():
+            case None:
+                pass
+            case int() | float() if not isinstance(value, bool):
                 start.hparams[name].number_value = value
+            case str() if "." not in name:
+                start.hparams[name].string_value = value
             case _:
-                start.hparams[name].string_value = str(value)
+                start.hparams[f"{name} (text)"].string_value = str(value)
     end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS, end_time_secs=time.time())
     return Summary(
         value=[

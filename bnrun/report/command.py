@@ -5,12 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bnrun.recording.escape import visible
 from bnrun.recording.tags import ScoreName
 from bnrun.report.read.runs import FoundRuns, find_runs
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write and print a report; exit status 1 if there is none or if a result is broken."""
+    """Write and print a report; exit status 1 if there is none or if a file is damaged."""
     options = _parser().parse_args(arguments)
     try:
         found = find_runs(options.paths)
@@ -19,13 +20,19 @@ def main(arguments: Sequence[str]) -> int:
         # Loads scipy, polars and matplotlib (1.1 s), which --help and errors need not wait for.
         from bnrun.report.produce import produce
 
-        produce(found, options)
+        damaged = [*found.broken, *produce(found, options)]
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        print(f"bnrun-report: {_sentence(error)}", file=sys.stderr)
+        _tell(_sentence(error))
         return 1
-    for sentence in found.broken:
-        print(f"bnrun-report: left out: {sentence}", file=sys.stderr)
-    return 1 if found.broken else 0
+    for sentence in damaged:
+        _tell(f"left out: {sentence}")
+    return 1 if damaged else 0
+
+
+def _tell(sentence: str) -> None:
+    print(visible(f"bnrun-report: {sentence}"), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_score_name,
         metavar="SPLIT/SCORE/WAY",
         help="score to compare by, e.g. test/accuracy/averaged (default: the goal that the runs "
-        "name, on test; thresholded for a DBN and sampled for an SBN)",
+        "name, on test; in the neurons' own way of evaluating if that is the same for all, "
+        "otherwise in one that all runs have)",
     )
     parser.add_argument(
         "--better",

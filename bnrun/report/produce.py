@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from bnrun.recording.escape import visible
 from bnrun.report.compare.report import make_report
 from bnrun.report.compare.yardstick import Wanted
 from bnrun.report.files import write_files
@@ -18,28 +19,42 @@ _WIDE = 1000
 """Columns of output that goes to a file or a pipe, which has no width."""
 
 
-def produce(found: FoundRuns, options: argparse.Namespace) -> None:
-    """Write and print a report of the finished runs. Raises ValueError or OSError."""
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller; rich would end the process with status 1."""
+        raise BrokenPipeError
+
+
+def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
+    """Write and print a report of the finished runs.
+
+    Returns a sentence for each file that could not be read. Raises ValueError or OSError.
+    """
     larger = options.better and options.better == "more"
     wanted = options.score and Wanted(options.score, larger)
     report = make_report(found, wanted, options.by)
     output: Path = options.output or options.paths[0]
     output.mkdir(parents=True, exist_ok=True)
-    names = write_files(report, output, options.figures, options.latex)
+    damaged: list[str] = []
+    names = write_files(report, output, options.figures, options.latex, damaged)
+    groups = _write_groups(output, options) if options.tensorboard else ""
     # Printed last, because a reader such as head may close the pipe.
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    console = _Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
     print_report(report, console)
-    console.print(Text(f"written into {output}: {', '.join(names)}"), soft_wrap=True)
-    if options.tensorboard:
-        _write_groups(output, options)
+    console.print(Text(visible(f"written into {output}: {', '.join(names)}")), soft_wrap=True)
+    if groups:
+        console.print(Text(visible(groups)), soft_wrap=True)
+    return damaged
 
 
-def _write_groups(output: Path, options: argparse.Namespace) -> None:
+def _write_groups(output: Path, options: argparse.Namespace) -> str:
     # Loads torch and TensorBoard (1.2 s), which the rest of a report does without.
     from bnrun.report.render.tensorboard import write_groups
 
-    folders = write_groups(output, options.paths, options.by)
+    try:
+        folders = write_groups(output, options.paths, options.by)
+    except ValueError as error:
+        return f"no group runs: {error}"
     if folders:
-        print(f"group runs: tensorboard --logdir {folders[0].parent}")
-    else:
-        print("no group runs: no setting has runs of all contestants, or each group is one run")
+        return f"group runs: tensorboard --logdir {folders[0].parent}"
+    return "no group runs: no setting has runs of all contestants, or each group is one run"

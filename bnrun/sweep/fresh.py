@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from bnrun.config.errors import UserError
 from bnrun.recording.result import RESULT, read_result
 from bnrun.report.compare.tuning import TUNED, Trial, choose
-from bnrun.report.compare.yardstick import Yardstick, yardstick
+from bnrun.report.compare.yardstick import Yardstick, settled, yardstick
 from bnrun.report.read.runs import Run
 from bnrun.sweep.configs import JobConfig
 from bnrun.sweep.plan import Job, plan_jobs
@@ -50,6 +50,7 @@ def _trial(job: Job) -> tuple[Trial, Yardstick]:
     """A job as a trial, and its yardstick. Raises UserError if it has no score on validation."""
     run = Run(job.folder, read_result(job.folder / RESULT), frozenset())
     measure = yardstick(run.result)
+    measure = measure and settled(measure, [run])
     values = {} if measure is None else measure.values([run], "validation")
     if measure is None or not values:
         raise UserError(

@@ -7,21 +7,30 @@ from itertools import combinations
 
 from bnrun.recording.intervals import decimals
 from bnrun.report.compare.field import Contestant, Field, fields
-from bnrun.report.compare.statistics import Difference, compare_pairs
+from bnrun.report.compare.power import Range, seeds_needed
+from bnrun.report.compare.statistics import Difference, compare_pairs, differences
 from bnrun.report.compare.yardstick import Wanted, Yardstick
+from bnrun.report.read.runs import Run
+from bnrun.report.read.scores import way_text
 from bnrun.report.read.settings import RunTable
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two contestants, the one with the better mean first.
+    """Two contestants, first the one that is ahead over the seeds that both have.
 
     difference  better - worse, positive where the first is ahead, whichever sign is better
+    needed      seeds that would show such a difference; None if unknown
     """
 
     better: Contestant
     worse: Contestant
     difference: Difference
+    needed: Range | None
+
+    def won_by(self, contestant: Contestant) -> bool:
+        """Whether this contestant is ahead by more than noise."""
+        return self.better is contestant and self.difference.significant
 
 
 @dataclass(frozen=True)
@@ -47,46 +56,59 @@ class Contest:
         return self.field.contestants
 
     @property
-    def ways(self) -> list[str]:
-        """How its contestants are evaluated, e.g. sampled; several if their neurons differ."""
-        return list(
-            dict.fromkeys(self.yardstick.way_of(run) for c in self.contestants for run in c.runs)
-        )
+    def runs(self) -> list[Run]:
+        """Runs of its contestants, without what was tried and not chosen."""
+        return [run for contestant in self.contestants for run in contestant.runs]
+
+    @property
+    def ways_text(self) -> str:
+        """Why its way of evaluating is not that of some neurons; "" if it is that of all."""
+        own = dict.fromkeys(way_text(run.result["way"]) for run in self.runs)
+        way = way_text(self.yardstick.way)
+        if list(own) == [way]:
+            return ""
+        return f"the neurons' own way of evaluating is {' or '.join(own)}; all are compared {way}"
 
     @cached_property
     def digits(self) -> int:
         """Number of decimals to show its scores with."""
         return decimals(c.finite for c in self.contestants)
 
-    def pair(self, better: Contestant, worse: Contestant) -> Pair:
+    def pair(self, one: Contestant, other: Contestant) -> Pair:
         """The pair of these two."""
-        return next(p for p in self.pairs if p.better is better and p.worse is worse)
+        return next(p for p in self.pairs if {id(p.better), id(p.worse)} == {id(one), id(other)})
 
 
 def contests(
     table: RunTable, wanted: Wanted | None = None, by: Sequence[str] | None = None
 ) -> list[Contest]:
-    """One contest per field of the table; Holm's correction is over the pairs of all of them.
+    """One contest per field of the table; the pairs of all of them are tested together.
 
     Raises ValueError as fields does.
     """
     all_fields = fields(table, wanted, by)
     pairs = [
-        (number, better, worse)
+        (number, one, other)
         for number, field in enumerate(all_fields)
-        for better, worse in combinations(field.contestants, 2)
+        for one, other in combinations(field.contestants, 2)
     ]
-    differences = compare_pairs(
-        [_columns(better, worse, all_fields[number].yardstick) for number, better, worse in pairs]
-    )
+    scores = [
+        (_signed(one, all_fields[number]), _signed(other, all_fields[number]))
+        for number, one, other in pairs
+    ]
+    outcomes = zip(compare_pairs(scores), seeds_needed(differences(scores)), strict=True)
     pairs_of: list[list[Pair]] = [[] for _ in all_fields]
-    for (number, better, worse), difference in zip(pairs, differences, strict=True):
-        pairs_of[number].append(Pair(better, worse, difference))
+    for (number, one, other), (difference, needed) in zip(pairs, outcomes, strict=True):
+        pair = (
+            Pair(other, one, difference.reversed, needed)
+            if difference.mean < 0
+            else Pair(one, other, difference, needed)
+        )
+        pairs_of[number].append(pair)
     return [Contest(field, own) for field, own in zip(all_fields, pairs_of, strict=True)]
 
 
-def _columns(a: Contestant, b: Contestant, measure: Yardstick) -> tuple[list[float], list[float]]:
-    """Scores of both over their shared seeds, with the sign that makes larger better."""
-    shared = [seed for seed in a.values if seed in b.values]
-    first, second = ([measure.sign * c.values[seed] for seed in shared] for c in (a, b))
-    return first, second
+def _signed(contestant: Contestant, field: Field) -> dict[int, float]:
+    """Its scores, with the sign that makes larger better."""
+    sign = field.yardstick.sign
+    return {seed: sign * value for seed, value in contestant.values.items()}

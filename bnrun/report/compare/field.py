@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bnrun.report.compare.comparable import BUDGET, kinds, refused
 from bnrun.report.compare.tuning import TUNED, Trial, choose, final_seeds
-from bnrun.report.compare.yardstick import Wanted, Yardstick, require, yardstick
+from bnrun.report.compare.yardstick import Wanted, Yardstick, has, require, settled, yardstick
 from bnrun.report.read.column import Column
 from bnrun.report.read.runs import Run
 from bnrun.report.read.settings import ABSENT, RunTable
@@ -75,12 +76,13 @@ def fields(
     """The contestants among the runs of a table, one field per setting and score.
 
     The settings named in `by` compete; by default the estimator with its own settings, or if there
-    is only one estimator, the first other setting that differs. If the runs have scores on
+    is only one estimator, the first other setting that differs. Runs compete only on the same data,
+    after the same number of updates, and in one way of evaluating. If the runs have scores on
     validation, each contestant uses the optimizer and the schedule that are best there. `wanted`
     replaces the score that the runs name as their goal; runs without it are left out.
 
-    Raises ValueError if no run has the wanted score, or if `by` names something else than a
-    setting.
+    Raises ValueError if no run has the wanted score, if `by` names something that is not a setting
+    or cannot compete, or if runs that compete have no way of evaluating in common.
     """
     if wanted is not None:
         require(table.runs, wanted)
@@ -100,25 +102,42 @@ def _trials(
     table: RunTable, competing: Sequence[Column], wanted: Wanted | None
 ) -> dict[tuple[Yardstick, str, str], list[Trial]]:
     """Yardstick, setting and label of a contestant -> everything that was tried for it."""
-    judged = [
-        (number, run, measure)
+    judged = {
+        number: measure
         for number, run in enumerate(table.runs)
         if (measure := yardstick(run.result, wanted)) is not None
-    ]
+    }
     free = [c for c in table.settings if not (c.constant or c in competing or c.title in _NEITHER)]
     # Without scores on validation there is nothing to choose by, and these are settings too.
-    choosable = all(measure.values([run], "validation") for _, run, measure in judged)
+    choosable = all(has(table.runs[n].result, "validation", m) for n, m in judged.items())
     tuned = [c for c in free if choosable and c.title.split(".")[0] in TUNED]
     fixed = [c for c in free if c not in tuned]
-    runs_of: dict[tuple[Yardstick, str, str, str], list[Run]] = {}
-    for number, run, measure in judged:
-        names = (_cells(fixed, number), _label(competing, number), _cells(tuned, number))
-        runs_of.setdefault((measure, *names), []).append(run)
-    trials: dict[tuple[Yardstick, str, str], list[Trial]] = {}
-    for (measure, setting, label, choice), runs in runs_of.items():
-        trial = Trial(choice, tuple(runs), measure.values(runs, "validation"))
-        trials.setdefault((measure, setting, label), []).append(trial)
-    return trials
+    alike: dict[tuple[Yardstick, str], list[int]] = {}
+    for number, measure in judged.items():
+        alike.setdefault((measure, _cells(fixed, number)), []).append(number)
+    # Who varies the length of training wants to compare different numbers of updates.
+    same_updates = not any(column.title.startswith("trainer.") for column in competing)
+    trials: dict[tuple[Yardstick, str, str], dict[str, list[Run]]] = {}
+    for (measure, setting), numbers in alike.items():
+        runs = [table.runs[number] for number in numbers]
+        apart = kinds(runs, same_updates)
+        measures = {
+            kind: settled(
+                measure, [run for run, own in zip(runs, apart, strict=True) if own == kind]
+            )
+            for kind in apart
+        }
+        for number, run, kind in zip(numbers, runs, apart, strict=True):
+            place = ", ".join(text for text in (setting, kind) if text)
+            same = trials.setdefault((measures[kind], place, _label(competing, number)), {})
+            same.setdefault(_cells(tuned, number), []).append(run)
+    return {
+        key: [
+            Trial(choice, tuple(runs), key[0].values(runs, "validation"))
+            for choice, runs in same.items()
+        ]
+        for key, same in trials.items()
+    }
 
 
 def _contestant(label: str, trials: Sequence[Trial], measure: Yardstick) -> Contestant:
@@ -134,7 +153,11 @@ def _rank(contestant: Contestant, measure: Yardstick) -> float:
 
 
 def _competing(settings: Sequence[Column]) -> list[Column]:
-    varying = [c for c in settings if not c.constant and c.title not in (*_NEITHER, "task")]
+    varying = [
+        c
+        for c in settings
+        if not (c.constant or c.title in (*_NEITHER, *BUDGET, "task") or refused(c.title))
+    ]
     if not varying:
         return [c for c in settings if c.title == "estimator"]
     own = [c for c in varying if c.title.startswith("estimator.")]
@@ -148,6 +171,8 @@ def _named(settings: Sequence[Column], by: Sequence[str]) -> list[Column]:
     for name in by:
         if name not in titles:
             raise ValueError(f"{name}: not a setting of these runs, use {', '.join(titles)}")
+        if reason := refused(name):
+            raise ValueError(f"{name} cannot compete: {reason}")
     return [
         c
         for name in by
@@ -160,7 +185,16 @@ def _label(columns: Sequence[Column], number: int) -> str:
     """The choices of groups, then name=value of the other settings that apply."""
     choices = [c.cells[number] for c in columns if "." not in c.title]
     values = [c for c in columns if "." in c.title and c.cells[number] != ABSENT]
-    named = [f"{c.title.rpartition('.')[2]}={c.cells[number]}" for c in values]
+    # Of two settings with the same last name, first.slope and second.slope, the whole name counts.
+    last = [c.title.rpartition(".")[2] for c in columns]
+    titles = [
+        name if last.count(name) == 1 else c.title for c, name in zip(columns, last, strict=True)
+    ]
+    named = [
+        f"{title}={c.cells[number]}"
+        for c, title in zip(columns, titles, strict=True)
+        if c in values
+    ]
     return " ".join([*choices, *named])
 
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from bnrun.recording.escape import markdown
 from bnrun.recording.history import read_metrics
 from bnrun.report.compare.field import Contestant, Field, fields
 from bnrun.report.read.settings import RunTable
@@ -45,14 +46,19 @@ def grouped(table: RunTable, by: Sequence[str] | None = None) -> list[Group]:
     Empty if no setting has runs of all contestants, or if every group would be a single run.
     Raises ValueError if `by` names something else than a setting.
     """
-    return [group for same in _by_yardstick(table, by) for group in _groups(same)]
+    scores = _by_score(table, by)
+    return [
+        replace(group, name=f"{same[0].yardstick.score} {group.name}") if len(scores) > 1 else group
+        for same in scores
+        for group in _groups(same)
+    ]
 
 
-def _by_yardstick(table: RunTable, by: Sequence[str] | None) -> list[list[Field]]:
-    """Fields by their score: curves of different tasks must not be averaged."""
+def _by_score(table: RunTable, by: Sequence[str] | None) -> list[list[Field]]:
+    """Fields by their score, in any way: curves of different tasks must not be averaged."""
     groups: dict[object, list[Field]] = {}
     for field in fields(table, by=by):
-        groups.setdefault(field.yardstick, []).append(field)
+        groups.setdefault(field.yardstick._replace(way=""), []).append(field)
     return list(groups.values())
 
 
@@ -145,9 +151,9 @@ def _text(same: Sequence[Field], shared: Sequence[Field], seeds: Sequence[int], 
         "Steps are updates."
         if unit == "step"
         else f"Steps are epochs x {_PARTS}, because epochs have different numbers of updates.",
-        "Settings: " + "; ".join(field.setting or "the only one" for field in shared),
+        "Settings: " + "; ".join(markdown(field.setting) or "the only one" for field in shared),
     ]
-    missing = [field.setting for field in same if field not in shared]
+    missing = [markdown(field.setting) for field in same if field not in shared]
     if missing:
         lines.append(f"Left out, because not all were run there: {'; '.join(missing)}")
     return "\n\n".join(lines)

@@ -17,6 +17,11 @@ def headline_of_all(verdicts: Sequence[Verdict]) -> str:
     """
     if len(verdicts) == 1:
         return verdicts[0].headline
+    scores = dict.fromkeys(verdict.contest.yardstick.text for verdict in verdicts)
+    return f"{_over_all(verdicts)} ({' and '.join(scores)})"
+
+
+def _over_all(verdicts: Sequence[Verdict]) -> str:
     contests = [verdict.contest for verdict in verdicts]
     labels = dict.fromkeys(c.label for contest in contests for c in contest.contestants)
     records = {label: _record(contests, label) for label in labels}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bnrun.report.compare.comparable import remarks
 from bnrun.report.compare.contest import Contest, contests
 from bnrun.report.compare.tuning import RULE
 from bnrun.report.compare.verdict import METHOD, Verdict, verdicts
@@ -35,8 +36,15 @@ def make_report(found: FoundRuns, wanted: Wanted | None, by: Sequence[str] | Non
         notes.append(METHOD)
     if any(len(c.trials) > 1 for contest in all_contests for c in contest.contestants):
         notes.append(RULE)
-    notes += [*_not_compared(table, wanted), *_unfinished(found)]
+    notes += [*_remarks(all_contests), *_not_compared(table, wanted), *_unfinished(found)]
     return Report(table, all_contests, verdicts(all_contests), notes)
+
+
+def _remarks(contests: Sequence[Contest]) -> list[str]:
+    """On ways of evaluating that are not the runs' own, and on runs that differ beside settings."""
+    sentences = [f"{c.setting}: {c.ways_text}".removeprefix(": ") for c in contests if c.ways_text]
+    sentences += [text for c in contests if len(c.contestants) > 1 for text in remarks(c.runs)]
+    return list(dict.fromkeys(sentences))
 
 
 def _not_compared(table: RunTable, wanted: Wanted | None) -> list[str]:

@@ -43,7 +43,9 @@ class Trial:
     @property
     def lr(self) -> float:
         """The learning rate; NaN if the config has none."""
-        return float(self.runs[0].result["config"].get("optimizer", {}).get("lr", math.nan))
+        optimizer = self.runs[0].result["config"].get("optimizer")
+        rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
+        return float(rate) if isinstance(rate, int | float) else math.nan
 
 
 def shared_seeds(trials: Sequence[Trial]) -> set[int]:

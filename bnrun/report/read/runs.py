@@ -7,11 +7,18 @@ from pathlib import Path
 
 import yaml
 
-from bnrun.recording.metrics import METRICS, last_step
+from bnrun.recording.metrics import METRICS, TIMES, last_step
 from bnrun.recording.result import RESULT, Result, read_result
 
-_MARKERS = (RESULT, METRICS, ".hydra")
+_HYDRA = ".hydra"
+_OVERRIDES = f"{_HYDRA}/overrides.yaml"
+_MARKERS = (RESULT, METRICS, _HYDRA)
 """A folder with any of these is the folder of a run."""
+
+_READ = (RESULT, METRICS, TIMES, _HYDRA, _OVERRIDES)
+
+_LARGE = 2**20
+"""Bytes; Hydra's file of overrides has some hundred."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class FoundRuns:
     """The runs in some folders.
 
     unfinished  folder -> last step in its metrics file, None if it has none
-    broken      one sentence per result that cannot be read
+    broken      one sentence per run, or link to one, that cannot be read
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -42,15 +49,21 @@ class FoundRuns:
 def find_runs(paths: Sequence[Path]) -> FoundRuns:
     """Every run in `paths`, each of which is the folder of a run or one above several.
 
-    Raises ValueError if a path is not a folder or if there is no run at all.
+    Links that lead out of a path are not followed. Raises ValueError if a path is not a folder or
+    if there is no run at all.
     """
     found = FoundRuns()
-    for folder in dict.fromkeys(folder for path in paths for folder in _run_folders(path)):
-        if not (folder / RESULT).exists():
-            found.unfinished[folder] = last_step(folder)
-            continue
+    roots: dict[Path, Path] = {}
+    for path in paths:
+        roots |= dict.fromkeys(_run_folders(path, found), path)
+    for folder, root in roots.items():
         try:
-            found.runs.append(Run(folder, read_result(folder / RESULT), _overridden(folder)))
+            _check_links(folder, root)
+            if os.path.lexists(folder / RESULT):
+                result = read_result(folder / RESULT)
+                found.runs.append(Run(folder, result, _overridden(folder)))
+            else:
+                found.unfinished[folder] = last_step(folder)
         except ValueError as error:
             found.broken.append(str(error))
     if not (found.runs or found.unfinished or found.broken):
@@ -61,22 +74,48 @@ def find_runs(paths: Sequence[Path]) -> FoundRuns:
     return found
 
 
-def _run_folders(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        raise ValueError(f"{path}: no such folder")
-    for folder, subfolders, files in os.walk(path):
+def _run_folders(root: Path, found: FoundRuns) -> Iterator[Path]:
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder")
+    for name, subfolders, files in os.walk(root):
+        folder = Path(name)
         if any(marker in files or marker in subfolders for marker in _MARKERS):
             subfolders.clear()
-            yield Path(folder)
+            yield folder
+        for linked in [name for name in subfolders if (folder / name).is_symlink()]:
+            # Others are found where they are.
+            if _leads_out(folder / linked, root):
+                found.broken.append(f"{folder / linked}: a link that leads out of {root}")
         subfolders.sort()
 
 
+def _check_links(folder: Path, root: Path) -> None:
+    """Raises ValueError if a file of the run is a link to something outside of `root`."""
+    for name in _READ:
+        path = folder / name
+        if path.is_symlink() and _leads_out(path, root):
+            raise ValueError(f"{path}: a link that leads out of {root}")
+
+
+def _leads_out(link: Path, root: Path) -> bool:
+    try:
+        return not link.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # Python 3.11 raises RuntimeError for a loop.
+        return True
+
+
 def _overridden(folder: Path) -> frozenset[str]:
-    path = folder / ".hydra" / "overrides.yaml"
-    if not path.is_file():
+    path = folder / _OVERRIDES
+    if not os.path.lexists(path):
         return frozenset()
     try:
+        if path.stat().st_size > _LARGE or not path.is_file():
+            raise ValueError(f"{path}: not a file of overrides")
         overrides = yaml.safe_load(path.read_bytes()) or []
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML") from error
-    return frozenset(str(override).lstrip("+~").partition("=")[0] for override in overrides)
+    if not isinstance(overrides, list) or not all(isinstance(word, str) for word in overrides):
+        raise ValueError(f"{path}: not a list of overrides")
+    return frozenset(word.lstrip("+~").partition("=")[0] for word in overrides)

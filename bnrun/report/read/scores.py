@@ -1,5 +1,6 @@
 """Which scores runs have, and which of them to show."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from bnrun.recording.result import Result
@@ -34,8 +35,10 @@ def main_scores(results: Sequence[Result]) -> list[ScoreName]:
 
 
 def values_of(result: Result, name: ScoreName) -> list[float]:
-    """One value per seed; empty if the result has no such score."""
-    return result["scores"].get(name.split, {}).get(name.score, {}).get(name.way, [])
+    """One value per seed, NaN if the seed diverged; empty if the result has no such score."""
+    values = result["scores"].get(name.split, {}).get(name.score, {}).get(name.way, [])
+    diverged = [seed in result["diverged"] for seed in result["seeds"]]
+    return [math.nan if lost else x for x, lost in zip(values, diverged, strict=False)]
 
 
 def way_text(way: str) -> str:

@@ -1,10 +1,12 @@
 """What tables show of contests: a row per contestant, or a row per pair."""
 
+import math
 from collections.abc import Sequence
 
 from bnrun.recording.intervals import interval_text
 from bnrun.report.compare.contest import Contest, Pair
-from bnrun.report.compare.power import fewest_seeds, seeds_needed
+from bnrun.report.compare.field import Contestant
+from bnrun.report.compare.power import FEWEST
 from bnrun.report.compare.verdict import difference_text, p_text
 from bnrun.report.read.column import Column
 
@@ -17,12 +19,8 @@ def final_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Colum
         Column("contestant", tuple(c.label for _, c in rows)),
         Column("chosen on validation", tuple(c.tuned for _, c in rows)),
     ]
-    cells = tuple(interval_text(list(c.values.values()), contest.digits) for contest, c in rows)
-    scores = {contest.yardstick.text for contest, _ in rows}
-    if len(scores) > 1:
-        words.insert(1, Column("score", tuple(contest.yardstick.text for contest, _ in rows)))
     numbers = [
-        Column(scores.pop() if len(scores) == 1 else "value", cells),
+        *_score_columns(rows),
         Column("seeds", tuple(str(len(c.values)) for _, c in rows)),
         Column("diverged", tuple(str(c.diverged) for _, c in rows)),
         Column("seconds", tuple(f"{c.seconds:.1f}" for _, c in rows)),
@@ -41,24 +39,43 @@ def pair_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Column
     differences = [pair.difference for _, pair in rows]
     numbers = [
         Column("difference", tuple(difference_text(p, c.digits) for c, p in rows)),
-        Column("p (Holm)", tuple(p_text(d.adjusted) for d in differences)),
+        Column("p", tuple(_p(d.adjusted) for d in differences)),
         Column("P(better)", tuple(f"{d.improvement:.2f}" for d in differences)),
         Column("seeds", tuple(str(d.number) for d in differences)),
-        Column("seeds needed", tuple(_seeds_needed(pair, len(rows)) for _, pair in rows)),
-        Column("verdict", tuple(_verdict(pair, len(rows)) for _, pair in rows)),
+        Column("seeds needed", tuple(_needed(pair) for _, pair in rows)),
+        Column("verdict", tuple(verdict_of(pair) for _, pair in rows)),
     ]
     return [column for column in words if any(column.cells)], numbers
 
 
-def _seeds_needed(pair: Pair, pairs: int) -> str:
-    difference = pair.difference
-    if difference.number < 2:
-        return ""
-    number = seeds_needed(difference.mean, difference.deviation, pairs)
-    return "> 1000" if number is None else str(number)
+def _score_columns(rows: Sequence[tuple[Contest, Contestant]]) -> list[Column]:
+    """One column per score and way of evaluating, so that no column has scores of two kinds."""
+    return [
+        Column(
+            score,
+            tuple(
+                interval_text(list(c.values.values()), contest.digits)
+                if contest.yardstick.text == score
+                else ""
+                for contest, c in rows
+            ),
+        )
+        for score in dict.fromkeys(contest.yardstick.text for contest, _ in rows)
+    ]
 
 
-def _verdict(pair: Pair, pairs: int) -> str:
+def _p(p: float) -> str:
+    return "" if math.isnan(p) else p_text(p)
+
+
+def _needed(pair: Pair) -> str:
+    return pair.needed.text if pair.needed and not pair.difference.survivors else ""
+
+
+def verdict_of(pair: Pair) -> str:
+    """In two or three words."""
+    if pair.difference.survivors:
+        return "diverged more often"
     if pair.difference.significant:
         return "differs"
-    return "too few seeds" if pair.difference.number < fewest_seeds(pairs) else "may be noise"
+    return "too few seeds" if pair.difference.number < FEWEST else "may be noise"

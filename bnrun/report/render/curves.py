@@ -29,7 +29,7 @@ def curves(contest: Contest, histories: Mapping[str, History]) -> list[Panel]:
 
 def _score_panels(contest: Contest, histories: Mapping[str, History]) -> Iterator[Panel]:
     scores = {
-        c.label: histories[c.label].curves.get(contest.yardstick.tag_of(c.runs[0]))
+        c.label: histories[c.label].curves.get(contest.yardstick.name.tag)
         for c in contest.contestants
     }
     known = {label: score for label, score in scores.items() if score is not None}
@@ -45,7 +45,7 @@ def _score_panels(contest: Contest, histories: Mapping[str, History]) -> Iterato
             if x is not None:
                 lines.append(Line.over_seeds(label, x, values))
         title = f"{contest.yardstick.text} against {name}".replace(" in seconds", "")
-        yield Panel(title[0].upper() + title[1:], name, contest.yardstick.score, lines)
+        yield Panel(title[0].upper() + title[1:], name, contest.yardstick.measure, lines)
 
 
 def _gradient_panels(contest: Contest, histories: Mapping[str, History]) -> Iterator[Panel]:
@@ -73,7 +73,7 @@ def _gradient_panels(contest: Contest, histories: Mapping[str, History]) -> Iter
         log = statistic == "variance" or (statistic == "bias" and all(map(_positive, group)))
         shown = [line for line in group if not log or _positive(line)]
         yield Panel(f"Gradient {statistic}", "updates", statistic, shown, log=log)
-    title, score = f"{contest.yardstick.text} against gradient cosine", contest.yardstick.score
+    title, score = f"{contest.yardstick.text} against gradient cosine", contest.yardstick.measure
     yield Panel(
         title[0].upper() + title[1:], "cosine, mean over training", score, scatter, points=True
     )

@@ -1,5 +1,6 @@
 """Drawing panels: as SVG that takes its text colour from the page, and as PNG and SVG files."""
 
+import html
 import io
 import math
 import re
@@ -12,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bnrun.recording.escape import mathtext, visible
 from bnrun.report.render.panel import Line, Panel
 
 # Okabe, Ito (2008): distinct for the colour-blind, and visible on white and on black.
@@ -50,7 +52,7 @@ def svg(panel: Panel, style: Style) -> str:
     element = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", element, count=1)
     element = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", element, count=2)
     return element.replace(_TEXT, "currentColor").replace(
-        "<svg", f'<svg role="img" aria-label="{panel.title}"', 1
+        "<svg", f'<svg role="img" aria-label="{html.escape(visible(panel.title))}"', 1
     )
 
 
@@ -72,9 +74,9 @@ def _figure(panel: Panel, style: Style, legend: bool) -> Figure:
     axes = figure.add_axes((0.14, 0.16, 0.84, 0.8))
     for line in panel.lines:
         _draw(axes, line, *style[line.label], points=panel.points)
-    axes.set(xlabel=panel.xlabel)
+    axes.set(xlabel=mathtext(panel.xlabel))
     if legend:
-        axes.set(ylabel=panel.ylabel)
+        axes.set(ylabel=mathtext(panel.ylabel))
     else:
         # The page has no label for the vertical axis: the title names it, and wide tick labels
         # would push it out. Few ticks, because they take most of the time of drawing.
@@ -113,9 +115,9 @@ def _limit_bands(axes: Axes, lines: Sequence[Line]) -> None:
 def _draw(axes: Axes, line: Line, colour: str, dash: str, points: bool) -> None:
     if points or len(line.x) == 1:
         spread = [line.mean - line.low, line.high - line.mean]
-        axes.errorbar(line.x, line.mean, spread, fmt="o", color=colour, label=line.label)
+        axes.errorbar(line.x, line.mean, spread, fmt="o", color=colour, label=mathtext(line.label))
         return
-    axes.plot(line.x, line.mean, dash, color=colour, linewidth=1.6, label=line.label)
+    axes.plot(line.x, line.mean, dash, color=colour, linewidth=1.6, label=mathtext(line.label))
     axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
 
 

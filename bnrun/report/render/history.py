@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from bnrun.recording.history import read_metrics, read_times
+from bnrun.recording.metrics import METRICS
 from bnrun.recording.tags import (
     IN_USE,
     MEASURED,
@@ -17,6 +18,7 @@ from bnrun.recording.tags import (
 )
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.field import Contestant
+from bnrun.report.read.runs import Run
 from bnrun.report.render.panel import Array
 
 
@@ -34,32 +36,45 @@ class History:
     evaluations: float | None
 
 
-def histories(contest: Contest) -> dict[str, History]:
-    """Label of each contestant -> its training loss, score and measured gradients."""
-    return {c.label: _history(contest, c) for c in contest.contestants}
+def histories(contest: Contest, damaged: list[str]) -> dict[str, History]:
+    """Label of each contestant -> its training loss, score and measured gradients.
+
+    A run whose history is missing is left out; if it is damaged, `damaged` gets a sentence.
+    """
+    return {c.label: _history(contest, c, damaged) for c in contest.contestants}
 
 
-def _history(contest: Contest, contestant: Contestant) -> History:
+def _history(contest: Contest, contestant: Contestant, damaged: list[str]) -> History:
     drawn = (
         (pl.col("tag") == TRAINING_LOSS)
-        | (pl.col("tag") == contest.yardstick.tag_of(contestant.runs[0]))
+        | (pl.col("tag") == contest.yardstick.name.tag)
         | pl.col("tag").str.starts_with(MEASURED)
     )
-    frames = []
+    frames: list[pl.DataFrame] = []
+    clock: Callable[[Array], Array] = _no_clock
     for run in contestant.runs:
+        # A result without its history still belongs in the tables.
+        if not (run.folder / METRICS).exists():
+            continue
         try:
-            frames.append(read_metrics(run.folder).filter(drawn))
-        except ValueError:
-            continue  # A result without its history still belongs in the tables.
+            frame = read_metrics(run.folder).filter(
+                drawn, pl.col("seed").is_in(run.result["seeds"])
+            )
+            if not frames:
+                clock = _clock(run)
+        except (ValueError, OSError) as error:
+            damaged.append(str(error))
+            continue
+        frames.append(frame)
     if not frames:
-        return History({}, lambda steps: np.full_like(steps, math.nan), None)
+        return History({}, _no_clock, None)
     frame = pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
     curves = dict(_curves(frame))
     evaluations = contestant.runs[0].result.get("evaluations")
     cost = curves.get(measured_evaluations(measured_group(deterministic=False), IN_USE))
     if cost is not None:
         evaluations = float(np.nanmean(cost[1]))
-    return History(curves, _clock(contestant), evaluations)
+    return History(curves, clock, evaluations)
 
 
 def _curves(frame: pl.DataFrame) -> Iterator[tuple[str, tuple[Array, Array]]]:
@@ -69,7 +84,11 @@ def _curves(frame: pl.DataFrame) -> Iterator[tuple[str, tuple[Array, Array]]]:
         yield str(tag), (steps, wide.drop("step").to_numpy().astype(np.float64))
 
 
-def _clock(contestant: Contestant) -> Callable[[Array], Array]:
-    times = read_times(contestant.runs[0].folder)
+def _clock(run: Run) -> Callable[[Array], Array]:
+    times = read_times(run.folder)
     steps, seconds = times["step"].to_numpy(), times["seconds"].to_numpy()
-    return lambda at: np.interp(at, steps, seconds) if len(steps) else np.full_like(at, math.nan)
+    return lambda at: np.interp(at, steps, seconds) if len(steps) else _no_clock(at)
+
+
+def _no_clock(steps: Array) -> Array:
+    return np.full_like(steps, math.nan)

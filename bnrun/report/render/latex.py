@@ -2,22 +2,12 @@
 
 from collections.abc import Sequence
 
+from bnrun.recording.escape import latex
 from bnrun.report.compare.contest import Contest
 from bnrun.report.render.contest_columns import final_columns
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    **{sign: f"\\{sign}" for sign in "&%$#_"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "–": "--",
-}
 
-
-def latex(contests: Sequence[Contest]) -> str:
+def latex_table(contests: Sequence[Contest]) -> str:
     """A row per contestant, best first, with the best and those that may be as good in bold."""
     words, numbers = final_columns(contests)
     columns = [*words, *numbers]
@@ -26,18 +16,19 @@ def latex(contests: Sequence[Contest]) -> str:
     lines = [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     lines += [_row([column.title for column in columns], None), r"\midrule"]
     for number, leads in enumerate(bold):
-        bold_column = len(words) if leads else None
+        score = next(n for n, column in enumerate(numbers) if column.cells[number])
+        bold_column = len(words) + score if leads else None
         lines.append(_row([column.cells[number] for column in columns], bold_column))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _leaders(contest: Contest) -> list[bool]:
     best, *others = contest.contestants
-    return [True, *(not contest.pair(best, other).difference.significant for other in others)]
+    return [True, *(not contest.pair(best, other).won_by(best) for other in others)]
 
 
 def _row(cells: Sequence[str], bold_column: int | None) -> str:
-    escaped = ["".join(_SPECIAL.get(sign, sign) for sign in cell) for cell in cells]
+    escaped = [latex(cell) for cell in cells]
     if bold_column is not None:
         escaped[bold_column] = rf"\textbf{{{escaped[bold_column]}}}"
     return " & ".join(escaped) + r" \\"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader
 
+from bnrun.recording.escape import visible
 from bnrun.recording.intervals import interval_text, mean_interval
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.overall import clear_pairs, headline_of_all
 from bnrun.report.compare.report import Report
 from bnrun.report.compare.verdict import Verdict, score_text
 from bnrun.report.read.column import Column
-from bnrun.report.read.scores import way_text
 from bnrun.report.read.settings import RunTable
 from bnrun.report.render.contest_columns import pair_columns
 from bnrun.report.render.figures import Style, svg
@@ -60,6 +60,8 @@ def html_page(report: Report, figures: Sequence[Sequence[Panel]], style: Style) 
     environment = Environment(
         loader=PackageLoader("bnrun.report.render", "."),
         autoescape=True,
+        # A Markup is a figure or a table that the template has made.
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -93,7 +95,7 @@ def _section(verdict: Verdict, panels: Sequence[Panel], style: Style) -> Section
     return Section(
         verdict,
         _MARKS[verdict.kind],
-        f"{score_text(contest.yardstick)}, {' or '.join(map(way_text, contest.ways))}",
+        score_text(contest.yardstick),
         _bars(contest, style),
         [(panel.title, svg(panel, style)) for panel in panels],
         ways_grid(contest),

@@ -19,7 +19,7 @@ def sensitivity(contest: Contest) -> list[Panel]:
     seed diverged.
     """
     lines = [_line(label, trials, contest) for label, trials in _trials(contest).items()]
-    score = contest.yardstick.score
+    score = contest.yardstick.measure
     shown = [line for line in lines if len(line.x) > 1]
     if not shown:
         return []

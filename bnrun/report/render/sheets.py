@@ -1,14 +1,18 @@
 """Runs, final scores and pairs as CSV, every number in a column of its own."""
 
 import csv
+import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bnrun.recording.escape import csv_cell
+from bnrun.recording.files import write_text
 from bnrun.recording.intervals import mean_interval
 from bnrun.report.compare.contest import Contest
-from bnrun.report.compare.power import seeds_needed
 from bnrun.report.read.scores import values_of
 from bnrun.report.read.settings import RunTable
+from bnrun.report.render.contest_columns import verdict_of
 
 FINAL = (
     *("setting", "contestant", "chosen on validation", "score", "mean", "half", "seeds"),
@@ -16,8 +20,8 @@ FINAL = (
 )
 
 PAIRS = (
-    *("setting", "score", "better", "worse", "difference", "low", "high", "p", "p (Holm)"),
-    *("P(better)", "seeds", "diverged", "seeds needed", "differs"),
+    *("setting", "score", "better", "worse", "difference", "low", "high", "p", "p (alone)"),
+    *("P(better)", "seeds", "diverged", "seeds needed", "at most", "verdict"),
 )
 
 
@@ -39,13 +43,13 @@ def write_final(contests: Sequence[Contest], path: Path) -> None:
 
 
 def write_pairs(contests: Sequence[Contest], path: Path) -> None:
-    """A row per pair, with the 95 % bootstrap interval low .. high of the difference.
+    """A row per pair, with the interval low .. high and p of the test over all pairs.
 
-    A difference is positive where the first is better, even if less of the score is better. A cell
-    is empty if its number is unknown.
+    "p (alone)" is that of the pair by itself, without correction. A difference is positive where
+    the first is better, even if less of the score is better. A cell is empty if its number is
+    unknown, or, for "at most", above 1000.
     """
-    number = sum(len(contest.pairs) for contest in contests)
-    _write(path, PAIRS, (row for contest in contests for row in _pairs(contest, number)))
+    _write(path, PAIRS, (row for contest in contests for row in _pairs(contest)))
 
 
 def _runs(table: RunTable) -> Iterable[Sequence[object]]:
@@ -70,18 +74,23 @@ def _final(contest: Contest) -> Iterable[Sequence[object]]:
         yield (contest.setting, c.label, c.tuned, *scores, *counts)
 
 
-def _pairs(contest: Contest, number: int) -> Iterable[Sequence[object]]:
+def _pairs(contest: Contest) -> Iterable[Sequence[object]]:
     for pair in contest.pairs:
         d = pair.difference
-        needed = (seeds_needed(d.mean, d.deviation, number) if d.number > 1 else None) or ""
+        needed = (None, None) if pair.needed is None or d.survivors else pair.needed
         names = (contest.setting, contest.yardstick.text, pair.better.label, pair.worse.label)
-        values = (d.mean, d.low, d.high, d.p, d.adjusted, d.improvement)
-        yield (*names, *values, d.number, d.diverged, needed, d.significant)
+        values = (d.mean, d.low, d.high, d.adjusted, d.p, d.improvement)
+        yield (*names, *values, d.number, d.diverged, *needed, verdict_of(pair))
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """NaN, which is not equal to itself, becomes an empty cell."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(["" if cell != cell else cell for cell in row] for row in rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_cell(cell) for cell in row] for row in (header, *rows))
+    write_text(path, text.getvalue())
+
+
+def _cell(cell: object) -> object:
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else cell
+    return csv_cell(str(cell)) if isinstance(cell, str | Path) else cell

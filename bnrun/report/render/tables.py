@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from bnrun.recording.escape import markdown, visible
 from bnrun.report.read.column import Column
 
 
@@ -14,12 +15,13 @@ def rich_table(words: Sequence[Column], numbers: Sequence[Column]) -> Table:
     # No vertical rules, so that two words and four scores with their intervals fit in 80 columns.
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for column in words:
-        table.add_column(column.title, overflow="fold", vertical="bottom")
+        table.add_column(Text(visible(column.title)), overflow="fold", vertical="bottom")
     for column in numbers:
         # One word per line: a title must not be wider than its numbers.
-        table.add_column(column.title.replace(" ", "\n"), justify="right", no_wrap=True)
+        title = Text(visible(column.title).replace(" ", "\n"))
+        table.add_column(title, justify="right", no_wrap=True)
     for row in zip(*(column.cells for column in [*words, *numbers]), strict=True):
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 
@@ -27,9 +29,8 @@ def markdown_table(words: Sequence[Column], numbers: Sequence[Column]) -> str:
     """The same table in Markdown, with numbers aligned to the right."""
     columns = [*words, *numbers]
     rows = [
-        [column.title for column in columns],
+        [markdown(column.title) for column in columns],
         ["---"] * len(words) + ["---:"] * len(numbers),
-        *zip(*(column.cells for column in columns), strict=True),
+        *zip(*(map(markdown, column.cells) for column in columns), strict=True),
     ]
-    lines = [" | ".join(cell.replace("|", "&#124;") for cell in row) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,9 +1,9 @@
 """Group runs: TensorBoard runs whose curves are means over many runs."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from bnrun.recording.escape import file_name
 from bnrun.recording.recorder import write_curves
 from bnrun.report.compare.group_means import grouped
 from bnrun.report.read.runs import find_runs
@@ -20,15 +20,19 @@ def write_groups(study: Path, runs: Sequence[Path], by: Sequence[str] | None = N
     by    settings in which the groups differ; None for what a report compares
 
     Returns their folders; there are none if there is nothing to average. Raises ValueError if `by`
-    names something that is not a setting or if a run cannot be read, OSError if a folder cannot be
+    names something that cannot compete or if a run cannot be read, OSError if a folder cannot be
     written.
     """
+    groups = study / GROUPS
+    if groups.is_symlink():
+        raise ValueError(f"{groups}: is a link, and group runs are not written through one")
     written = []
+    taken: set[str] = set()
     for group in grouped(tabulate(find_runs(runs).runs), by):
-        folder = study / GROUPS / re.sub(r"[^A-Za-z0-9_.=+-]+", "_", group.name)
+        folder = groups / file_name(group.name, taken)
         write_curves(folder, group.curves, group.text)
         written.append(folder)
-    _remove_others(study / GROUPS, written)
+    _remove_others(groups, written)
     return written
 
 
@@ -37,6 +41,8 @@ def _remove_others(folder: Path, kept: Sequence[Path]) -> None:
     if not folder.is_dir():
         return
     for other in set(folder.iterdir()) - set(kept):
+        if other.is_symlink() or not other.is_dir():
+            continue
         for file in other.glob("events.out.tfevents.*.bnrun"):
             file.unlink()
         if not any(other.iterdir()):

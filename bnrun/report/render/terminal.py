@@ -6,6 +6,7 @@ from itertools import chain
 from rich.console import Console
 from rich.text import Text
 
+from bnrun.recording.escape import visible
 from bnrun.report.compare.overall import clear_pairs, headline_of_all
 from bnrun.report.compare.report import Report
 from bnrun.report.compare.tuning import RULE
@@ -24,12 +25,12 @@ def print_report(report: Report, console: Console) -> None:
     """Print the verdicts, the tables of contestants, pairs and runs, and the notes."""
     if len(report.verdicts) > 1:
         lines = [headline_of_all(report.verdicts), *clear_pairs(report.contests)]
-        console.print(Text("\n- ".join(lines), style="bold"), "")
+        console.print(Text("\n- ".join(map(visible, lines)), style="bold"), "")
     for verdict in report.verdicts:
         if verdict.kind == "alone":
             continue
-        console.print(Text(verdict.headline, style="bold"))
-        console.print(Text(verdict.detail), "")
+        console.print(Text(visible(verdict.headline), style="bold"))
+        console.print(Text(visible(verdict.detail)), "")
     if any(contest.pairs for contest in report.contests):
         console.print("Final scores", rich_table(*final_columns(report.contests)), "", sep="\n")
         words, numbers = pair_columns(report.contests)
@@ -40,7 +41,7 @@ def print_report(report: Report, console: Console) -> None:
     _print_runs(report.table, console)
     for note in report.notes:
         # Notes that name a path are not wrapped, so that the path can be copied.
-        console.print(Text(note), soft_wrap=note not in (METHOD, RULE))
+        console.print(Text(visible(note)), soft_wrap=note not in (METHOD, RULE))
 
 
 def _first(columns: Sequence[Column]) -> list[Column]:
@@ -57,4 +58,4 @@ def _print_runs(table: RunTable, console: Console) -> None:
         for block in columns.scores.values():
             console.print(rich_table(columns.identity, block), "")
         console.print(rich_table(columns.words, [columns.seconds]))
-    console.print("", Text(f"In all runs: {columns.caption}"), sep="\n")
+    console.print("", Text(visible(f"In all runs: {columns.caption}")), sep="\n")
