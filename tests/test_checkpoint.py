@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 import torch
+from configured import built
 from same import same
 from small import training
 
@@ -84,6 +85,30 @@ def test_a_restored_training_continues_to_the_bit(name, step, tmp_path):
     for end in ends:
         del end["seconds"]
     assert same(*ends)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["task=vae", "model=vae", "model.latent=[5,4]"],  # draws its binary images at every use
+        ["task=structured_prediction", "task.binarization=dynamic", "model.hidden=[5]"],
+        ["task=gan", "model=generator_mlp", "model.hidden=[5]", "task.judge_steps=2"],
+    ],
+)
+def test_a_restored_task_draws_the_numbers_that_it_would_have_drawn(words, tmp_path):
+    words = [*words, "seeds=[3,7]", "trainer.steps=6", "trainer.log_every=1", "trainer.samples=2"]
+    if "task=gan" in words:
+        words += ["optimizer=adam", "optimizer.lr=1e-3", "task.images=20"]
+        words += ["task.critic_steps=1", "task.many_steps=2"]
+    uninterrupted = built(words)
+    expected = values_of(uninterrupted.run())
+    first = built(words)
+    before = values_of(halted(first, 3))
+    write_checkpoint(tmp_path, HEADER, {"training": first.state_dict()})
+    second = built(words)
+    second.load_state_dict(read_state(tmp_path / CHECKPOINT, CPU)["training"])
+    rest = values_of(second.run())
+    assert same([list(place) for place in before + rest], [list(place) for place in expected])
 
 
 def test_a_diverged_replica_stays_diverged_and_its_weights_do_not_change():

@@ -71,6 +71,19 @@ def test_the_cost_is_the_divergence_of_the_share_of_open_gates(open_share):
     torch.testing.assert_close(cost, torch.full_like(cost, expected), rtol=0, atol=1e-9)
 
 
+def test_every_example_pays_for_its_own_share_of_open_gates():
+    run = training("task.sparsity=0.5")
+    batch, (layer,) = fired(run)
+    share = torch.linspace(0.01, 0.9, 50)  # per example; on average it is not the target of .1
+    logits = (share / (1 - share)).log().double().view(1, 50, 1).expand_as(layer.logits)
+    own = Fired(layer.neuron, logits, layer.activations)
+    plain = training("task.sparsity=0").task.loss(run.model, batch, [own])
+    cost = run.task.loss(run.model, batch, [own]) - plain
+    for example, q in enumerate(torch.sigmoid(logits[0, :, 0]).tolist()):
+        expected = 0.5 * 40 * (0.1 * math.log(0.1 / q) + 0.9 * math.log(0.9 / (1 - q)))
+        assert cost[:, example].tolist() == pytest.approx([expected] * 2, abs=1e-9)
+
+
 def test_the_other_cost_is_the_number_of_open_gates():
     run = training("task.sparsity=0.5", "task.cost=l1")
     batch, layers = fired(run)

@@ -30,6 +30,15 @@ def test_standard_error_is_the_deviation_of_the_mean_over_many_repetitions():
     torch.testing.assert_close(gradients.standard_error(draws(100)), expected, rtol=0.25, atol=0)
 
 
+def test_standard_error_of_few_draws_has_the_correction_of_the_sample_variance():
+    sample = torch.tensor([[1.0, 5.0], [3.0, 5.5], [8.0, 4.0]]).double()
+    numbers = sample.numpy()
+    expected = numbers.std(0, ddof=1) / math.sqrt(3)
+    assert gradients.standard_error(sample).tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    two = torch.tensor([[1.0], [4.0]]).double()
+    assert gradients.standard_error(two).item() == pytest.approx(1.5, rel=1e-12)
+
+
 def test_z_scores_of_unbiased_draws_are_standard_normal():
     chunks = draws(60_000).split(100)
     z = torch.stack([gradients.z_scores(chunk, REFERENCE) for chunk in chunks])
@@ -94,6 +103,18 @@ def test_bias_z_of_unbiased_draws_has_mean_0_and_deviation_1(count, coordinates)
     z = gradients.bias_z(sample + reference, reference.expand(2000, -1))
     assert z.mean().abs() < 0.1  # standard error 0.022
     assert (z.std() - 1).abs() < 0.15
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_bias_z_is_chen_and_qins_statistic_over_pairs_of_draws(count):
+    sample = draws(count, bias=0.4)[:, 0]
+    centred = sample - sample.mean(0)
+    pairs = [(i, j) for i in range(count) for j in range(count) if i != j]
+    size = count * (count - 1)
+    bias = sum((sample[i] - REFERENCE[0]) @ (sample[j] - REFERENCE[0]) for i, j in pairs) / size
+    spread = 2 * sum((centred[i] @ centred[j]) ** 2 for i, j in pairs) / size**2
+    z = gradients.bias_z(sample, REFERENCE[0])
+    torch.testing.assert_close(z, bias / spread.sqrt(), rtol=1e-6, atol=0)
 
 
 def test_bias_z_detects_a_bias_that_no_single_coordinate_shows():

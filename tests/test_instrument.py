@@ -6,6 +6,7 @@ from configured import built
 
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
+from bnrun.measurement.instrument import _reference_statistics
 from bnrun.measurement.probe import Probe
 
 SMALL = [
@@ -144,6 +145,17 @@ def test_both_noises_are_those_of_the_gradient_of_a_layers_bias():
     estimator = draws.mean(2).var(0).sum(-1) * 40 / batch
     noise = scalars["gradients/disarm/layer1/estimator_noise"]
     torch.testing.assert_close(noise, estimator, rtol=0.15, atol=0)
+
+
+@pytest.mark.parametrize("draws", [1, 2, 5, 100])
+def test_the_noise_of_a_references_draws_does_not_count_as_that_of_the_minibatch(draws):
+    generator = torch.Generator().manual_seed(0)
+    examples = torch.randn(1, 2, 3000, 4, generator=generator, dtype=torch.float64)
+    sampling = 3 * torch.randn(draws, 2, 3000, 4, generator=generator, dtype=torch.float64)
+    layer = examples + (sampling if draws > 1 else 0)
+    noise = _reference_statistics([layer], batch_size=10)["layer1", "minibatch_noise"]
+    # Variance 1 in each of 4 units; what the draws add, 36 / draws, is subtracted.
+    torch.testing.assert_close(noise, torch.full_like(noise, 0.4), rtol=0.2, atol=0)
 
 
 def test_the_error_of_averages_falls_for_unbiased_estimators_and_plateaus_for_biased_ones():

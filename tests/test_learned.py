@@ -21,7 +21,7 @@ from bnrun.estimators.schedule import Schedule
 from bnrun.estimators.tools.baselines import NVIL, MovingAverage, OptimalBaseline
 from bnrun.estimators.tools.control_variate import ControlVariate
 from bnrun.estimators.tools.learner import Learner, replica_mean
-from bnrun.estimators.tools.perceptron import adam_step, fresh_moments
+from bnrun.estimators.tools.perceptron import adam_step, fresh_moments, train_perceptron
 
 NEURON = SBN(signed=True)
 # Fast learners, so that a few calls are enough.
@@ -234,6 +234,40 @@ def test_nvil_subtracts_the_net_and_the_mean_of_its_residual() -> None:
     expected = (loss - guess - state["mean"]).view(-1, 1) * centred
     second = estimates(estimator, wavy, Noise([0]), 6)
     assert torch.allclose(second.logits, expected, rtol=1e-9)
+
+
+def test_nvils_net_and_variance_are_of_the_residual_less_its_running_mean() -> None:
+    estimator = Reinforce(NEURON, NVIL(hidden=5, lr=0.01))
+    loss, _, _ = first_losses()
+    estimates(estimator, wavy, Noise([0]), 6)
+    memory = copy.deepcopy(estimator.state_dict())
+    mean = memory["mean"].squeeze()
+    assert mean.abs() > 0.05
+    assert estimates(estimator, wavy, Noise([0]), 6).loss.equal(loss)
+    weights = {name: memory[name].clone().requires_grad_() for name in PERCEPTRON}
+
+    def signals() -> Tensor:
+        hidden = (LOGITS @ weights["weight1"][0] + weights["bias1"][0]).tanh()
+        return loss - (hidden @ weights["weight2"][0] + weights["bias2"][0]).squeeze() - mean
+
+    second = estimator.state_dict()
+    expected = 0.8 * memory["variance"].squeeze() + 0.2 * signals().square().mean()
+    assert torch.allclose(second["variance"].squeeze(), expected, rtol=1e-12)
+    # The net's first Adam step went by the first call's losses; its second by these.
+    trained = train_perceptron(memory, lambda m: _nvil_loss(m, loss, mean), 0.01)
+    wrong = train_perceptron(memory, lambda m: _nvil_loss(m, loss, 0 * mean), 0.01)
+    for name in PERCEPTRON:
+        assert torch.allclose(second[name], trained[name], rtol=1e-12)
+    assert not torch.allclose(second["bias2"], wrong["bias2"], rtol=1e-6)
+
+
+PERCEPTRON = ("weight1", "bias1", "weight2", "bias2")
+
+
+def _nvil_loss(memory: dict[str, Tensor], loss: Tensor, mean: Tensor) -> Tensor:
+    hidden = (LOGITS @ memory["weight1"][0] + memory["bias1"][0]).tanh()
+    guess = (hidden @ memory["weight2"][0] + memory["bias2"][0]).squeeze()
+    return (loss - guess - mean).square().mean().view(1, 1, 1)
 
 
 def test_normalizing_divides_by_the_standard_deviation_and_gives_up_the_claim() -> None:

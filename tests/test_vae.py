@@ -205,15 +205,26 @@ def test_ways_without_samples_have_a_distortion_and_no_bound():
         assert pictures[name].abs().max() <= 1
 
 
-def test_samples_from_the_prior_are_those_of_the_decoder(net):
+NEURONS = {
+    "plain": (SBN(), SBN()),
+    "steep": (SBN(slope=4.0), SBN(slope=0.2)),  # The slope is the encoder's; the decoder has none.
+    "lower signed": (SBN(signed=True), SBN()),
+    "upper signed": (SBN(), SBN(signed=True, slope=4.0)),
+}
+
+
+@pytest.mark.parametrize("case", NEURONS)
+def test_samples_from_the_prior_are_those_of_the_decoder(net, case):
     """Their mean equals the enumerated one."""
+    neurons = NEURONS[case][: len(net.units)]
     bits = all_bits(net)
     weights = log_p(bits[-1], net.prior.expand(*bits[-1].shape[:-3], 2, 1, -1))
-    for lower, upper, between in zip(bits, bits[1:], net.between, strict=False):
-        weights = weights + log_p(lower, between(upper.expand(-1, 2, 1, -1)))
-    pixels = torch.sigmoid(net.head(bits[0].expand(-1, 2, 1, -1)))
+    pairs = zip(bits, bits[1:], net.between, neurons[1:], strict=False)
+    for lower, upper, between, neuron in pairs:
+        weights = weights + log_p(lower, between(neuron.encode(upper).expand(-1, 2, 1, -1)))
+    pixels = torch.sigmoid(net.head(neurons[0].encode(bits[0]).expand(-1, 2, 1, -1)))
     expected = (weights.exp().unsqueeze(-1) * pixels).sum((0, 2))
-    actual = torch.sigmoid(sampled_logits(net, [SBN()] * len(net.units), 20_000, Noise(SEEDS)))
+    actual = torch.sigmoid(sampled_logits(net, neurons, 20_000, Noise(SEEDS)))
     error = actual.std(1) / 20_000**0.5
     assert ((actual.mean(1) - expected).abs() < 4.5 * error + 1e-12).all()
 
