@@ -1,0 +1,313 @@
+"""Changes one line of the package at a time and runs the tests that should notice.
+
+    python tests/mutation.py                       about 200 mutants, two at a time
+    python tests/mutation.py --only core/noise     those of files whose path has these words
+    python tests/mutation.py --list                what would be changed, nothing is run
+
+A mutant is a small change of one expression: `<` becomes `<=`, `+` becomes `-`, 0.5 becomes 0.55,
+`.mean(0)` becomes `.sum(0)`, a `.detach()` goes. Which ones are drawn depends on the text of the
+files alone. A mutant is killed if a test fails, or if the tests take too long. What survives needs
+a new test, or its reason in `EQUIVALENT`.
+
+Each mutant runs in a fork of a process that has loaded the libraries but not the package, so that
+one costs little more than its tests. Tests that start a command of their own see the unchanged
+package.
+"""
+
+import argparse
+import ast
+import concurrent.futures
+import contextlib
+import hashlib
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "bnrun"
+SECONDS = 600.0
+
+ESTIMATORS = ("unbiased", "straight_through", "relaxations", "control_variates", "learned")
+# Beginning of a path in the package -> the tests that should notice, the likeliest first.
+TESTS: dict[str, Sequence[str]] = {
+    "estimators/tools/contract": ("contract",),
+    "estimators/tools": ("exact", "learned", "control_variates", "relaxations", "unbiased"),
+    "estimators/schedule": ("schedule",),
+    "estimators/exact": ("exact",),
+    "estimators": ("exact", *ESTIMATORS, "schedule"),
+    "core/bengio_neurons": ("neurons",),
+    "core/neurons": ("neurons", "straight_through"),
+    "core/noise": ("noise", "philox", "contract"),
+    "core": ("layers", "replicas", "steps", "golden"),
+    "kernels": ("philox", "layers"),
+    "measurement/gradients": ("gradients",),
+    "measurement": ("instrument", "observation", "evaluations", "gradients"),
+    "training": ("tally", "steps", "replicas", "options", "rates", "capture", "golden"),
+    "tasks/gan": ("generated", "gan"),
+    "tasks/vae": ("vae",),
+    "tasks/gated": ("gated",),
+    "tasks/toy": ("toy",),
+    "tasks/structured": ("structured_prediction",),
+    "tasks": ("classification", "evaluations", "structured_prediction", "vae", "golden"),
+    "models": ("layers", "vae", "gated", "gan", "golden", "replicas"),
+    "report/compare/statistics": ("statistics",),
+    "report": ("report_contest", "report_goals", "fair", "report", "groups"),
+    "recording/intervals": ("intervals",),
+    "recording": ("metrics", "recorder", "result", "tags"),
+    "data/arrays": ("data_arrays",),
+    "data/idx": ("data_idx",),
+    "data": ("data_batches", "data_split", "data_digits", "data_idx", "data_arrays"),
+    "run/checkpoint": ("checkpoint",),
+    "run/resume": ("resume",),
+}
+
+# Where the drawn mutants are, and how many of each.
+DRAWN: dict[str, int] = {
+    "estimators/": 70,
+    "core/": 30,
+    "measurement/": 25,
+    "tasks/": 35,
+    "training/": 15,
+    "report/compare/": 20,
+    "recording/intervals": 5,
+    "data/": 20,
+    "run/checkpoint": 8,
+    "run/resume": 7,
+}
+
+# Mutants that change nothing a test could see, "path: line -> line" -> why.
+EQUIVALENT: dict[str, str] = {}
+
+
+class Mutant(NamedTuple):
+    """One changed line."""
+
+    path: str
+    line: int
+    before: str
+    after: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.path}: {self.before.strip()} -> {self.after.strip()}"
+
+    @property
+    def tests(self) -> list[str]:
+        names = next(
+            tests
+            for beginning, tests in sorted(TESTS.items(), key=lambda item: -len(item[0]))
+            if self.path.startswith(beginning)
+        )
+        files = [ROOT / "tests" / f"test_{name}.py" for name in names]
+        return [str(file) for file in files if file.exists()]
+
+
+COMPARED = {
+    ast.Lt: "<=",
+    ast.LtE: "<",
+    ast.Gt: ">=",
+    ast.GtE: ">",
+    ast.Eq: "!=",
+    ast.NotEq: "==",
+    ast.In: "not in",
+    ast.NotIn: "in",
+    ast.Is: "is not",
+    ast.IsNot: "is",
+}
+OPERATED = {ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.MatMult: "*"}
+RENAMED = {
+    "mean": "sum",
+    "sum": "mean",
+    "maximum": "minimum",
+    "minimum": "maximum",
+    "amax": "amin",
+    "any": "all",
+    "all": "any",
+    "square": "abs",
+    "std": "var",
+    "log1p": "log",
+    "flip": "roll",
+    "zeros_like": "ones_like",
+    "ones_like": "zeros_like",
+    "new_zeros": "new_ones",
+}
+
+
+def changes(node: ast.AST, text: str) -> Iterator[str]:
+    """What to put in place of a node, as source."""
+
+    def part(of: ast.AST) -> str:
+        return ast.get_source_segment(text, of) or ""
+
+    match node:
+        case ast.Compare(left, [operator], [right]) if type(operator) in COMPARED:
+            yield f"{part(left)} {COMPARED[type(operator)]} {part(right)}"
+        case ast.BinOp(left, operator, right) if type(operator) in OPERATED:
+            yield f"({part(left)}) {OPERATED[type(operator)]} ({part(right)})"
+        case ast.BoolOp(ast.And(), [first, second]):
+            yield f"{part(first)} or {part(second)}"
+        case ast.BoolOp(ast.Or(), [first, second]):
+            yield f"{part(first)} and {part(second)}"
+        case ast.UnaryOp(ast.USub() | ast.Not() | ast.Invert(), operand):
+            yield f"({part(operand)})"
+        case ast.IfExp(_, body, orelse):
+            yield part(body)
+            yield part(orelse)
+        case ast.Constant(value=bool() as value):
+            yield str(not value)
+        case ast.Constant(value=int() as value):
+            yield str(value + 1)
+        case ast.Constant(value=float() as value):
+            yield repr(value * 1.05 or 0.05)
+        case ast.Call(ast.Attribute(owner, "detach"), []):
+            yield part(owner)
+        case ast.Call(ast.Attribute(owner, name), arguments) if name in RENAMED:
+            rest = ", ".join(map(part, [*arguments, *node.keywords]))
+            yield f"{part(owner)}.{RENAMED[name]}({rest})"
+
+
+def mutants_of(path: Path) -> list[Mutant]:
+    """Every change of one line of a file that still compiles."""
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+    found: dict[tuple[int, str], Mutant] = {}
+    tree = ast.parse(text)
+    annotations = {
+        id(inner)
+        for outer in ast.walk(tree)
+        for part in (getattr(outer, "annotation", None), getattr(outer, "returns", None))
+        if part is not None
+        for inner in ast.walk(part)
+    }
+    asserted = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.Assert | ast.Raise | ast.JoinedStr)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if id(node) in annotations or id(node) in asserted or not hasattr(node, "lineno"):
+            continue
+        if node.lineno != node.end_lineno:  # type: ignore[attr-defined]
+            continue
+        row, start, end = node.lineno - 1, node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
+        for change in changes(node, text):
+            after = lines[row].encode()[:start].decode() + change
+            after += lines[row].encode()[end:].decode()
+            source = "".join([*lines[:row], after, *lines[row + 1 :]])
+            with contextlib.suppress(SyntaxError):
+                compile(source, str(path), "exec")
+                if after != lines[row]:
+                    name = str(path.relative_to(PACKAGE).with_suffix(""))
+                    found[row, after] = Mutant(name, row + 1, lines[row], after, source)
+    return list(found.values())
+
+
+def drawn() -> list[Mutant]:
+    """The mutants to try: the same ones for the same text of the package."""
+    chosen = []
+    for beginning, number in DRAWN.items():
+        files = sorted(
+            path
+            for path in PACKAGE.rglob("*.py")
+            if str(path.relative_to(PACKAGE)).startswith(beginning)
+        )
+        every = [mutant for path in files for mutant in mutants_of(path)]
+        every.sort(key=lambda mutant: hashlib.sha256(mutant.name.encode()).hexdigest())
+        chosen += every[:number]
+    return [mutant for mutant in chosen if mutant.name not in EQUIVALENT]
+
+
+class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
+    """Gives one module of the package another source."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._name = "bnrun." + mutant.path.replace("/", ".")
+        self._path = str(PACKAGE / f"{mutant.path}.py")
+        self._source = mutant.source
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, origin=self._path)
+
+    def get_filename(self, fullname: str) -> str:
+        return self._path
+
+    def get_data(self, path: str) -> bytes:
+        return self._source.encode()
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether all its tests pass, in a fork of this process."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        sys.meta_path.insert(0, _Changed(mutant))
+        import pytest
+
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+        os._exit(int(pytest.main([*options, *mutant.tests])))
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def main() -> int:
+    """Exit status 1 if a mutant survives."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="part of a path in the package")
+    parser.add_argument("--list", action="store_true", help="run nothing")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: 2)")
+    options = parser.parse_args()
+    mutants = [mutant for mutant in drawn() if options.only in mutant.path]
+    if options.list:
+        for mutant in mutants:
+            print(f"{mutant.path}:{mutant.line}: {mutant.before.strip()} -> {mutant.after.strip()}")
+        print(f"{len(mutants)} mutants")
+        return 0
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "docs" / "build")]
+    os.chdir(ROOT)
+    # What takes seconds to import, once for all forks; the package itself must not be among it.
+    import hypothesis
+    import polars
+    import pytest
+    import scipy.stats
+    import tensorboard.compat.proto.event_pb2
+    import torch
+    import torch.utils.tensorboard
+
+    assert hypothesis and polars and pytest and scipy and tensorboard
+    assert not any(name.split(".")[0] == "bnrun" for name in sys.modules)
+    torch.set_num_threads(1)
+    survivors = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, alive in zip(mutants, pool.map(survives, mutants), strict=True):
+            if alive:
+                survivors.append(mutant)
+                print(f"SURVIVED {mutant.path}:{mutant.line}: {mutant.name}", flush=True)
+    killed = len(mutants) - len(survivors)
+    print(f"{killed} of {len(mutants)} mutants killed ({killed / len(mutants):.1%})")
+    return int(bool(survivors))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
