@@ -47,20 +47,37 @@ TESTS: dict[str, Sequence[str]] = {
     "core": ("layers", "replicas", "steps", "golden"),
     "kernels": ("philox", "layers"),
     "measurement/gradients": ("gradients",),
-    "measurement": ("instrument", "observation", "evaluations", "gradients"),
-    "training": ("tally", "steps", "replicas", "options", "rates", "capture", "golden"),
-    "tasks/gan": ("generated", "gan"),
-    "tasks/vae": ("vae",),
+    "measurement/choice": ("instrument", "build"),
+    "measurement": ("instrument", "observation", "evaluations", "gradients", "rehearsal"),
+    "training/rehearsal": ("rehearsal",),
+    "training/replicas": ("rehearsal",),
+    "training": (
+        *("tally", "steps", "replicas", "checkpoint", "rates", "capture", "data_split"),
+        *("rehearsal", "golden", "options"),
+    ),
+    "tasks/gan": ("generated", "gan", "data_checks", "checkpoint"),
+    "tasks/vae": ("vae", "data_checks"),
     "tasks/gated": ("gated",),
     "tasks/toy": ("toy",),
-    "tasks/structured": ("structured_prediction",),
-    "tasks": ("classification", "evaluations", "structured_prediction", "vae", "golden"),
+    "tasks/structured": ("structured_prediction", "data_checks"),
+    "tasks": (
+        *("classification", "evaluations", "structured_prediction", "vae", "data_checks"),
+        *("rehearsal", "golden"),
+    ),
     "models": ("layers", "vae", "gated", "gan", "golden", "replicas"),
     "report/compare/statistics": ("statistics",),
     "report": ("report_contest", "report_goals", "fair", "report", "groups"),
     "recording/intervals": ("intervals",),
     "recording": ("metrics", "recorder", "result", "tags"),
-    "data/arrays": ("data_arrays",),
+    "data/arrays": ("data_arrays", "data_checks", "data_kinds"),
+    "data/array_file": ("data_arrays", "data_checks", "data_kinds"),
+    "data/checks": ("data_checks", "data_kinds"),
+    "data/base": ("data_split", "data_checks"),
+    "data/amat": ("data_amat",),
+    "data/cifar": ("data_cifar",),
+    "data/omniglot": ("data_omniglot",),
+    "data/download": ("data_download",),
+    "data/files": ("data_idx", "data_download"),
     "data/idx": ("data_idx",),
     "data": ("data_batches", "data_split", "data_digits", "data_idx", "data_arrays"),
     "run/checkpoint": ("checkpoint",),
@@ -295,7 +312,7 @@ def main() -> int:
     import torch
     import torch.utils.tensorboard
 
-    assert hypothesis and polars and pytest and scipy and tensorboard
+    assert all([hypothesis, polars, pytest, scipy, tensorboard])
     assert not any(name.split(".")[0] == "bnrun" for name in sys.modules)
     torch.set_num_threads(1)
     survivors = []
