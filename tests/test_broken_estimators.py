@@ -12,10 +12,11 @@ from torch import Tensor
 
 from bnrun.conformance.contract import broken_rules
 from bnrun.conformance.findings import assess, disagreements
-from bnrun.conformance.measurement import ContractError, measure
+from bnrun.conformance.measurement import measure
 from bnrun.conformance.problems import problems
 from bnrun.core.neurons import SBN
 from bnrun.estimators.base import fire
+from bnrun.estimators.tools.contract import ContractError
 from bnrun.estimators.tools.gradients import inject
 
 NETS = [net for net in problems() if net.name in ("1 layer, quadratic", "2 layers, quadratic")]
@@ -358,9 +359,9 @@ def detaches(neuron):
         (reads_memory_order, "non-contiguous logits"),
         (Forgets, "gives different results"),
         (calls_backward, "never with backward"),
-        (averages_examples, "it must be [*S, R, B]"),
-        (forces_double, "returned torch.float64 for logits of torch.float32"),
-        (detaches, "a loss without gradient"),
+        (averages_examples, "it must return [*S, R, B]"),
+        (forces_double, "a loss of torch.float64 for logits of torch.float32"),
+        (detaches, "a loss without a gradient"),
     ],
 )
 def test_broken_rule_of_a_call_is_named(build, sentence):

@@ -249,7 +249,10 @@ def test_dbn_is_compared_with_the_sbn_and_the_output_says_so(run):
         (["my_estimators.Half", "factor"], ["factor: not of the form key=value"]),
         (["my_estimators.Half", "factor=2"], ["unexpected keyword argument 'factor'", "neuron"]),
         (["my_estimators.Sized", "size=big"], ["size=big", "valid integer"]),
-        (["my_estimators.WrongShape"], ["returned a loss of shape []", "it must be [*S, R, B]"]),
+        (
+            ["my_estimators.WrongShape"],
+            ["returned a loss of shape []", "it must return [*S, R, B]"],
+        ),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else None,
 )

@@ -27,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Here, because --help and wrong arguments should not wait for torch.
     import torch
 
-    from bnrun.conformance.measurement import ContractError
     from bnrun.conformance.report import check
     from bnrun.conformance.target import load
+    from bnrun.estimators.tools.contract import ContractError
 
     # More threads are slower on nets this small.
     torch.set_num_threads(1)

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnrun.conformance.measurement import Build, ContractError, EstimatorFunction, check_loss
+from bnrun.conformance.measurement import Build, EstimatorFunction
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise, stream
+from bnrun.estimators.tools.contract import ContractError, check_loss
 
 SEEDS = (3, 7)
 EXAMPLES, UNITS = 3, 4
@@ -41,7 +42,7 @@ Outcome = tuple[Tensor, Tensor, Tensor]
 def _call(estimator: EstimatorFunction, logits: Tensor, noise: Noise, net: _Net) -> Outcome:
     leaf = logits.detach().requires_grad_()
     loss = estimator(leaf, net, noise)
-    check_loss(loss, leaf)
+    check_loss("the estimator", loss, leaf)
     if leaf.grad is not None or net.weight.grad is not None:
         raise ContractError(
             "a call left a gradient in .grad of the logits or of the model's weights: inside an "

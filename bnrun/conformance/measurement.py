@@ -13,6 +13,7 @@ from bnrun.core.chain import Downstream, nest
 from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact
+from bnrun.estimators.tools.contract import ContractError, check_loss
 from bnrun.measurement import gradients
 
 Side = Literal["logits", "upstream", "downstream", "loss"]
@@ -31,10 +32,6 @@ LEAST = 4096
 MOST = 2**18
 EVALUATIONS_PER_CHUNK = 20_000
 """Keeps a tensor of activations near 4 MB."""
-
-
-class ContractError(ValueError):
-    """The estimator breaks a rule of the contract, so that it cannot be measured."""
 
 
 @dataclass
@@ -165,7 +162,7 @@ def draw(
     serving = [_Serving(estimator, SBN(signed=problem.signed)) for estimator in estimators[1:]]
     downstream = nest(later, serving, lambda fired: head(fired[-1].activations), noise)
     loss = estimators[0](logits, downstream if later else head, noise)
-    check_loss(loss, logits)
+    check_loss("the estimator", loss, logits)
     behind = torch.autograd.grad(loss.sum(), [logits, *parameters], materialize_grads=True)
     return {
         "logits": behind[0].flatten(1),
@@ -173,25 +170,6 @@ def draw(
         "downstream": _flat(behind[3:]),
         "loss": loss.detach().flatten(1),
     }
-
-
-def check_loss(loss: object, logits: Tensor) -> None:
-    """Raise ContractError unless `loss` is a loss per example of `logits` with a gradient."""
-    if not isinstance(loss, Tensor):
-        raise ContractError(f"the estimator returned a {type(loss).__name__}, not a tensor")
-    if loss.shape != logits.shape[:-1]:
-        raise ContractError(
-            f"the estimator returned a loss of shape {list(loss.shape)} for logits "
-            f"[*S, R, B, U] of shape {list(logits.shape)}: it must be [*S, R, B], "
-            f"{list(logits.shape[:-1])}, one loss per example"
-        )
-    if loss.dtype != logits.dtype:
-        raise ContractError(f"the estimator returned {loss.dtype} for logits of {logits.dtype}")
-    if not loss.requires_grad:
-        raise ContractError(
-            "the estimator returned a loss without gradient: return downstream(activations) "
-            "with its graph, not detached"
-        )
 
 
 def _check_activations(activations: Tensor, before: torch.Size) -> None:

@@ -7,7 +7,7 @@ at values.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from torch import Tensor
 from bnrun.core.chain import Downstream
 from bnrun.core.noise import Noise
 
-if TYPE_CHECKING:
-    from bnrun.estimators.base import Estimator
+Call = Callable[[Any, Tensor, Downstream, Noise], Tensor]
+"""An estimator's `__call__`, with the estimator in front."""
 
-Call = Callable[["Estimator", Tensor, Downstream, Noise], Tensor]
+
+class ContractError(ValueError):
+    """A call that breaks the contract, so that its gradient would be wrong or is missing."""
+
 
 _PRECISIONS = (torch.float32, torch.float64)
 
@@ -34,35 +37,36 @@ def checked(call: Call) -> Call:
     Under autocast the estimator itself runs without it, since probabilities and scores need
     float32; downstream runs with it, as the caller wants.
 
-    Raises ValueError or TypeError that names the estimator, what it was given and what it needs.
+    Raises ContractError, which names the estimator, what it was given and what it needs.
     """
 
     @wraps(call)
-    def entered(self: "Estimator", logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        _check_logits(self, logits)
+    def entered(self: Any, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+        name = type(self).__name__
+        _check_logits(name, logits)
+        checked = _checked_downstream(name, downstream)
         device = logits.device.type
         # Not every device has autocast; the meta device of tests has not.
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             with torch.autocast(device, enabled=False):
-                loss = call(self, logits, _checked_downstream(self, _autocast(downstream)), noise)
+                loss = call(self, logits, _autocast(checked), noise)
         else:
-            loss = call(self, logits, _checked_downstream(self, downstream), noise)
-        _check_loss(self, loss, logits)
+            loss = call(self, logits, checked, noise)
+        check_loss(f"estimator {name}", loss, logits)
         return loss
 
     return entered
 
 
-def _check_logits(estimator: "Estimator", logits: Tensor) -> None:
-    name = type(estimator).__name__
+def _check_logits(name: str, logits: Tensor) -> None:
     if logits.dim() < 3:
-        raise ValueError(
+        raise ContractError(
             f"estimator {name} was given logits of shape {list(logits.shape)}: they must be "
             f"[*S, R, B, U], with axes for replicas, examples and units; for one replica use "
             f"logits.unsqueeze(0)"
         )
     if logits.dtype not in _PRECISIONS:
-        raise ValueError(
+        raise ContractError(
             f"estimator {name} was given logits of {logits.dtype}: probabilities and uniforms need "
             f"float32 or float64, so pass logits.float()"
         )
@@ -84,7 +88,7 @@ def _autocast(downstream: Downstream) -> Downstream:
     return cast
 
 
-def _checked_downstream(estimator: "Estimator", downstream: Downstream) -> Downstream:
+def _checked_downstream(name: str, downstream: Downstream) -> Downstream:
     def called(activations: Tensor) -> Tensor:
         tracked = not activations.is_inference()
         version = activations._version if tracked else 0
@@ -92,45 +96,48 @@ def _checked_downstream(estimator: "Estimator", downstream: Downstream) -> Downs
             losses = downstream(activations)
         except RuntimeError as error:
             if "inplace" in str(error) or "in-place" in str(error):
-                error.add_note(f"estimator {type(estimator).__name__}: {_IN_PLACE}")
+                error.add_note(f"estimator {name}: {_IN_PLACE}")
             raise
         if not isinstance(losses, Tensor):
-            raise TypeError(
-                f"estimator {type(estimator).__name__}: downstream returned a "
+            raise ContractError(
+                f"estimator {name}: downstream returned a "
                 f"{type(losses).__name__}, not a tensor of losses"
             )
         if losses.shape != activations.shape[:-1]:
-            raise ValueError(
-                f"estimator {type(estimator).__name__}: downstream returned losses of shape "
+            raise ContractError(
+                f"estimator {name}: downstream returned losses of shape "
                 f"{list(losses.shape)} for activations [*S, R, B, U] of shape "
                 f"{list(activations.shape)}: it must return one loss per example, [*S, R, B], "
                 f"{list(activations.shape[:-1])}"
             )
         if tracked and activations._version != version:
-            raise ValueError(f"estimator {type(estimator).__name__}: {_IN_PLACE}")
+            raise ContractError(f"estimator {name}: {_IN_PLACE}")
         return losses if losses.dtype == activations.dtype else losses.to(activations.dtype)
 
     return called
 
 
-def _check_loss(estimator: "Estimator", loss: object, logits: Tensor) -> None:
-    name = type(estimator).__name__
+def check_loss(who: str, loss: object, logits: Tensor) -> None:
+    """Raise ContractError unless `loss` is a loss per example of `logits`, with a gradient.
+
+    who  returned it, as the message calls it
+    """
     if not isinstance(loss, Tensor):
-        raise TypeError(f"estimator {name} returned a {type(loss).__name__}, not a tensor")
+        raise ContractError(f"{who} returned a {type(loss).__name__}, not a tensor")
     if loss.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"estimator {name} returned a loss of shape {list(loss.shape)} for logits "
+        raise ContractError(
+            f"{who} returned a loss of shape {list(loss.shape)} for logits "
             f"[*S, R, B, U] of shape {list(logits.shape)}: it must return [*S, R, B], "
             f"{list(logits.shape[:-1])}, one loss per example"
         )
     if loss.dtype != logits.dtype:
-        raise ValueError(
-            f"estimator {name} returned a loss of {loss.dtype} for logits of {logits.dtype}: "
+        raise ContractError(
+            f"{who} returned a loss of {loss.dtype} for logits of {logits.dtype}: "
             f"compute it in the dtype of the logits"
         )
     if logits.requires_grad and torch.is_grad_enabled() and not loss.requires_grad:
-        raise ValueError(
-            f"estimator {name} returned a loss without a gradient: it is not connected to the "
+        raise ContractError(
+            f"{who} returned a loss without a gradient: it is not connected to the "
             f"logits, or downstream is not differentiable (a comparison, argmax or detach); for "
             f"such a downstream use one that needs no derivative, like estimator=disarm"
         )
