@@ -32,6 +32,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "bnrun"
 SECONDS = 600.0
+BROKEN = 70
+"""Exit status of a fork in which pytest could not start; 4 and 5 are pytest's own for that."""
 
 ESTIMATORS = ("unbiased", "straight_through", "relaxations", "control_variates", "learned")
 # Beginning of a path in the package -> the tests that should notice, the likeliest first.
@@ -272,16 +274,27 @@ def survives(mutant: Mutant) -> bool:
         with Path(os.devnull).open("w") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
-        sys.meta_path.insert(0, _Changed(mutant))
-        import pytest
+        # Whatever happens, this process must not go on to the next mutants.
+        try:
+            sys.meta_path.insert(0, _Changed(mutant))
+            import pytest
 
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
-        os._exit(int(pytest.main([*options, *mutant.tests])))
+            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+            # Its assertions need not be rewritten: it is loaded once for all forks.
+            options += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+            status = int(pytest.main([*options, *mutant.tests]))
+        except BaseException:
+            status = BROKEN
+        os._exit(status)
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status) == 0
+            code = os.waitstatus_to_exitcode(status)
+            # A mutant may break an import (2) or pytest itself (3), or kill the process.
+            if code in (BROKEN, 4, 5):
+                raise RuntimeError(f"pytest could not run the tests of {mutant.name} ({code})")
+            return code == 0
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -293,9 +293,7 @@ def test_a_huge_target_is_named(tmp_path, value):
     targets = T.astype(np.uint64)
     targets[17] = value
     path = saved(tmp_path / "mine.npz", train_inputs=A, train_targets=targets)
-    message = loading(path)
-    assert f"{path}: train_targets" in message
-    assert str(value) in message
+    assert f"{path}: train_targets[17] is {value}, " in loading(path)
     message = loading(path, classes=10)
     assert f"train_targets[17] is {value}" in message
 

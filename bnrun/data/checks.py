@@ -78,6 +78,12 @@ def check_classes(targets: Tensor, classes: int, place: str) -> None:
 
 def check_no_empty_class(targets: Tensor, place: str) -> None:
     """Check that every class up to the largest target [N] has an example."""
+    largest = int(targets.argmax())
+    if targets[largest] >= len(targets):
+        raise DataError(
+            f"{place}[{largest}] is {int(targets[largest])}, but {len(targets)} examples cannot "
+            f"have so many classes: number the classes from 0 without gaps"
+        )
     present = targets.unique()
     absent = (present != torch.arange(len(present))).nonzero()
     if len(absent):
