@@ -101,7 +101,20 @@ DRAWN: dict[str, int] = {
 }
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT: dict[str, str] = {
+    "measurement/instrument: means = draws[: len(draws) // count * count].unflatten(0, (-1, count))"
+    ".mean(1) -> means = draws[: len(draws) // count * count].unflatten(0, (-1, count)).sum(1)": (
+        "only cosines are taken of these means, and a cosine does not depend on the length"
+    ),
+    "measurement/gradients: gram_is_smaller = count < centred.shape[-1] -> "
+    "gram_is_smaller = count < centred.shape[-2]": (
+        "both products have the same sum of squares; one of them is smaller"
+    ),
+    'measurement/instrument: "norm": torch.linalg.vector_norm(draws.mean(0), dim=-1), -> '
+    '"norm": torch.linalg.vector_norm(draws.mean(0), dim=(1)),': (
+        "the mean is [R, P], whose last axis is axis 1"
+    ),
+}
 
 
 class Mutant(NamedTuple):

@@ -167,6 +167,26 @@ def test_the_error_of_averages_falls_for_unbiased_estimators_and_plateaus_for_bi
     assert (biased > 0.9 * scalars["gradients/st/total/bias"]).all()
 
 
+def test_local_expectation_needs_fewer_draws_than_other_references():
+    words = [*ONE_LAYER, "gradients.draws=2"]
+    for name, draws in (("local_expectation", 64), ("disarm", 4096), ("exact", 1)):
+        reference = built([*words, f"gradients.reference={name}"]).instrument.reference
+        assert (reference.name, reference.draws) == (name, draws)
+    given = built([*words, "gradients.reference=disarm", "gradients.reference_draws=7"])
+    assert given.instrument.reference.draws == 7
+
+
+def test_the_automatic_reference_is_exact_as_long_as_that_can_be_afforded():
+    for hidden, most, name in (
+        ("[4]", 4, "exact"),
+        ("[4]", 3, "local_expectation"),
+        ("[2,3]", 5, "exact"),
+        ("[2,3]", 4, "disarm"),
+    ):
+        words = [*SMALL, f"model.hidden={hidden}", f"gradients.max_units={most}"]
+        assert built(words).instrument.reference.name == name
+
+
 def test_tags_name_the_reference_of_a_dbn():
     scalars = measured([*ONE_LAYER, "neuron=dbn", "estimator=st"])
     assert {tag.split("/")[0] for tag in scalars} == {"gradients_vs_sbn"}

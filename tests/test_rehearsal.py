@@ -444,6 +444,23 @@ def test_a_score_that_is_not_one_per_example_is_refused(change, shape):
     assert "[R, B], here [3, 4]" in message
 
 
+@pytest.mark.parametrize(
+    ("change", "shape"),
+    [
+        (lambda evidence: evidence.logsumexp(0), [3, 4, 3]),
+        (lambda evidence: evidence.sum((-1, -2)), [2, 3]),
+        (lambda evidence: evidence.transpose(0, 1), [3, 2, 4, 3]),
+    ],
+)
+def test_evidence_without_the_axis_of_samples_is_refused(change, shape):
+    class Mine(Classification):
+        def evidence(self, model, batch, fired):
+            return change(super().evidence(model, batch, fired))
+
+    message = refusal(run_of(chain(), task=Mine()))
+    assert f"task Mine.evidence returned shape {shape}, but must return [K, R, B, ...]" in message
+
+
 def test_a_score_of_a_set_that_is_not_one_per_seed_is_refused():
     run = task_with(evaluated=lambda scores: scores | {"set": {"sampled": torch.zeros(())}})
     with pytest.raises(ValueError, match=r"Mine.evaluate returned shape \[\] for the score set"):

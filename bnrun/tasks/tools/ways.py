@@ -100,7 +100,13 @@ def _scores(
     for start in range(0, samples, SAMPLES_PER_PASS):
         size = min(SAMPLES_PER_PASS, samples - start)
         fired = forward(model, neurons, sampled, first.expand(size, *first.shape), noise)
-        part = task.evidence(model, batch, fired).logsumexp(0)
+        part = task.evidence(model, batch, fired)
+        if part.shape[:3] != fired[-1].activations.shape[:3]:
+            raise ValueError(
+                f"task {type(task).__name__}.evidence returned shape {list(part.shape)}, but must "
+                f"return [K, R, B, ...], here {[*fired[-1].activations.shape[:3], '...']}"
+            )
+        part = part.logsumexp(0)
         if evidence is None:
             once = [Fired(neuron, logits[0], bits[0]) for neuron, logits, bits in fired]
             yield "sampled", task.scores(model, batch, once)
