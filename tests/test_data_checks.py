@@ -134,6 +134,13 @@ def test_a_wrong_shape_is_refused(shape, message):
     assert message in refusal(Data, "mine", **splits, shape=shape, classes=4)
 
 
+def test_integers_of_any_kind_are_accepted():
+    values = Split(torch.rand(4, 6), torch.arange(4))
+    splits = dict.fromkeys(SPLITS, values)
+    Data("mine", **splits, shape=values.inputs.shape[1:], classes=np.int64(4))
+    Data("mine", **splits, shape=(np.int32(6),), classes=4)
+
+
 @pytest.mark.parametrize("classes", [-1, 2.0, True, None, "4"])
 def test_a_wrong_number_of_classes_is_refused(classes):
     assert f"classes is {classes!r}, but must be the number of" in refusal(data, classes=classes)

@@ -5,6 +5,7 @@ off by one. Every function here raises DataError, whose message names the source
 index and the value. An array is named by its split, as in a file: "test_inputs".
 """
 
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -106,13 +107,13 @@ def check_channels(shape: tuple[int, ...], place: str) -> None:
 
 def _check_description(data: "Data", source: str) -> None:
     shape, classes = data.shape, data.classes
-    whole = isinstance(shape, tuple) and all(isinstance(side, int) for side in shape)
+    whole = isinstance(shape, tuple) and all(isinstance(side, Integral) for side in shape)
     if not whole or len(shape) not in (1, 3) or min(shape) < 1:
         raise DataError(
             f"{source}: shape is {shape!r}, but must be the tuple (features,), or (channels, "
             f"height, width) of an image; grey images have one channel, inputs.unsqueeze(1)"
         )
-    if not isinstance(classes, int) or isinstance(classes, bool) or classes < 0:
+    if not isinstance(classes, Integral) or isinstance(classes, bool) or classes < 0:
         raise DataError(
             f"{source}: classes is {classes!r}, but must be the number of classes, or 0 if the "
             f"examples have none"

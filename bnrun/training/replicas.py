@@ -37,7 +37,8 @@ def check_axes(model: Chain, seeds: Sequence[int]) -> None:
         if parameter.dim() == 0 or len(parameter) != count:
             raise ValueError(
                 f"model: parameter {name} has shape {list(parameter.shape)}, but its first axis "
-                f"must be the {count} seeds, each with its own weights: {_INSTEAD}"
+                f"must be the {count} seeds, each with its own weights: {_INSTEAD}; what is "
+                f"constant belongs in a buffer"
             )
         if count > 1 and parameter.stride(0) == 0 and parameter.numel():
             raise ValueError(
