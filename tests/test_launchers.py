@@ -92,7 +92,18 @@ def test_a_killed_worker_costs_no_job_its_result(sweep, tmp_path, monkeypatch):
     status, _, err = sweep(*words, "estimator=st,killer,arm")
     assert status == 0
     assert "a worker was killed while these were running: " in err
-    assert "sweep of 3 jobs: 3 done" in err
+    assert "sweep of 3 jobs: 3 done\n" in err
+    # Again with results of before, which must not be taken for new ones.
+    (tmp_path / "once").unlink()
+    files = list(tmp_path.glob("outputs/s/*/result.json"))
+    before = [path.stat().st_mtime_ns for path in files]
+    status, _, err = sweep(*words, "estimator=st,killer,arm", "resume=force")
+    assert status == 0
+    assert "a worker was killed while these were running: " in err
+    assert "sweep of 3 jobs: 3 done\n" in err
+    after = [path.stat().st_mtime_ns for path in files]
+    assert len(files) == 3
+    assert all(new > old for new, old in zip(after, before, strict=True))
 
 
 @installed("joblib")

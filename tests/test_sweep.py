@@ -4,7 +4,9 @@ import json
 import re
 
 import pytest
+from conftest import TINY
 
+from bnrun.run.claim import claimed
 from bnrun.run.keeper import Keeper
 
 GRID = ["estimator=st,arm", "optimizer.lr=0.1,0.3"]
@@ -26,6 +28,57 @@ def test_the_same_sweep_runs_only_what_is_missing(sweep, tmp_path):
     assert "sweep of 4 jobs: 1 done, 3 done before" in err
     after = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
     assert {name for name in after if after[name] != before[name]} == {missing}
+
+
+def test_a_forced_sweep_runs_every_job_again(sweep, tmp_path):
+    words = ["estimator=st,arm"]
+    sweep(*words)
+    before = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
+    status, _, err = sweep(*words, "resume=force")
+    assert status == 0
+    assert "sweep of 2 jobs: 2 done\n" in err
+    after = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
+    assert after.keys() == before.keys()
+    assert all(after[name] > before[name] for name in after)
+
+
+def test_a_job_that_another_process_is_working_on_is_no_failure(sweep, tmp_path):
+    words = ["estimator=st,arm,disarm", "sweep.fail_fast=true"]
+    assert sweep(*words)[0] == 0
+    first, *others = results(tmp_path).values()
+    for path in (first, *others[:1]):
+        path.unlink()
+    with claimed(first.parent):
+        status, _, err = sweep(*words)
+    assert status == 0
+    assert "sweep of 3 jobs: 1 done, 1 done before, 1 at work elsewhere" in err
+    assert f"at work elsewhere: {first.parent.name}: " in err
+    assert "failed" not in err
+    status, _, err = sweep(*words)
+    assert status == 0
+    assert "sweep of 3 jobs: 1 done, 2 done before" in err
+
+
+def test_the_studies_of_one_sweep_are_all_named(command, tmp_path):
+    words = ["-m", "name=n1,n2", "trainer.batch_size=20,50", "estimator=st,arm", *TINY[:-1]]
+    status, _, err = command(*words)
+    assert status == 0
+    assert "sweep of 8 jobs: 8 done" in err
+    for study in ("n1", "n2"):
+        assert f"compare: bnrun-report outputs/{study}\n" in err
+        assert f"curves: tensorboard --logdir outputs/{study}\n" in err
+        assert f"group runs: tensorboard --logdir outputs/{study}/groups\n" in err
+        assert err.count(f"done: outputs/{study}/sbn-") == 4
+        assert (tmp_path / "outputs" / study / "multirun.yaml").exists()
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"n1", "n2"}
+
+
+def test_a_failure_in_one_study_halts_the_other(command, tmp_path):
+    words = ["-m", "trainer.batch_size=5000,50", "name=n1,n2", "sweep.fail_fast=true", *TINY[:-1]]
+    status, _, err = command(*words)
+    assert status == 1
+    assert "sweep of 4 jobs: 1 failed, 3 not started" in err
+    assert not list(tmp_path.glob("outputs/*/*/result.json"))
 
 
 def test_a_job_that_fails_is_named_and_the_others_are_done(sweep, tmp_path):

@@ -20,8 +20,8 @@ class Job:
     folder: Path
     length: tuple[str, float] = ("step", 100.0)
 
-    def begin(self, steps: int = 0) -> None:
-        (self.folder / HOLDER).write_text("process 1 on here")
+    def begin(self, steps: int = 0, sweep: str = "") -> None:
+        (self.folder / HOLDER).write_text(f"process 1 on here\n{sweep}")
         if steps:
             file = MetricsFile(self.folder, [0])
             file.append(steps, steps / 10, 1.0, {"loss/train": [0.5]})
@@ -113,6 +113,51 @@ def test_the_time_left_is_extrapolated_from_the_progress_since_the_start(
         watch.look()
     # Half a job in a minute, two to go.
     assert lines(console) == ["done: first (1 of 3 done, about 4 min left)"]
+
+
+def test_a_job_that_runs_for_another_sweep_is_elsewhere(jobs: list[Job]) -> None:
+    console = file_console()
+    with watched(jobs, console, in_turn=True, sweep="here 1") as watch:
+        jobs[0].begin(sweep="there 2")
+        jobs[1].begin(sweep="here 1")
+        watch.look()
+        jobs[0].end()
+        jobs[1].end()
+    assert lines(console) == ["done: second (1 of 3 done, 1 elsewhere, about 0 s left)"]
+
+
+def test_a_job_that_was_passed_over_while_a_process_works_on_it_is_not_called_failed(
+    jobs: list[Job],
+) -> None:
+    jobs[0].begin()
+    console = file_console()
+    with watched(jobs, console, in_turn=True) as watch:
+        jobs[1].begin()
+        watch.look()
+        jobs[1].end()
+    assert [line.split(" (")[0] for line in lines(console)] == ["done: second"]
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_any_name_of_a_folder_is_shown_on_one_line_without_markup(
+    tmp_path: Path, width: int
+) -> None:
+    name = "[bold]x :smile: \x1b[2J\n" + 150 * "y"
+    job = Job(tmp_path / name)
+    job.folder.mkdir()
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    with watched([job], console, in_turn=False) as watch:
+        job.begin(steps=40)
+        watch.look()
+        watch.screen._progress.refresh()
+        shown = console.file.getvalue()
+    assert "\x1b[2J" not in shown
+    assert "[bold]x" in shown or width == 20
+    console = Console(file=io.StringIO(), width=width)
+    with watched([job], console, in_turn=False):
+        job.end()
+    (line,) = lines(console)
+    assert line.startswith(r"done: [bold]x :smile: \x1b[2J\nyyy")
 
 
 def test_in_a_terminal_the_sweep_and_each_running_job_have_a_bar(jobs: list[Job]) -> None:

@@ -71,6 +71,11 @@ class Configs:
         return options
 
     @property
+    def folder(self) -> Path:
+        """The folder of the whole sweep; its jobs may name others."""
+        return Path(self._sweep.hydra.sweep.dir).absolute()
+
+    @property
     def in_turn(self) -> bool:
         """Whether the launcher runs one job after the other."""
         return "BasicLauncher" in str(self._sweep.hydra.launcher._target_)

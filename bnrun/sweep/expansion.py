@@ -26,9 +26,10 @@ def expanded(
     """
     overrides = parser.parse_overrides(list(arguments))
     own = [o for o in overrides if o.key_or_group in _RECIPES and o.is_sweep_override()]
+    fixed = [word for o in overrides if not o.is_sweep_override() for word in _words(o)]
     jobs: list[list[str]] = []
     for recipe in itertools.product(*(_words(override) for override in own)):
-        for options in _grids(configs.sweeper_options(recipe)):
+        for options in _grids(configs.sweeper_options([*fixed, *recipe] if recipe else [])):
             added = parser.parse_overrides([*options, *arguments, *recipe])
             jobs += map(list, itertools.product(*_by_key(added)))
     if not jobs:

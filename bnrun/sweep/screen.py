@@ -32,7 +32,7 @@ class Lines:
             folder = job.job.folder
             if job.state in ("done", "failed") and folder not in self._printed:
                 self._printed.add(folder)
-                line = f"{job.state}: {folder.name} ({text})"
+                line = f"{job.state}: {job.name} ({text})"
                 say(self._console, line)
 
     def end(self) -> None:
@@ -72,9 +72,7 @@ class Bars:
             folder = job.job.folder
             if job.state == "running":
                 if folder not in self._jobs:
-                    self._jobs[folder] = self._progress.add_task(
-                        plain(folder.name), total=1, text=""
-                    )
+                    self._jobs[folder] = self._progress.add_task(plain(job.name), total=1, text="")
                 share = f"{100 * job.share:.0f} %"
                 self._progress.update(self._jobs[folder], completed=job.share, text=share)
             elif folder in self._jobs:

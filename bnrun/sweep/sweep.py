@@ -13,17 +13,17 @@ from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
 from bnrun.config.errors import UserError
-from bnrun.config.settings import SweepConfig, SweepSettings
-from bnrun.run.claim import SWEEP
 from bnrun.sweep.configs import Configs
 from bnrun.sweep.estimate import time_left
 from bnrun.sweep.fresh import with_fresh_seeds
 from bnrun.sweep.group_runs import updated_group_runs
 from bnrun.sweep.halt import halting
 from bnrun.sweep.launch import launch
+from bnrun.sweep.options import sweep_options
 from bnrun.sweep.outcome import Launched, Outcome, counted, idle_outcome, launched_outcome
 from bnrun.sweep.plan import Job, Plan, plan_jobs
-from bnrun.sweep.say import quoted, say
+from bnrun.sweep.say import names, quoted, say
+from bnrun.sweep.surroundings import named, only_if_used
 from bnrun.sweep.watch import watched
 
 
@@ -53,7 +53,7 @@ class Sweep:
 
     def _run_once(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
         plan = plan_jobs(overrides, self.configs)
-        options = _options(plan.jobs)
+        options = sweep_options(plan.jobs)
         self._report_repeats(plan)
         if options.dry_run:
             self._list(plan.jobs)
@@ -65,7 +65,7 @@ class Sweep:
             self.log(f"skipped {number} of {len(plan.jobs)} jobs, which are done")
         name = f"{socket.gethostname()} {os.getpid()}"
         with (
-            _named(name),
+            named(name),
             self._group_runs(runnable, options.groups),
             watched(pending, self.console, self.configs.in_turn, name),
         ):
@@ -86,9 +86,10 @@ class Sweep:
         for job in jobs:
             if job.status == "refused":
                 reasons.setdefault(job.reason, []).append(job)
+        called = names(job.folder for job in jobs)
         for reason, refused in reasons.items():
             count = f"{len(refused)} of {len(jobs)} jobs, like " * (len(refused) > 1)
-            self.log(f"refused: {count}{refused[0].folder.name}: {reason}")
+            self.log(f"refused: {count}{called[refused[0].folder]}: {reason}")
         number = sum(map(len, reasons.values()))
         if number == len(jobs) or (number and not skip_invalid):
             skip = ", or skip them with sweep.skip_invalid=true" * (number < len(jobs))
@@ -112,7 +113,8 @@ class Sweep:
         for study in studies:
             self.configs.save(study)
         size = self.max_batch_size or (1 if self.configs.in_turn else max(1, len(jobs)))
-        with halting(studies if fail_fast else []):
+        # Launchers make the folder that all jobs would share if they did not name their own.
+        with only_if_used(self.configs.folder), halting(studies if fail_fast else []):
             for first in range(0, len(jobs), size):
                 ended = launch(self.launcher, jobs[first : first + size], first, self.log)
                 launched += ended
@@ -129,10 +131,11 @@ class Sweep:
             else ended.get(job.folder) or idle_outcome(job)
             for job in jobs
         ]
+        called = names(job.folder for job in jobs)
         for outcome in outcomes:
             if outcome.text and outcome.kind != "refused":
                 kind = outcome.kind.removesuffix(" before")
-                self.log(f"{kind}: {outcome.job.folder.name}: {outcome.text}")
+                self.log(f"{kind}: {called[outcome.job.folder]}: {outcome.text}")
         self.log(f"sweep of {len(jobs)} jobs: {counted(outcomes)}")
         self._report_studies(outcomes)
         failed = sum(outcome.kind == "failed" for outcome in outcomes)
@@ -150,10 +153,10 @@ class Sweep:
             self.log(f"curves: tensorboard --logdir {quoted(study)}")
 
     def _list(self, jobs: list[Job]) -> None:
-        console = Console()
+        console, called = Console(), names(job.folder for job in jobs)
         for job in jobs:
             reason = f": {job.reason}" if job.reason else ""
-            say(console, f"{job.status:10} {job.folder.name}{reason}")
+            say(console, f"{job.status:10} {called[job.folder]}{reason}")
         counts = Counter(job.status for job in jobs)
         words = ", ".join(f"{number} {status}" for status, number in counts.items())
         say(console, f"{len(jobs)} jobs: {words}; {time_left(jobs)}")
@@ -163,29 +166,5 @@ class Sweep:
         say(self.console, text)
 
 
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """While the block runs, the jobs know the name of their sweep."""
-    os.environ[SWEEP] = name
-    try:
-        yield
-    finally:
-        del os.environ[SWEEP]
-
-
 def _studies(jobs: Sequence[Job]) -> list[Path]:
     return list(dict.fromkeys(job.study for job in jobs))
-
-
-def _options(jobs: Sequence[Job]) -> SweepSettings:
-    """The options of the sweep. Raises UserError if its jobs do not agree on them."""
-    options = SweepConfig.model_validate(jobs[0].config).sweep
-    for job in jobs[1:]:
-        others = SweepConfig.model_validate(job.config).sweep
-        for (key, value), (_, other) in zip(options, others, strict=True):
-            if value != other:
-                raise UserError(
-                    f"sweep.{key}: a sweep has one value for it, but these jobs have {value} and "
-                    f"{other}: give one value, or run a sweep for each"
-                )
-    return options

@@ -16,6 +16,7 @@ from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER, sweep_at_work
 from bnrun.sweep.estimate import duration
 from bnrun.sweep.follower import repeated
+from bnrun.sweep.say import names
 from bnrun.sweep.screen import Bars, Lines
 
 EVERY = 1.0
@@ -38,10 +39,12 @@ class WatchedJob(Protocol):
 class JobState:
     """What is known of one job. Files from before the sweep say nothing about it.
 
+    name   to show
     sweep  names the sweep; a job that is running for another one is "elsewhere"
     """
 
     job: WatchedJob
+    name: str
     sweep: str = ""
     state: State = "waiting"
 
@@ -98,7 +101,8 @@ class Watch:
     def __init__(
         self, jobs: Sequence[WatchedJob], console: Console, in_turn: bool, sweep: str = ""
     ) -> None:
-        self.jobs = [JobState(job, sweep) for job in jobs]
+        called = names(job.folder for job in jobs)
+        self.jobs = [JobState(job, called[job.folder], sweep) for job in jobs]
         self.screen = Bars(console) if jobs and console.is_terminal else Lines(console)
         self._in_turn = in_turn
         self._start = time.monotonic()
