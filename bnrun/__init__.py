@@ -1,15 +1,25 @@
 """bnrun: train networks with binary neurons, and compare gradient estimators."""
 
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import bnrun.run
+import bnrun.sweep
 
 if TYPE_CHECKING:
     from bnrun.api import load_estimator as load_estimator
     from bnrun.binary import Binary as Binary
     from bnrun.binary import advance as advance
+    from bnrun.conformance.frame import check as check
+    from bnrun.core.errors import UserError as UserError
     from bnrun.core.fields import validated as validated
     from bnrun.core.noise import Noise as Noise
     from bnrun.core.sites import estimate as estimate
     from bnrun.estimators.base import Estimator as Estimator
+    from bnrun.report.read.frames import load_runs as load_runs
+    from bnrun.runner import run as run
+    from bnrun.runner import sweep as sweep
 
     __version__: str
 
@@ -19,7 +29,10 @@ _HOMES = {
     "Noise": "bnrun.core.noise",
     "advance": "bnrun.binary",
     "estimate": "bnrun.core.sites",
+    "UserError": "bnrun.core.errors",
+    "check": "bnrun.conformance.frame",
     "load_estimator": "bnrun.api",
+    "load_runs": "bnrun.report.read.frames",
     "validated": "bnrun.core.fields",
 }
 
@@ -27,12 +40,35 @@ __all__ = [
     "Binary",
     "Estimator",
     "Noise",
+    "UserError",
     "__version__",
     "advance",
+    "check",
     "estimate",
     "load_estimator",
+    "load_runs",
+    "run",
+    "sweep",
     "validated",
 ]
+
+
+class _Callable(ModuleType):
+    """A folder of the package that is a function too: bnrun.run(...) and bnrun.sweep(...).
+
+    Importing anything from bnrun/run/ sets bnrun.run to that module, whatever it was before.
+    """
+
+    def __call__(self, *overrides: str, config_dir: str | Path | None = None) -> Any:
+        """As the function of this name in bnrun.runner, which says more."""
+        from bnrun import runner
+
+        function = getattr(runner, self.__name__.rpartition(".")[2])
+        return function(*overrides, config_dir=config_dir)
+
+
+for _part in (bnrun.run, bnrun.sweep):
+    _part.__class__ = _Callable
 
 
 def __getattr__(name: str) -> Any:

@@ -42,9 +42,14 @@ MAY_IMPORT = {
 }
 # The files above all folders. Nothing but __main__ may import one of them.
 TOP = {
-    "__init__": {"api", "binary", "core", "estimators"},
+    "__init__": {
+        *("api", "binary", "core", "estimators"),
+        *("conformance", "report", "run", "runner", "sweep"),
+    },
     "__main__": {"cli", "run"},
-    "cli": {"config", "run", "sweep"},
+    "cli": {"config", "run", "task"},
+    "task": {"config", "run", "sweep"},
+    "runner": {"config", "report", "task"},
     "api": {"config", "estimators", "run"},
     "binary": {"api", "config", "core", "estimators"},
     "report_cli": {"report", "run"},

@@ -230,7 +230,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_last_step(number, status, tmp_path)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "stopping after this step; a second signal exits at once" in err
+    assert "stopping after this step; a second signal stops at once" in err
     assert "run the same command again to resume" in err
     assert "Traceback" not in err
     (run,) = runs.iterdir()

@@ -16,6 +16,7 @@ examples:
   bnrun-check disarm
   bnrun-check my_module.MyEstimator samples=4
   bnrun-check path/to/file.py:MyEstimator --neuron dbn
+  bnrun-check path/to/file.py:arm_in_numpy
 
 exit status: 0 checked; 1 it claims `unbiased = True` and is biased; 2 it could not be checked
 """
@@ -53,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "target", help="name in configs/estimator, module.Class, or path/to/file.py:Class"
+        "target",
+        help="name in configs/estimator, module.Class, or path/to/file.py:Class; instead of a "
+        "class also a function (logits, loss, draws, seed) that returns gradients, in NumPy or "
+        "whatever else",
     )
     parser.add_argument("fields", nargs="*", metavar="key=value", help="fields of the estimator")
     parser.add_argument("--neuron", default="sbn", help="binary neuron: sbn (default) or dbn")

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import torch
 
-from bnrun.conformance.measurement import SIDES, Evaluations, Measurement, Side
+from bnrun.conformance.measurement import Evaluations, Measurement, Side
 from bnrun.conformance.problems import Problem
 from bnrun.measurement import gradients
 
@@ -69,7 +69,7 @@ def agreement(measurement: Measurement, side: Side) -> Agreement:
 class Finding:
     """The statistics of a measurement.
 
-    sides           how each side compares with the exact one
+    sides           how each side that was measured compares with the exact one
     variance        trace of the covariance of one draw, in units of the squared exact gradient
     cosine_of_mean  between the mean of the draws and the exact gradient
     cosine_of_draw  mean cosine of single draws
@@ -93,7 +93,7 @@ def assess(measurement: Measurement) -> Finding:
     draws, exact = measurement.draws["logits"], measurement.exact["logits"]
     return Finding(
         problem=measurement.problem,
-        sides={side: agreement(measurement, side) for side in SIDES},
+        sides={side: agreement(measurement, side) for side in measurement.draws},
         variance=float(gradients.variance(draws) / exact.square().sum()),
         cosine_of_mean=float(gradients.cosine(draws.mean(0), exact)),
         cosine_of_draw=float(gradients.cosine_band(draws, exact).mean),

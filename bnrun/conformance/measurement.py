@@ -84,31 +84,45 @@ def measure(
         draw(problem, estimators, noise, 8)
     estimators = [_frozen(estimator) for estimator in estimators]
 
+    return until_precise(
+        problem, lambda draws, count: draw(problem, estimators, noise, draws, count), precision
+    )
+
+
+def until_precise(
+    problem: Problem,
+    draw_chunk: Callable[[int, Evaluations | None], dict[Side, Tensor]],
+    precision: float,
+) -> Measurement:
+    """Draw in chunks, each independent of the others, as `measure` says.
+
+    draw_chunk  (number of draws, where to count evaluations or None) -> draws by side, [D, P]
+    """
     evaluations = Evaluations()
-    exact = exact_gradients(problem)
-    chunks = [draw(problem, estimators, noise, 64, evaluations)]
+    chunks = [draw_chunk(64, evaluations)]
+    exact = {side: exact_gradients(problem)[side] for side in chunks[0]}
     chunk = int(min(max(EVALUATIONS_PER_CHUNK / max(evaluations.total, 1), 64), LEAST))
     while True:
-        draws = {side: torch.cat([chunk[side] for chunk in chunks]) for side in SIDES}
+        draws = {side: torch.cat([chunk[side] for chunk in chunks]) for side in exact}
         missing = _missing(draws, exact, precision)
         if missing <= 0:
             return Measurement(problem, draws, exact, evaluations)
         chunks = [draws]
         for _ in range(-(-missing // chunk)):
-            chunks.append(draw(problem, estimators, noise, chunk))
+            chunks.append(draw_chunk(chunk, None))
 
 
 def _missing(draws: dict[Side, Tensor], exact: dict[Side, Tensor], precision: float) -> int:
     """How many more draws the precision needs, estimated from the variance of those made."""
     made = len(draws["logits"])
-    if all(gradients.variance(draws[side]) <= 1e-20 for side in SIDES):
+    if all(gradients.variance(drawn) <= 1e-20 for drawn in draws.values()):
         return 0
     needed = [
         float(gradients.scale(draws[side], exact[side]).var()) / precision**2
-        for side in SIDES
+        for side in draws
         if side != "loss"
     ]
-    return int(min(max(*needed, LEAST), MOST)) - made
+    return int(min(max([*needed, LEAST]), MOST)) - made
 
 
 class _Serving(NamedTuple):

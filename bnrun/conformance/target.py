@@ -16,7 +16,9 @@ from bnrun.config.compose import EstimatorConfig, parsed
 from bnrun.config.errors import MISTAKES, UserError
 from bnrun.config.paths import import_from_here
 from bnrun.config.sentence import sentence
-from bnrun.conformance.measurement import Build, EstimatorFunction
+from bnrun.conformance.draws import DrawsFunction, measure_draws
+from bnrun.conformance.measurement import Build, EstimatorFunction, Measurement, measure
+from bnrun.conformance.problems import Problem
 from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
 from bnrun.run.build import build_estimator
 
@@ -32,25 +34,82 @@ class Target:
     neuron: type[BinaryNeuron]
     claims_unbiased: bool
 
+    def measure(self, problem: Problem) -> Measurement:
+        """Its gradients on a problem."""
+        return measure(self.build, problem, self.neuron)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawsTarget:
+    """A function to check that returns gradient draws by itself: its name, and what it claims."""
+
+    name: str
+    function: DrawsFunction
+    claims_unbiased: bool
+
+    def measure(self, problem: Problem) -> Measurement:
+        """Its gradients on a problem."""
+        return measure_draws(self.function, problem)
+
 
 def load(
     name: str, fields: Sequence[str], neuron: str = "sbn", config_dir: Path | None = None
-) -> Target:
+) -> Target | DrawsTarget:
     """The estimator called `name`, with `fields` (key=value) set.
 
     A name with a colon is file.py:Class or module:Class, one with a dot is module.Class, both
-    searched in the current folder; any other name is a choice of configs/estimator.
+    searched in the current folder; any other name is a choice of configs/estimator. Instead of an
+    estimator it may be a function of draws (logits, loss, draws, seed).
     Raises UserError for a mistake in the words, and whatever the user's own code raises.
     """
+    if ":" in name or "." in name:
+        return target_of(name, _member(name), _values(fields), neuron)
+    return _target(name, configured(name, fields, config_dir), neuron)
+
+
+def target_of(
+    name: str, member: Any, values: dict[str, Any], neuron: str = "sbn"
+) -> Target | DrawsTarget:
+    """What to check for an object: an estimator's class, or a function of either kind.
+
+    values  fields of the class, or keywords of the function
+
+    Raises UserError if it is neither.
+    """
+    if not callable(member):
+        kind = type(member).__name__
+        raise UserError(f"{name} is of type {kind}, not a class or a function")
+    if inspect.isclass(member):
+        if inspect.isabstract(member):
+            raise UserError(
+                f"{name} is abstract: give it a __call__(self, logits, downstream, noise)"
+            )
+        return _target(name, _constructor(name, member, values), neuron)
+    if hasattr(member, "neuron"):
+        raise UserError(f"{name} is an estimator for one neuron: check its class, or its name")
+    function = partial(member, **values) if values else member
+    if _takes(function, 4) and not _takes(function, 3):
+        if neuron != "sbn":
+            raise UserError(f"--neuron={neuron}: {name} returns draws of an SBN, leave it out")
+        return DrawsTarget(name, function, bool(getattr(member, "unbiased", False)))
+    return _target(name, lambda neuron: function, neuron)
+
+
+def _takes(function: Callable[..., Any], arguments: int) -> bool:
+    """Whether a function can be called with this number of arguments."""
+    try:
+        inspect.signature(function).bind(*range(arguments))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _target(name: str, build: Build, neuron: str) -> Target:
     if neuron not in NEURONS:
         raise UserError(
             f"--neuron={neuron}: not a binary neuron, use one of {', '.join(NEURONS)} (others "
             f"are differentiable and need no estimator)"
         )
-    if ":" in name or "." in name:
-        build = _own(name, fields)
-    else:
-        build = configured(name, fields, config_dir)
     try:
         estimator = build(NEURONS[neuron]())
     except (ValueError, HydraException) as error:
@@ -89,21 +148,12 @@ def configured(name: str, fields: Sequence[str] = (), config_dir: Path | None = 
     return lambda neuron: build_estimator(config.values(neuron))
 
 
-def _own(name: str, fields: Sequence[str]) -> Build:
+def _member(name: str) -> Any:
     place, _, attribute = name.rpartition(":" if ":" in name else ".")
-    module = _module(place)
-    member = getattr(module, attribute, None)
+    member = getattr(_module(place), attribute, None)
     if member is None:
         raise UserError(f"{name}: {place} has no {attribute}")
-    if not callable(member):
-        kind = type(member).__name__
-        raise UserError(f"{name} is of type {kind}, not a class or a function")
-    values = _values(fields)
-    if not inspect.isclass(member):
-        return lambda neuron: partial(member, **values) if values else member
-    if inspect.isabstract(member):
-        raise UserError(f"{name} is abstract: give it a __call__(self, logits, downstream, noise)")
-    return _constructor(name, member, values)
+    return member
 
 
 def _module(place: str) -> Any:

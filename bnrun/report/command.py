@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bnrun.recording.escape import visible
 from bnrun.recording.tags import ScoreName
-from bnrun.report.read.runs import FoundRuns, find_runs
+from bnrun.report.read.runs import find_runs, finished
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -15,8 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         found = find_runs(options.paths)
-        if not found.runs:
-            raise ValueError(_nothing_finished(found))
+        finished(found)
         # Loads scipy, polars and matplotlib (1.1 s), which --help and errors need not wait for.
         from bnrun.report.produce import produce
 
@@ -89,16 +88,6 @@ def _score_name(word: str) -> ScoreName:
             f"{word}: give split/score/way, e.g. test/accuracy/sampled"
         )
     return ScoreName(*parts)
-
-
-def _nothing_finished(found: FoundRuns) -> str:
-    if found.broken:
-        return found.broken[0]
-    first = next(iter(found.unfinished))
-    return (
-        f"none of {len(found.unfinished)} runs is finished (the first: {first}): run the same "
-        f"command again to resume"
-    )
 
 
 def _sentence(error: ValueError | OSError) -> str:

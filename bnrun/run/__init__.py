@@ -1,1 +1,1 @@
-"""One run: from its config to its result."""
+"""One run: from its config to its result. Called, it is bnrun.runner.run."""

@@ -3,15 +3,20 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from types import FrameType
+from typing import Any
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit status by signal: 128 plus its number, as in shells."""
 
 INTERRUPTED = "interrupted; run the same command again to resume"
+
+
+_Handler = Callable[[int, FrameType | None], Any] | int | None
+"""What signal.getsignal returns and signal.signal takes."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -55,10 +60,11 @@ def exit_on_signals() -> None:
 
 
 class Signals:
-    """The signals that came while they were postponed."""
+    """The signals that came while they were postponed; a second one goes to the handler before."""
 
     def __init__(self) -> None:
         self._status: int | None = None
+        self.before: dict[signal.Signals, _Handler] = {}
 
     @property
     def status(self) -> int | None:
@@ -71,33 +77,36 @@ class Signals:
         return self._status
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Handler: note the first signal; exit on the second."""
+        """Handler: note the first signal; on the second, do what was to be done before.
+
+        The command line exits. In a notebook Ctrl-C interrupts the cell, and its process goes on.
+        """
         if self._status is not None:
-            _exit(number, frame)
+            before = self.before[signal.Signals(number)]
+            (before if callable(before) else _exit)(number, frame)
         self._status = STATUS[signal.Signals(number)]
         if not is_worker():
-            _print("stopping after this step; a second signal exits at once")
+            _print("stopping after this step; a second signal stops at once")
 
 
 @contextmanager
 def postponed() -> Iterator[Signals]:
-    """While the block runs, the first signal is only noted; the second one exits at once.
+    """While the block runs, the first signal is only noted; the second one stops at once.
 
     Handlers that somebody else has installed, like a cluster's, stay. Threads other than the main
     one cannot have handlers.
     """
     signals = Signals()
-    previous: dict[signal.Signals, object] = {}
     if threading.current_thread() is threading.main_thread():
         ours = (_exit, signal.SIG_DFL, signal.default_int_handler)
-        previous = {s: signal.getsignal(s) for s in STATUS if signal.getsignal(s) in ours}
-    for number in previous:
+        signals.before = {s: signal.getsignal(s) for s in STATUS if signal.getsignal(s) in ours}
+    for number in signals.before:
         signal.signal(number, signals.note)
     try:
         yield signals
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as getsignal returned it
+        for number, handler in signals.before.items():
+            signal.signal(number, handler)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

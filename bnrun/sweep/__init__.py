@@ -1,1 +1,1 @@
-"""Many runs: planning, launching and watching the jobs of a sweep."""
+"""Many runs: planning, launching and watching a sweep. Called, it is bnrun.runner.sweep."""

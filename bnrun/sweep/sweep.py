@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
@@ -40,18 +39,19 @@ class Sweep:
     max_batch_size: int | None = None
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
-    def run(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    def run(self, overrides: Sequence[Sequence[str]]) -> list[Outcome]:
         """Run every job that is not done, then, if asked for, the best ones with fresh seeds.
 
+        Returns how each job ended; nothing if the jobs were only to be listed.
         Raises UserError before anything starts if a job is refused, at the end if one has failed.
         """
-        returns = self._run_once(overrides)
+        outcomes = self._run_once(overrides)
         if self.configs(overrides[0]).config["sweep"]["fresh_seeds"] is not None:
             fresh = with_fresh_seeds(overrides, self.configs, self.log)
-            returns += self._run_once(fresh) if fresh else []
-        return returns
+            outcomes += self._run_once(fresh) if fresh else []
+        return outcomes
 
-    def _run_once(self, overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    def _run_once(self, overrides: Sequence[Sequence[str]]) -> list[Outcome]:
         plan = plan_jobs(overrides, self.configs)
         options = sweep_options(plan.jobs)
         self._report_repeats(plan)
@@ -70,8 +70,7 @@ class Sweep:
             watched(pending, self.console, self.configs.in_turn, name),
         ):
             launched = self._launch(pending, options.fail_fast)
-        self._report(plan.jobs, launched)
-        return [one.answer for one in launched]
+        return self._report(plan.jobs, launched)
 
     def _report_repeats(self, plan: Plan) -> None:
         if not plan.repeats:
@@ -122,8 +121,8 @@ class Sweep:
                     break
         return launched
 
-    def _report(self, jobs: Sequence[Job], launched: Sequence[Launched]) -> None:
-        """Log how a sweep ended. Raises UserError if a job has failed."""
+    def _report(self, jobs: Sequence[Job], launched: Sequence[Launched]) -> list[Outcome]:
+        """Log and return how each job ended. Raises UserError if one has failed."""
         ended = {one.job.folder: launched_outcome(one) for one in launched}
         outcomes = [
             idle_outcome(job)
@@ -144,6 +143,7 @@ class Sweep:
                 f"{failed} of {len(jobs)} jobs failed; run the same command again to run what is "
                 f"missing"
             )
+        return outcomes
 
     def _report_studies(self, outcomes: Sequence[Outcome]) -> None:
         studies = _studies([outcome.job for outcome in outcomes if outcome.has_result])

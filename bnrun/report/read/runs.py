@@ -74,6 +74,19 @@ def find_runs(paths: Sequence[Path]) -> FoundRuns:
     return found
 
 
+def finished(found: FoundRuns) -> list[Run]:
+    """The finished runs. Raises ValueError if there is none."""
+    if found.runs:
+        return found.runs
+    if found.broken:
+        raise ValueError(found.broken[0])
+    first = next(iter(found.unfinished))
+    raise ValueError(
+        f"none of {len(found.unfinished)} runs is finished (the first: {first}): run the same "
+        f"command again to resume"
+    )
+
+
 def _run_folders(root: Path, found: FoundRuns) -> Iterator[Path]:
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder")
