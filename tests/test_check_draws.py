@@ -7,8 +7,9 @@ import torch
 import bnrun
 from bnrun.conformance import check, report
 from bnrun.conformance.draws import measure_draws
-from bnrun.conformance.measurement import ContractError, exact_gradients
+from bnrun.conformance.measurement import exact_gradients
 from bnrun.conformance.problems import problems
+from bnrun.estimators.tools.contract import ContractError
 
 
 def arm(logits, loss, draws, seed, factor=1.0):

@@ -182,6 +182,14 @@ def test_a_bug_in_own_code_is_raised_as_it_is(here):
         bnrun.run("estimator=crash", *TINY, config_dir="conf")
 
 
+@pytest.fixture
+def handler():
+    """Python's own handler of Ctrl-C, which a test of the command line may have replaced."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(monkeypatch, times: int) -> None:
     """Let the next run get Ctrl-C after its second step, several times."""
     original = Keeper.after_step
@@ -196,21 +204,20 @@ def interrupted(monkeypatch, times: int) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_ctrl_c_raises_keyboard_interrupt_and_the_same_call_resumes(monkeypatch, capfd):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def test_ctrl_c_raises_keyboard_interrupt_and_the_same_call_resumes(handler, monkeypatch, capfd):
     whole = bnrun.run(*WORDS, "name=whole").curves()
     with monkeypatch.context() as patch:
         interrupted(patch, times=1)
         with pytest.raises(KeyboardInterrupt):
             bnrun.run(*WORDS)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     capfd.readouterr()
     resumed = bnrun.run(*WORDS).curves()
     assert "resum" in capfd.readouterr().err
     assert resumed.drop("run").equals(whole.drop("run"))
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("here", "handler")
 def test_a_second_ctrl_c_interrupts_at_once_and_keeps_the_process(monkeypatch):
     interrupted(monkeypatch, times=2)
     with pytest.raises(KeyboardInterrupt) as caught:

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bnrun.conformance.measurement import (
-    ContractError,
     Evaluations,
     Measurement,
     Side,
@@ -22,6 +21,7 @@ from bnrun.core.chain import Downstream, nest
 from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact
+from bnrun.estimators.tools.contract import ContractError
 
 
 @dataclass(frozen=True)
