@@ -102,6 +102,18 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    "tasks/vae: Split(inputs.expand(len(noise.seeds), *inputs.shape), targets.unsqueeze(0)), noise"
+    " -> Split(inputs.expand(len(noise.seeds), *inputs.shape), targets.unsqueeze(1)), noise": (
+        "the task does not use the targets"
+    ),
+    "tasks/gan/image_scores: lone = torch.where(images > 0.5, around < 0.5, around > 7.5) -> "
+    "lone = torch.where(images > 0.5, around <= 0.5, around > 7.5)": "the sums are whole numbers",
+    "tasks/gan/judge: nn.Linear(data.train.inputs[0].numel(), HIDDEN), -> "
+    "nn.Linear(data.train.inputs[1].numel(), HIDDEN),": "all images are of one size",
+    "tasks/gan/image_scores: return (levels.unsqueeze(-2) > rows.unsqueeze(-1)).to(shares.dtype)"
+    " * 2 - 1 -> return (levels.unsqueeze(-2) > rows.unsqueeze((1))).to(shares.dtype) * 2 - 1": (
+        "rows is [height], whose last axis is axis 1 of the result"
+    ),
     "measurement/instrument: means = draws[: len(draws) // count * count].unflatten(0, (-1, count))"
     ".mean(1) -> means = draws[: len(draws) // count * count].unflatten(0, (-1, count)).sum(1)": (
         "only cosines are taken of these means, and a cosine does not depend on the length"

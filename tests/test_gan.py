@@ -361,3 +361,18 @@ def test_data_and_models_that_do_not_fit_are_refused():
     split = Split(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match="task=gan needs grey images with classes"):
         task.prepared(Data("flat", split, split, split, shape=(3,), classes=2))
+
+
+def test_a_critic_has_gradients_only_while_it_learns():
+    run = built(["task=gan", "model=generator_mlp", "task.judge_steps=1", "seeds=1"])
+    critic = run.task.opponent.critic
+    assert not any(weight.requires_grad for weight in critic.parameters())
+    run.update(run.current_estimators())
+    assert not any(weight.requires_grad for weight in critic.parameters())
+
+
+def test_a_task_is_shown_by_its_settings_alone():
+    task = built(["task=gan", "model=generator_mlp", "task.judge_steps=1", "seeds=1"]).task
+    assert "judge_steps=1" in repr(task)
+    assert "evaluation=" not in repr(task)
+    assert "opponent=" not in repr(task)

@@ -136,6 +136,7 @@ def test_bars_are_logarithmic():
     shares[0, 0], shares[0, 1] = 1.0, 10**-2.5
     picture = bars(shares, height=100)
     assert picture.shape == (1, 100, BINS)
+    assert picture.unique().tolist() == [-1, 1]
     white = (picture > 0).float().mean(1)[0]
     assert white[0] == pytest.approx(0.99, abs=0.011)
     assert white[1] == pytest.approx(0.5, abs=0.011)

@@ -6,6 +6,8 @@ import pytest
 import torch
 from configured import built
 
+from bnrun.tasks.toy import Toy
+
 
 def training(*words):
     common = ["task=toy", "model=bits", "dataset=blank", "seeds=[3,7]", "dtype=float64"]
@@ -64,3 +66,7 @@ def test_training_on_the_exact_gradient_ends_at_the_best_bits():
     assert last.scalars["expected_loss/test/sampled"].tolist() == pytest.approx(
         [0.499**2] * 2, 1e-3
     )
+
+
+def test_the_defaults_of_the_class_are_those_of_its_yaml():
+    assert built(["task=toy", "model=bits", "dataset=blank", "seeds=1"]).task == Toy()
