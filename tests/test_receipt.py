@@ -9,7 +9,8 @@ import torch
 from runs import bnrun
 
 from bnrun.recording.result import RESULT, read_result
-from bnrun.run.receipt import PATCH, _package_changes, changes, receipt
+from bnrun.run.receipt import receipt
+from bnrun.run.source import PATCH, _package_changes, changes, commit, is_tracked
 
 SMALL = ("trainer.steps=2", "seeds=1", "model.hidden=[4]")
 
@@ -80,7 +81,7 @@ def test_a_large_new_file_is_named_by_its_hash_without_its_content(tmp_path: Pat
 def test_the_patch_lies_in_the_folder_of_a_run_and_its_hash_in_the_receipt(
     patch: bytes | None, changes: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bnrun.run.receipt._package_changes", lambda: patch)
+    monkeypatch.setattr("bnrun.run.source._package_changes", lambda: patch)
     folder = bnrun(tmp_path, *SMALL)
     assert read_result(folder / RESULT)["receipt"]["changes"] == changes  # type: ignore[typeddict-item]  # an extra key
     if patch:
@@ -95,7 +96,7 @@ def test_a_receipt_is_of_the_code_at_the_start(
     came = iter([b"at the start", b"while it ran"])
     _package_changes.cache_clear()
     with monkeypatch.context() as patched:
-        patched.setattr("bnrun.run.receipt.changes", lambda folder: next(came))
+        patched.setattr("bnrun.run.source.changes", lambda folder: next(came))
         folder = bnrun(tmp_path, *SMALL)
     _package_changes.cache_clear()
     kept = read_result(folder / RESULT)["receipt"]  # type: ignore[typeddict-item]  # an extra key
@@ -109,3 +110,88 @@ def test_a_receipt_names_command_and_machine() -> None:
     assert kept["hardware"]["threads"] == torch.get_num_threads()
     assert kept["hardware"]["cores"] >= 1
     assert kept["torch"].keys() == {"cuda", "vector_instructions", "mkl"}
+
+
+SECRETS = (
+    *(".env", ".env.local", "prod.env", "server.pem", "TLS.KEY", "id_rsa", "id_ed25519.pub"),
+    *("credentials", "aws_credentials.json", "my_token.txt", "Secrets.yaml", "password.txt"),
+    *(".netrc", ".pypirc", ".git-credentials", "deep/er/.env", ".ssh/config", "a.service-account.json"),
+)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("known", [False, True], ids=["new", "tracked"])
+def test_a_file_named_like_a_secret_is_left_out_and_reported(
+    name: str, known: bool, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    checkout(home)
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if known:
+        path.write_text("old\n")
+        git(home, "add", "-f", ".")
+        git(home, "commit", "-m", "second")
+    path.write_text("hunter2\n")
+    (home / "b.py").write_text("3\n")
+    patch = changes(home)
+    assert patch is not None
+    assert b"hunter2" not in patch
+    assert f"left out, named like a secret: {name}\n".encode() in patch
+    assert b"b.py" in patch
+
+
+def test_a_link_is_not_followed_into_the_patch(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    checkout(home)
+    (tmp_path / "theirs").write_text("hunter2\n")
+    (home / "link.py").symlink_to(tmp_path / "theirs")
+    assert changes(home) == b"left out, not a regular file: link.py\n"
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_package_inside_somebody_elses_repository_has_no_commit(
+    ignored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    checkout(home)
+    package = home / ".venv" / "site-packages" / "bnrun"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("1\n")
+    (home / "a.py").write_text("their unfinished work\n")
+    if ignored:
+        (home / ".gitignore").write_text(".venv\n")
+    assert changes(package) is None
+    assert not is_tracked(package)
+    monkeypatch.setattr("bnrun.run.source._HOME", package)
+    commit.cache_clear()
+    assert commit() is None
+    commit.cache_clear()
+
+
+def test_the_repository_of_the_environment_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    checkout(home)
+    checkout(other)
+    (other / "a.py").write_text("2\n")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    assert changes(home) == b""
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert changes(plain) is None
+
+
+def test_a_foreign_repository_starts_no_program(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    checkout(home)
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
+    script.chmod(0o755)
+    for key in ("core.fsmonitor", "diff.external"):
+        git(home, "config", key, str(script))
+    (home / "a.py").write_text("2\n")
+    changes(home)
+    assert not (tmp_path / "ran").exists()

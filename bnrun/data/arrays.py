@@ -1,6 +1,7 @@
 """Your own dataset, from a NumPy or a torch file."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,10 @@ class ArrayFile(Dataset):
     validation_fraction: Fraction = 0.1
     test_fraction: Fraction = 0.1
     split_seed: NonNegativeInt = 0
+
+    def sources(self) -> Sequence[Path]:
+        """Return the one file."""
+        return [self.path.expanduser()]
 
     def load(self) -> Data:
         """Read, check and split. Raises DataError, naming the file and the array."""

@@ -1,7 +1,9 @@
 """The base class of every dataset, and what it loads: three fixed splits in memory."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -80,6 +82,14 @@ class Dataset(ABC):
 
         Raises DataError if the data are missing, damaged or not what they should be.
         """
+
+    def sources(self) -> Sequence[Path] | None:
+        """Return the files that decide what `load` gives, apart from those with known checksums.
+
+        A finished run is skipped without loading its data if they have not changed. None if they
+        are not known; the data are then loaded, and their hashes compared.
+        """
+        return None
 
 
 def as_data(value: object, source: str) -> Data:

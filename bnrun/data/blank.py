@@ -1,5 +1,8 @@
 """Examples with nothing in them, for tasks that need no data."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 
 from bnrun.core.fields import PositiveInt, validated
@@ -14,6 +17,10 @@ class Blank(Dataset):
     """
 
     examples: PositiveInt = 1000
+
+    def sources(self) -> Sequence[Path]:
+        """Return none."""
+        return []
 
     def load(self) -> Data:
         """Return the splits, which share their memory."""

@@ -7,8 +7,9 @@ from typing import Any
 from bnrun.config.run_id import NAMED
 from bnrun.recording.intervals import decimals, interval_text
 from bnrun.report.read.scores import way_text
-from bnrun.run.outcome import commit, versions
+from bnrun.run.outcome import versions
 from bnrun.run.receipt import receipt
+from bnrun.run.source import commit
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 

@@ -38,6 +38,7 @@ class Header(BaseModel):
 
     config   the run's config without keys that do not affect results, flat: key -> value
     data     file or array -> sha256
+    code     that wrote it, see bnrun.run.identity
     step     updates done
     history  file of the run's history -> its bytes when the checkpoint was written
     final    whether the training had ended
@@ -50,6 +51,7 @@ class Header(BaseModel):
     torch: str = version("torch")
     config: dict[str, Any]
     data: dict[str, Any]
+    code: dict[str, Any] = {}
     step: int = 0
     history: dict[str, int] = {}
     final: bool = False

@@ -16,13 +16,15 @@ from bnrun.recording import tags
 from bnrun.recording.recorder import Recorder
 from bnrun.recording.result import write_result
 from bnrun.run.about import outcome_text, run_text
-from bnrun.run.build import build_training
+from bnrun.run.build import build, build_training
 from bnrun.run.checkpoint import Header
 from bnrun.run.context import RunContext
+from bnrun.run.identity import DATA_FILES, code_now, data_files
 from bnrun.run.keeper import Keeper
-from bnrun.run.outcome import commit, flat, hyperparameters, means_of, scores_of, versions
+from bnrun.run.outcome import flat, hyperparameters, means_of, scores_of, versions
 from bnrun.run.progress import Headline, follow
-from bnrun.run.receipt import keep_changes, own_code, receipt
+from bnrun.run.receipt import receipt
+from bnrun.run.source import commit, keep_changes, own_code
 from bnrun.run.resume import remove_earlier, restore, starting_point
 from bnrun.run.signals import postponed
 from bnrun.training.loop import Training
@@ -38,9 +40,15 @@ def execute(context: RunContext) -> None:
     folder, settings = context.folder, context.settings
     with mistakes():  # After this, only a UserError is one.
         with chdir(context.start):
+            before = data_files(build(context.config, "dataset"), context.start)
             training = build_training(context.config, settings)
+            after = data_files(build(context.config, "dataset"), context.start)
         training.rehearse()
-        header = Header(config=flat(scientific(context.config)), data=training.data.hashes)
+        header = Header(
+            config=flat(scientific(context.config)),
+            data=training.data.hashes,
+            code=code_now(context.config),
+        )
         point = starting_point(context, header, training)
         if point is None:
             remove_earlier(folder)
@@ -50,7 +58,11 @@ def execute(context: RunContext) -> None:
         recorder = Recorder(folder, settings.seed_list, settings.recorder.per_seed, step)
     try:
         # Before training, because the files of the code may change during a long run.
-        code = {"commit": commit(), "receipt": receipt() | {"own_code": own_code(context.config)}}
+        kept = {
+            "own_code": own_code(context.config),
+            DATA_FILES: after if before == after else None,
+        }
+        code = {"commit": commit(), "receipt": receipt() | kept}
         keep_changes(folder)
         with recorder, postponed() as signals:
             keeper = Keeper(context, training, recorder, signals, header)

@@ -10,6 +10,7 @@ from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
 from bnrun.run.context import RunContext
+from bnrun.run.identity import changes_of_code, code_of, other_run
 from bnrun.run.log import Log
 
 
@@ -51,11 +52,27 @@ def run_job(
 
 
 def _is_done(context: RunContext) -> bool:
-    """Whether the run has a result and is not to be rerun."""
-    if context.settings.resume == "force" or not (context.folder / RESULT).exists():
+    """Whether the run has a result and is not to be rerun.
+
+    Raises UserError if the result is of another config or of other data.
+    """
+    folder, log = context.folder, context.log
+    if context.settings.resume == "force" or not (folder / RESULT).exists():
         return False
-    read_result(context.folder / RESULT)
-    context.log.print(f"skipped, because it is done: {context.folder} (resume=force reruns it)")
+    result = read_result(folder / RESULT)
+    try:
+        reason = other_run(context.config, result, context.start)
+    except UserError as error:
+        log.info(f"whether the data of {folder} are still the same is not known: {error}")
+        reason = ""
+    if reason:
+        raise UserError(
+            f"{folder}: has a result {reason}; rerun it with resume=force, or give the new run "
+            f"another name=..."
+        )
+    log.print(f"skipped, because it is done: {folder} (resume=force reruns it)")
+    if changes := changes_of_code(code_of(result)):
+        log.info(f"its result was computed by other code: {', '.join(changes)}")
     return True
 
 

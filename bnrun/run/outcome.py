@@ -2,10 +2,8 @@
 
 import math
 import platform
-import subprocess
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from bnrun.recording.tags import ScoreName
@@ -62,26 +60,3 @@ def versions() -> dict[str, str]:
     """Package -> version, of the packages that results may depend on."""
     packages = ("bnrun", "torch", "numpy", "hydra-core", "tensorboard")
     return {name: version(name) for name in packages} | {"python": platform.python_version()}
-
-
-@cache
-def commit() -> str | None:
-    """The commit of the running code, with "+" if the code has been changed since.
-
-    Read once per process, because later edits are not in the code that is loaded.
-    """
-    home = Path(__file__).resolve().parents[1]
-    try:
-        head, status = (
-            subprocess.run(
-                ["git", "-C", str(home), *words],
-                capture_output=True,
-                text=True,
-                timeout=5,
-                check=True,
-            ).stdout.strip()
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(home)))
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return head + ("+" if status else "")

@@ -1,30 +1,14 @@
 """What it takes to rerun a run: its code, its machine, its command."""
 
-import hashlib
 import os
 import platform
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-PATCH = "changes.patch"
-"""File of a run whose code differed from its commit: the commit and this patch are the code."""
-
-_LARGE = 2**20
-"""Bytes above which the patch names a new file without its content."""
-
-
-# Spelled out, so that the user's configuration of git does not matter.
-_DIFF = (
-    *("diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"),
-    *("--no-renames", "--src-prefix=a/", "--dst-prefix=b/"),
-)
-
+from bnrun.run.source import changes_hash
 
 def receipt() -> dict[str, Any]:
     """What result.json has beside the config, the versions, the commit and the data's hashes.
@@ -36,80 +20,12 @@ def receipt() -> dict[str, Any]:
     hardware  processor, cores, threads of torch, memory in GB, CUDA device or None
     torch     how torch was built
     """
-    patch = _package_changes()
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "changes": None if patch is None else hashlib.sha256(patch).hexdigest() if patch else "",
+        "changes": changes_hash(),
         "hardware": hardware(),
         "torch": _torch_build(),
     }
-
-
-def own_code(config: Mapping[str, Any]) -> dict[str, str]:
-    """File -> sha256 of the user's own code, that is of each `_target_` that is not installed.
-
-    config  resolved; a target whose module is not imported is left out
-    """
-    modules = [sys.modules.get(target.rpartition(".")[0]) for target in sorted(_targets(config))]
-    files = [Path(module.__file__) for module in modules if module and module.__file__]
-    package = Path(__file__).resolve().parents[1]
-    return {
-        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-        if not file.resolve().is_relative_to(package) and "site-packages" not in file.parts
-    }
-
-
-def _targets(node: Any) -> set[str]:
-    match node:
-        case Mapping():
-            target = {str(node["_target_"])} if "_target_" in node else set()
-            return target.union(*map(_targets, node.values()))
-        case list() | tuple():
-            return set().union(*map(_targets, node))
-        case _:
-            return set()
-
-
-def keep_changes(folder: Path) -> None:
-    """Write PATCH into a run's folder, or remove an earlier one if there are no changes."""
-    patch = _package_changes()
-    if patch:
-        (folder / PATCH).write_bytes(patch)
-    else:
-        (folder / PATCH).unlink(missing_ok=True)
-
-
-@cache
-def _package_changes() -> bytes | None:
-    # Read once per process, because later edits are not in the code that is loaded.
-    return changes(Path(__file__).resolve().parents[1])
-
-
-def changes(folder: Path) -> bytes | None:
-    """Changed and new files of `folder` as a patch for `git apply`; None outside a checkout.
-
-    A new file above 1 MB is one line with its sha256.
-    """
-    try:
-        names = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
-        edited = _git(folder, *_DIFF, "HEAD", "--relative", "--", ".")
-        new = [_new(folder, os.fsdecode(name)) for name in sorted(names.split(b"\0")) if name]
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return b"".join([edited, *new])
-
-
-def _new(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if not path.is_file():
-        return f"left out, not a regular file: {name}\n".encode()
-    if path.stat().st_size > _LARGE:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"left out, too large: {name}, sha256 {digest}\n".encode()
-    # git diff --no-index exits with 1 if there is a difference.
-    return _git(folder, *_DIFF, "--no-index", "--", os.devnull, name, expected=(0, 1))
 
 
 def hardware() -> dict[str, Any]:
@@ -148,11 +64,3 @@ def _memory() -> float | None:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
         return None
-
-
-def _git(folder: Path, *words: str, expected: Sequence[int] = (0,)) -> bytes:
-    command = ["git", "-C", str(folder), *words]
-    process = subprocess.run(command, capture_output=True, timeout=10)
-    if process.returncode not in expected:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return process.stdout

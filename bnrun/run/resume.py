@@ -21,6 +21,7 @@ from bnrun.run.checkpoint import (
     read_state,
 )
 from bnrun.run.context import RunContext
+from bnrun.run.identity import changes_of_code
 from bnrun.training.loop import Training
 
 HISTORY = (METRICS, TIMES)
@@ -83,6 +84,9 @@ def own_point(
                 f"{path.name} was written with torch {header.torch}, this is torch "
                 f"{expected.torch}: the last bits may differ from those of an uninterrupted run"
             )
+        changes = changes_of_code(header.code) if header.code else []
+        if changes := [change for change in changes if not change.startswith("torch ")]:
+            log(f"{path.name} was written by other code: {', '.join(changes)}")
         return point
     if damages:
         raise ValueError(

@@ -2,20 +2,24 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
+from bnrun.config.compose import composed, resolved
 from bnrun.config.errors import MISTAKES
 from bnrun.config.paths import import_from_here
+from bnrun.config.plain import plain
 from bnrun.config.sentence import sentence
 from bnrun.recording.history import read_metrics
 from bnrun.recording.result import RESULT, Result, read_result
+from bnrun.run.identity import receipt_of
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verification:
-    """The number of values compared up to a step, and those that differ."""
+    """The number of values compared up to a step, those that differ, and what has changed since."""
 
     steps: int
     number: int
     differences: list[Difference]
+    changes: list[str]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     except MISTAKES as error:
         print(f"bnrun-report: {options.run}: {sentence(error)}", file=sys.stderr)
         return 2
-    Console().print(Text(_text(verification, result)), soft_wrap=True)
+    Console().print(Text(plain(_text(verification, len(result["seeds"])))), soft_wrap=True)
     return 1 if verification.differences else 0
 
 
@@ -77,9 +82,10 @@ def verify(folder: Path, result: Result, steps: int) -> Verification:
         raise ValueError(f"{folder}: nothing recorded up to step {steps}, use a larger --steps")
     last = max(step for step, _, _ in recorded)
     rerun: dict[tuple[int, str, int], float] = {}
+    training = _training(result)
     with Progress(transient=True) as progress:
         task = progress.add_task("rerunning", total=last)
-        for record in _training(result).run():
+        for record in training.run():
             if record.step > last:
                 break
             progress.update(task, completed=record.step)
@@ -91,7 +97,8 @@ def verify(folder: Path, result: Result, steps: int) -> Verification:
         for key, value in recorded.items()
         if not _is_same(value, rerun.get(key))
     ]
-    return Verification(last, len(recorded), differences)
+    changes = [*_config_changes(folder, result), *_changes(result, training.data.hashes)]
+    return Verification(last, len(recorded), differences, changes)
 
 
 def _training(result: Result) -> Any:
@@ -101,7 +108,7 @@ def _training(result: Result) -> Any:
     from bnrun.config.settings import Settings
     from bnrun.run.build import build_training
 
-    threads = _receipt(result).get("hardware", {}).get("threads")
+    threads = receipt_of(result).get("hardware", {}).get("threads")
     if threads:
         # The order in which threads add numbers up affects the bits.
         torch.set_num_threads(threads)
@@ -112,40 +119,45 @@ def _is_same(recorded: float, now: float | None) -> bool:
     return now is not None and (recorded == now or (recorded != recorded and now != now))
 
 
-def _text(verification: Verification, result: Result) -> str:
-    differences, seeds = verification.differences, len(result["seeds"])
+def _text(verification: Verification, seeds: int) -> str:
+    differences, changes = verification.differences, ", ".join(verification.changes)
     compared = f"{verification.number} values of {seeds} seeds up to step {verification.steps}"
     if not differences:
-        return f"The bits match: {compared} came out the same."
+        also = f" What has changed since: {changes}." if changes else ""
+        return f"The bits match: {compared} came out the same.{also}"
     first = min(differences, key=lambda difference: difference.step)
+    why = f"What else has changed: {changes}." if changes else "Nothing else is known to differ."
     return (
         f"The bits differ: {len(differences)} of {compared}. The first: {first.tag} of seed "
-        f"{first.seed} at step {first.step} was {first.recorded!r} and is {first.now!r}. "
-        f"{_changes(result)}"
+        f"{first.seed} at step {first.step} was {first.recorded!r} and is {first.now!r}. {why}"
     )
 
 
-def _changes(result: Result) -> str:
-    """What has changed since, of code, versions and hardware."""
-    from bnrun.run.outcome import commit, versions
-    from bnrun.run.receipt import own_code, receipt
+def _config_changes(folder: Path, result: Result) -> list[str]:
+    """Keys whose values in the configs of today differ from those of the run."""
+    from bnrun.run.identity import config_changes
 
-    then, now = _receipt(result), receipt()
-    old_files, new_files = then.get("own_code", {}), own_code(result["config"])
-    old_hardware = then.get("hardware", {})
-    pairs = [
-        ("commit", result["commit"], commit()),
-        *((name, old, versions().get(name)) for name, old in result["versions"].items()),
-        ("changes to the code", then.get("changes"), now["changes"]),
-        *((n, old_files.get(n), new_files.get(n)) for n in sorted(old_files | new_files)),
-        *((name, old_hardware.get(name), value) for name, value in now["hardware"].items()),
+    try:
+        words = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text())
+        today = resolved(composed([str(word) for word in words], hydra_node=True))
+    except (*MISTAKES, AttributeError):
+        return []  # Its configs are not here, so nothing is known of them.
+    return config_changes(result["config"], today)
+
+
+def _changes(result: Result, data: Mapping[str, Any]) -> list[str]:
+    """What has changed since, of data, config, code, versions and hardware."""
+    from bnrun.run.identity import changes_of_code, code_of
+    from bnrun.run.receipt import hardware
+
+    names = sorted(result["data"].keys() | data.keys())
+    old_hardware = receipt_of(result).get("hardware", {})
+    return [
+        *(f"the data {name}" for name in names if result["data"].get(name) != data.get(name)),
+        *changes_of_code(code_of(result)),
+        *(
+            f"{name} ({old_hardware.get(name)} then, {value} now)"
+            for name, value in hardware().items()
+            if old_hardware.get(name) != value
+        ),
     ]
-    changes = [f"{name} ({old} then, {new} now)" for name, old, new in pairs if old != new]
-    if not changes:
-        return "Nothing else is known to have changed."
-    return f"What else has changed: {', '.join(changes)}."
-
-
-def _receipt(result: Result) -> dict[str, Any]:
-    receipt: dict[str, Any] = dict(result).get("receipt") or {}  # type: ignore[assignment]  # an extra key
-    return receipt

@@ -1,8 +1,11 @@
 """Where a training computes: the device, the dtype, and the data there."""
 
+from collections.abc import Mapping
+
 import torch
 
 from bnrun.data.base import Data, Dataset, Split, as_data
+from bnrun.data.loading import loaded
 from bnrun.tasks.base import Task
 from bnrun.training.memory import keep_freed_memory
 
@@ -32,12 +35,15 @@ def prepared_data(dataset: Dataset, task: Task, device: torch.device) -> Data:
 
     Raises DataError if they are not what they should be.
     """
-    loaded = as_data(dataset.load(), f"dataset {type(dataset).__name__}.load")
-    return move(as_data(task.prepared(loaded), f"task {type(task).__name__}.prepared"), device)
+    data = loaded(dataset)
+    prepared = as_data(task.prepared(data), f"task {type(task).__name__}.prepared")
+    return move(prepared, device, data.hashes)
 
 
-def move(data: Data, device: torch.device) -> Data:
+def move(data: Data, device: torch.device, hashes: Mapping[str, str] | None = None) -> Data:
     """The data on a device, with floating-point numbers in the default dtype, checked again.
+
+    hashes  None takes those of the data
 
     Raises DataError if a task has made them what they must not be.
     """
@@ -55,5 +61,5 @@ def move(data: Data, device: torch.device) -> Data:
         test=moved(data.test),
         shape=data.shape,
         classes=data.classes,
-        hashes=data.hashes,
+        hashes=dict(data.hashes if hashes is None else hashes),
     )
