@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import hydra
@@ -12,6 +13,9 @@ from omegaconf import DictConfig
 
 from bnrun.config.errors import FULL
 from bnrun.config.paths import CONFIGS, import_from_here
+from bnrun.config.show import resolved_hydra
+from bnrun.config.streams import use_forgiving_streams
+from bnrun.config.words import arranged
 from bnrun.run.log import LOG
 from bnrun.run.signals import INTERRUPTED, Stopped
 from bnrun.task import task
@@ -36,11 +40,17 @@ def run(node: DictConfig) -> str | None:
 def main() -> None:
     """Entry point. Exit status 1 for a mistake, 130 after Ctrl-C, 143 after SIGTERM."""
     import_from_here()
+    use_forgiving_streams()
+    sys.argv[1:] = arranged(sys.argv[1:])
+    if "--version" in sys.argv[1:]:
+        print(f"bnrun {version('bnrun')}")
+        return
     if "HYDRA_FULL_ERROR" in os.environ:
         os.environ[FULL] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing.
     try:
-        run()
+        text = resolved_hydra(sys.argv[1:])
+        run() if text is None else print(text, end="")
     except Stopped as stop:
         print(f"bnrun: {INTERRUPTED}", file=sys.stderr, flush=True)
         sys.stdout.flush()

@@ -50,7 +50,7 @@ TOP = {
     "cli": {"config", "run", "task"},
     "task": {"config", "run", "sweep"},
     "runner": {"config", "report", "task"},
-    "api": {"config", "estimators", "run"},
+    "api": {"config", "core", "estimators", "run"},
     "binary": {"api", "config", "core", "estimators"},
     "report_cli": {"report", "run"},
 }

@@ -114,7 +114,9 @@ def test_config_nodes_stay_in_few_files():
         "bnrun/cli.py",
         "bnrun/config/compose.py",
         "bnrun/config/errors.py",
+        "bnrun/config/part.py",
         "bnrun/config/sentence.py",
+        "bnrun/config/show.py",
         "bnrun/run/build.py",
         "bnrun/sweep/configs.py",
     }

@@ -169,7 +169,7 @@ def test_a_sweep_with_an_impossible_job_starts_only_with_skip_invalid(tmp_path):
 
 MISTAKES = {
     "estimator=nonsense": "estimator=nonsense: no such choice, use one of",
-    "trainer.epoch=3": "trainer.epoch: no such option, use one of trainer.epochs",
+    "trainer.epoch=3": "trainer.epoch: no such option, did you mean trainer.epochs?",
     "trainer.epochs=many": "trainer.epochs=many: should be a valid integer",
     "trainer.epochs=-1": "trainer.epochs=-1: should be greater than 0",
     "optimizer.lr=0": "optimizer.lr=0: should be greater than 0",

@@ -21,3 +21,20 @@ def test_relative_paths_begin_where_the_command_was_started(words, data, command
     assert status == 0, err
     assert len(list(tmp_path.glob("outputs/s/*/result.json"))) == 1
     assert Path.cwd() == tmp_path
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_a_tilde_is_the_home_folder_in_every_path(quote, data, command, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "mine.npz").rename(home / "mine.npz")
+    (home / "my" / "estimator").mkdir(parents=True)
+    (home / "my" / "estimator" / "own.yaml").write_text("defaults: [st, _self_]\n")
+    monkeypatch.setenv("HOME", str(home))
+    status, _, err = command(
+        *("--config-dir=~/my", "estimator=own", *data),
+        *(f"output={quote}~/x{quote}", f"dataset.path={quote}~/mine.npz{quote}"),
+    )
+    assert status == 0, err
+    assert len(list(home.glob("x/s/*/result.json"))) == 1
+    assert not (tmp_path / "~").exists()

@@ -4,8 +4,8 @@ This is the only file that starts Hydra outside of the command line. After `reso
 works on plain dicts; the config is resolved once, and nobody downstream sees an interpolation.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobRuntime
 from hydra.experimental.callback import Callback
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnrun.config.budget import by_budget
@@ -34,19 +36,49 @@ def composed(
 ) -> DictConfig:
     """The whole config for overrides like those of the command line.
 
-    Inside a running `bnrun`, the folders of its --config-dir are searched as well.
+    Inside a running `bnrun`, the folders of its --config-dir are searched as well. Inside another
+    program that uses Hydra, its configs are not.
 
     config_dir  a folder of your own configs, searched as well
     hydra_node  whether the config keeps its `hydra` node
 
-    Raises hydra.errors.HydraException if a group, a choice or a key does not exist.
+    Raises hydra.errors.HydraException if a group, a choice or a key does not exist, ValueError if
+    there is no such config_dir.
     """
-    searched = [] if config_dir is None else [f"file://{config_dir.resolve()}"]
-    overrides = [*words, f"hydra.searchpath={searched}"] if searched else list(words)
-    if GlobalHydra.instance().is_initialized():
+    overrides = list(words)
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser().resolve()
+        if not folder.is_dir():
+            raise ValueError(f"config_dir={config_dir}: no such folder")
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        overrides.append(f"hydra.searchpath=['file://{quoted}']")
+    if _is_running():
         return compose("config", overrides=overrides, return_hydra_config=hydra_node)
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with _aside(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return compose("config", overrides=overrides, return_hydra_config=hydra_node)
+
+
+def _is_running() -> bool:
+    """Whether the Hydra program that is running, if any, is `bnrun`."""
+    hydra = GlobalHydra.instance().hydra
+    if hydra is None:
+        return False
+    places = hydra.config_loader.get_search_path().get_path()
+    return any(p.provider == "main" and str(CONFIGS) in str(p.path) for p in places)
+
+
+@contextmanager
+def _aside() -> Iterator[None]:
+    """While the block runs, the user's own Hydra program stands aside."""
+    theirs, base = GlobalHydra.instance().hydra, VersionBase.instance().getbase()
+    name = JobRuntime.instance().get("name")
+    GlobalHydra.instance().hydra = None
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = theirs
+        VersionBase.instance().version_base = base
+        JobRuntime.instance().set("name", name)
 
 
 def resolved(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -74,6 +106,8 @@ class EstimatorConfig:
     fields      key -> value, in place of the yaml's values
     config_dir  a folder of your own configs, searched as well
 
+    Fields that a config cannot hold, like another estimator, are left to the caller as `objects`.
+
     Raises HydraException for a choice that does not exist, ValueError for such a field.
     """
 
@@ -91,7 +125,9 @@ class EstimatorConfig:
                     f"{key}: the estimator has no such field, use one of {', '.join(known)}"
                 )
         OmegaConf.set_struct(self._config, False)
-        self._config.estimator = OmegaConf.merge(self._config.estimator, fields or {})
+        plain = {key: value for key, value in (fields or {}).items() if is_plain(value)}
+        self._config.estimator = OmegaConf.merge(self._config.estimator, plain)
+        self.objects = {key: value for key, value in (fields or {}).items() if key not in plain}
 
     def values(self, neuron: "Neuron | None" = None) -> dict[str, Any]:
         """The whole config, resolved; `neuron` takes the place of the config's if it is given."""
@@ -119,6 +155,15 @@ class Made(Callback):
             config.hydra.runtime.made = made
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a config can hold a value, as it can numbers and texts, but not objects."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 def parsed(words: Sequence[str]) -> dict[str, Any]:
     """Words of the form key=value as nested values, e.g. first.slope=2 as {first: {slope: 2}}."""
     values = OmegaConf.to_container(OmegaConf.from_dotlist(list(words)))
@@ -130,6 +175,9 @@ def _run_id(root: DictConfig) -> str:
     return run_id(resolved(root), root.hydra.overrides.task)
 
 
+OmegaConf.register_new_resolver(
+    "from_home", lambda path: str(Path(str(path)).expanduser()), replace=True
+)
 OmegaConf.register_new_resolver("study", study, replace=True)
 OmegaConf.register_new_resolver("run_id", lambda *, _root_: _run_id(_root_), replace=True)
 OmegaConf.register_new_resolver(

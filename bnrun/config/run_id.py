@@ -56,7 +56,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
 
     overrides  the words of the command line
     """
-    trainer = config["trainer"]
+    trainer = config.get("trainer")
     if not isinstance(trainer, Mapping) or not {"epochs", "steps"} <= trainer.keys():
         raise ValueError(f"trainer={trainer}: trainer.epochs or trainer.steps is missing")
     head = [str(config["choices"].get(group)) for group in NAMED]

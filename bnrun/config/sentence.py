@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from bnrun.config.compose import composed
 from bnrun.config.errors import is_mistake, is_out_of_memory
 from bnrun.config.frames import own_place
+from bnrun.config.near import alternatives, meant
 from bnrun.config.paths import CONFIGS
 from bnrun.config.plain import plain
 
@@ -52,7 +54,10 @@ def sentence(error: BaseException) -> str:
         case ValidationError():
             text = _violation(error)
         case OverrideParseException():
-            text = f"{error.override}: not of the form key=value ({first_line(error)})"
+            text = (
+                f"{error.override}: not of the form key=value ({first_line(error)}); put a value "
+                f"with unusual characters in quotes that the shell leaves, \"key='a: b'\""
+            )
         case ConfigCompositionException():
             text = _composition(error)
         case MissingMandatoryValue():
@@ -85,24 +90,26 @@ def _missing_config(error: MissingConfigException) -> str:
     if not error.options:
         return first_line(error)
     group, _, choice = name.rpartition("/")
-    return f"{group}={choice}: no such choice, use one of {', '.join(sorted(error.options))}"
+    return f"{group}={choice}: no such choice, {alternatives(choice, sorted(error.options))}"
 
 
 def _composition(error: ConfigCompositionException) -> str:
     match = re.search(
         r"Could not override '([^']+)'\.?\s*(No match in the defaults list)?", str(error)
     )
+    ambiguous = re.search(r"Ambiguous value for argument '(.+)'", str(error))
+    if ambiguous:
+        return f"{ambiguous[1]}: several values make a sweep, add -m"
     if match is None:
         cause = error.__cause__
         return f"{first_line(error)}: {first_line(cause)}" if cause else first_line(error)
     key, no_group = match.groups()
-    meant = re.search(r"Did you mean to override ([^?\s]+)\?", str(error))
-    if meant:
-        return f"{key}: no such option, use {meant[1]}=..."
+    qualified = re.search(r"Did you mean to override ([^?\s]+)\?", str(error))
+    if qualified:
+        return f"{key}: no such option, use {qualified[1]}=..."
     if no_group:
-        others = [name for name in _groups() if name != key]
-        return f"{key}: no such group, use one of {', '.join(others)}"
-    return f"{key}: no such option, {_siblings(key)}"
+        return f"{key}: no such group, {_instead(key, no_group=True)}"
+    return f"{key}: no such option, {_instead(key)}"
 
 
 def _groups() -> list[str]:
@@ -116,17 +123,34 @@ def _invalid_choice() -> str:
     return next((f"{word}: " for word in words if word.partition("=")[0] in _groups()), "")
 
 
-def _siblings(key: str) -> str:
-    """What to use in place of a key that does not exist: the keys beside it."""
-    parent = key.rpartition(".")[0]
+def _instead(key: str, no_group: bool = False) -> str:
+    """What to use in place of a key that does not exist: what was meant, or the keys beside it."""
     try:
-        config = composed([word for word in sys.argv[1:] if _is_choice(word)])
+        words = [word for word in sys.argv[1:] if _is_choice(word)]
+        config = composed([word for word in words if word.partition("=")[0] != key])
     except (HydraException, OmegaConfBaseException):
         return "see bnrun --cfg job"
+    groups = [name for name in _groups() if name != key]
+    close = meant(key, [name for name in (*groups, *_keys(config)) if name not in key])
+    if close:
+        return f"did you mean {close}?"
+    if no_group:
+        return f"use one of {', '.join(groups)}"
+    parent = key.rpartition(".")[0]
     node = OmegaConf.select(config, parent) if parent else config
     if not isinstance(node, DictConfig):
         return f"and no {parent} either: see bnrun --cfg job"
     return f"use one of {', '.join(f'{parent}.{name!s}'.lstrip('.') for name in node)}"
+
+
+def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """All keys of a config, joined by dots."""
+    for name in node:
+        key = f"{prefix}.{name!s}".lstrip(".")
+        yield key
+        value = node._get_node(name)
+        if isinstance(value, DictConfig) and not value._is_interpolation():
+            yield from _keys(value, key)
 
 
 def _is_choice(word: str) -> bool:
@@ -157,6 +181,8 @@ def _violation(error: ValidationError, prefix: str = "") -> str:
     key = ".".join([prefix, *path]).strip(".")
     if violation["type"] == "value_error" and not violation["loc"]:
         return f"{key}: {rule}" if key else rule
+    if violation["type"] == "missing":
+        return f"{key}: is missing, but has to be there (~{key.split('.')[0]} deletes it)"
     if violation["type"] == "extra_forbidden":
         return f"{key}: no such option, leave it out (bnrun --cfg job lists all options)"
     return f"{key}={_shortened(violation['input'])}: {rule}"

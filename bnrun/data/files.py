@@ -134,16 +134,16 @@ class PublishedFiles(Dataset):
     def _places(self) -> list[Path]:
         if self.root is not None:
             return [self.root.expanduser()]
-        folders = [*self.folders, cache_folder(self.name)]
+        folders = [*(folder.expanduser() for folder in self.folders), cache_folder(self.name)]
         shared = os.environ.get("BNRUN_DATA")
         if not shared:
             return folders
-        if not Path(shared).is_dir():
+        if not Path(shared).expanduser().is_dir():
             raise DataError(
                 f"BNRUN_DATA={shared} is not a folder: set it to the folder that holds "
                 f"{self.name}/, or unset it"
             )
-        return [Path(shared) / self.name, *folders]
+        return [Path(shared).expanduser() / self.name, *folders]
 
     def _names(self, file: File) -> list[str]:
         """Names that a copy may have; the first is the name in the cache."""

@@ -7,7 +7,7 @@ are loaded, and their hashes compared.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,22 @@ def data_files(dataset: "Dataset", start: Path) -> dict[str, Any] | None:
         "start": str(start),
         "files": {str(start / path): _mark(start / path) for path in files},
     }
+
+
+def conflict(
+    config: Mapping[str, Any], result: Result, start: Path, log: Callable[[str], None]
+) -> str:
+    """Why a finished run must not be skipped, and what to do; "" if it may be.
+
+    log  gets why this is not known, if the data cannot be loaded
+    """
+    try:
+        reason = other_run(config, result, start)
+    except UserError as error:
+        log(f"whether the data are still the same is not known: {error}")
+        return ""
+    how = "rerun it with resume=force, or give the new run another name=..."
+    return f"has a result {reason}; {how}" if reason else ""
 
 
 def other_run(config: Mapping[str, Any], result: Result, start: Path) -> str:

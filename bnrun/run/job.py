@@ -10,7 +10,7 @@ from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
 from bnrun.run.context import RunContext
-from bnrun.run.identity import changes_of_code, code_of, other_run
+from bnrun.run.identity import changes_of_code, code_of, conflict
 from bnrun.run.log import Log
 
 
@@ -60,16 +60,8 @@ def _is_done(context: RunContext) -> bool:
     if context.settings.resume == "force" or not (folder / RESULT).exists():
         return False
     result = read_result(folder / RESULT)
-    try:
-        reason = other_run(context.config, result, context.start)
-    except UserError as error:
-        log.info(f"whether the data of {folder} are still the same is not known: {error}")
-        reason = ""
-    if reason:
-        raise UserError(
-            f"{folder}: has a result {reason}; rerun it with resume=force, or give the new run "
-            f"another name=..."
-        )
+    if reason := conflict(context.config, result, context.start, log.info):
+        raise UserError(f"{folder}: {reason}")
     log.print(f"skipped, because it is done: {folder} (resume=force reruns it)")
     if changes := changes_of_code(code_of(result)):
         log.info(f"its result was computed by other code: {', '.join(changes)}")

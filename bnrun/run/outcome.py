@@ -56,6 +56,7 @@ def flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return values
 
 
+@cache
 def versions() -> dict[str, str]:
     """Package -> version, of the packages that results may depend on."""
     packages = ("bnrun", "torch", "numpy", "hydra-core", "tensorboard")

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import parent_process
 from types import FrameType
 from typing import Any
@@ -116,4 +116,5 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 def _print(text: str) -> None:
     # print() is not safe in a handler: the signal may have come inside of it.
-    os.write(2, f"\nbnrun: {text}\n".encode())
+    with suppress(OSError):  # its reader may have gone
+        os.write(2, f"\nbnrun: {text}\n".encode())

@@ -14,6 +14,7 @@ from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.build import build
 from bnrun.run.checkpoint import CHECKPOINT
+from bnrun.run.identity import conflict
 from bnrun.run.outcome import flat
 from bnrun.sweep.configs import JobConfig
 from bnrun.training.rates import rehearse
@@ -92,6 +93,10 @@ def plan_jobs(
             reason = "its folder is that of an earlier job: leave out hydra.sweep.subdir"
         folders.add(folder)
         status: Status = "refused" if reason else _status(folder)
+        if status == "done" and config["resume"] != "force":
+            result = read_result(folder / RESULT)
+            reason = conflict(config, result, Path.cwd(), lambda text: None)
+            status = "refused" if reason else "done"
         job = Job(list(words), config, folder, study, status, reason)
         jobs.setdefault(run, job)
         plan.jobs.append(job)

@@ -12,6 +12,8 @@ from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
 from bnrun.config.errors import UserError
+from bnrun.recording.result import RESULT, read_result
+from bnrun.run.identity import changes_of_code, code_of
 from bnrun.sweep.configs import Configs
 from bnrun.sweep.estimate import time_left
 from bnrun.sweep.fresh import with_fresh_seeds
@@ -63,6 +65,7 @@ class Sweep:
         if len(pending) < len(runnable):
             number = len(runnable) - len(pending)
             self.log(f"skipped {number} of {len(plan.jobs)} jobs, which are done")
+            self._report_other_code([job for job in runnable if job not in pending])
         name = f"{socket.gethostname()} {os.getpid()}"
         with (
             named(name),
@@ -71,6 +74,13 @@ class Sweep:
         ):
             launched = self._launch(pending, options.fail_fast)
         return self._report(plan.jobs, launched)
+
+    def _report_other_code(self, done: Sequence[Job]) -> None:
+        codes = [code_of(read_result(job.folder / RESULT)) for job in done]
+        changes = Counter(", ".join(changes_of_code(code)) for code in codes)
+        for text, number in changes.items():
+            if text:
+                self.log(f"{number} of them computed by other code: {text}")
 
     def _report_repeats(self, plan: Plan) -> None:
         if not plan.repeats:
