@@ -115,7 +115,14 @@ def test_a_receipt_names_command_and_machine() -> None:
 SECRETS = (
     *(".env", ".env.local", "prod.env", "server.pem", "TLS.KEY", "id_rsa", "id_ed25519.pub"),
     *("credentials", "aws_credentials.json", "my_token.txt", "Secrets.yaml", "password.txt"),
-    *(".netrc", ".pypirc", ".git-credentials", "deep/er/.env", ".ssh/config", "a.service-account.json"),
+    *(
+        ".netrc",
+        ".pypirc",
+        ".git-credentials",
+        "deep/er/.env",
+        ".ssh/config",
+        "a.service-account.json",
+    ),
 )
 
 

@@ -24,9 +24,9 @@ from bnrun.run.keeper import Keeper
 from bnrun.run.outcome import flat, hyperparameters, means_of, scores_of, versions
 from bnrun.run.progress import Headline, follow
 from bnrun.run.receipt import receipt
-from bnrun.run.source import commit, keep_changes, own_code
 from bnrun.run.resume import remove_earlier, restore, starting_point
 from bnrun.run.signals import postponed
+from bnrun.run.source import commit, keep_changes, own_code
 from bnrun.training.loop import Training
 
 

@@ -10,6 +10,7 @@ import torch
 
 from bnrun.run.source import changes_hash
 
+
 def receipt() -> dict[str, Any]:
     """What result.json has beside the config, the versions, the commit and the data's hashes.
 

@@ -16,7 +16,14 @@ SECRET = (
     *("*.env", ".env*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx"),
     *("*.ppk", "*.asc", "*.gpg", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*credential*"),
     *("*secret*", "*token*", "*password*", "*passwd*", "*apikey*", "*api_key*", ".netrc", "_netrc"),
-    *(".npmrc", ".pypirc", ".htpasswd", ".git-credentials", "kubeconfig*", "*service*account*.json"),
+    *(
+        ".npmrc",
+        ".pypirc",
+        ".htpasswd",
+        ".git-credentials",
+        "kubeconfig*",
+        "*service*account*.json",
+    ),
     *(".ssh/**", ".aws/**", ".gnupg/**", ".kube/**"),
 )
 """Names of files, in any folder and in any case, that must not be copied into a run's folder."""
