@@ -47,7 +47,7 @@ def test_a_custom_estimator_trains_and_its_receipt_names_its_file(place: Path) -
     mine.write_text(mine.read_text().replace("downstream(self", "2 * downstream(self"))
     output = call(place, "bnrun-report", "verify", str(path.parent), status=1)
     assert "The bits differ" in output
-    assert f"{mine} ({recorded} then, " in output
+    assert f"{mine} ({recorded[:12]} then, " in output
 
 
 def test_a_custom_estimator_trains_in_the_workers_of_a_launcher(place: Path) -> None:
