@@ -11,7 +11,7 @@ def meant(name: str, names: Iterable[str]) -> str | None:
     if len(ends) == 1:
         return ends[0]
     lower = {key.lower(): key for key in reversed(known)}
-    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
+    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.76)
     return lower[close[0]] if close else None
 
 
