@@ -22,18 +22,11 @@ def save(path: Path, seed: int, **more: object) -> None:
     np.savez(path, train_inputs=inputs, train_targets=inputs.argmax(1), **more)
 
 
-@pytest.fixture(autouse=True)
-def _forgotten():
-    """Another process would not remember what it has loaded."""
-    identity._loaded.clear()
-
-
 @pytest.fixture
 def run(command, tmp_path):
     """A function that runs or reruns the command on mine.npz; it begins with a finished run."""
 
     def ran(*words):
-        identity._loaded.clear()
         return command(*WORDS, *TINY, *words)
 
     save(tmp_path / "mine.npz", 0)
@@ -153,7 +146,6 @@ def test_a_dataset_without_hashes_is_known_by_its_arrays(command, tmp_path, monk
     words = ["--config-dir=my", "dataset=own", "trainer.batch_size=10", *TINY]
 
     def again():
-        identity._loaded.clear()
         return command(*words)
 
     assert again()[0] == 0

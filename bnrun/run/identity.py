@@ -28,7 +28,8 @@ DATA_FILES = "data_files"
 Code = dict[str, Any]
 """The code of a run: commit, changes to it, versions of packages, and the user's own files."""
 
-_loaded: dict[str, dict[str, Any]] = {}
+Loaded = dict[str, dict[str, Any]]
+"""Config of a dataset -> hashes of its data, so that the jobs of a sweep load them once."""
 
 
 def data_files(dataset: "Dataset", start: Path) -> dict[str, Any] | None:
@@ -49,14 +50,19 @@ def data_files(dataset: "Dataset", start: Path) -> dict[str, Any] | None:
 
 
 def conflict(
-    config: Mapping[str, Any], result: Result, start: Path, log: Callable[[str], None]
+    config: Mapping[str, Any],
+    result: Result,
+    start: Path,
+    loaded: Loaded,
+    log: Callable[[str], None],
 ) -> str:
     """Why a finished run must not be skipped, and what to do; "" if it may be.
 
-    log  gets why this is not known, if the data cannot be loaded
+    loaded  what is known of the data, and becomes known
+    log     gets why this is not known, if the data cannot be loaded
     """
     try:
-        reason = other_run(config, result, start)
+        reason = other_run(config, result, start, loaded)
     except UserError as error:
         log(f"whether the data are still the same is not known: {error}")
         return ""
@@ -64,7 +70,7 @@ def conflict(
     return f"has a result {reason}; {how}" if reason else ""
 
 
-def other_run(config: Mapping[str, Any], result: Result, start: Path) -> str:
+def other_run(config: Mapping[str, Any], result: Result, start: Path, loaded: Loaded) -> str:
     """Why a result is not that of a config with the data of today; "" if it is.
 
     Raises UserError if it is not known, because the data cannot be loaded or have no hashes.
@@ -75,7 +81,7 @@ def other_run(config: Mapping[str, Any], result: Result, start: Path) -> str:
         return ""
     if not result["data"]:
         raise UserError("it recorded no hashes of its data")
-    hashes = _hashes_now(config, start)
+    hashes = _hashes_now(config, start, loaded)
     names = [
         name
         for name in sorted(hashes | result["data"])
@@ -104,17 +110,17 @@ def _same_files(config: Mapping[str, Any], result: Result, start: Path) -> bool:
             return False
 
 
-def _hashes_now(config: Mapping[str, Any], start: Path) -> dict[str, Any]:
-    """The hashes of the data that a config loads; the jobs of a sweep load them once."""
+def _hashes_now(config: Mapping[str, Any], start: Path, known: Loaded) -> dict[str, Any]:
+    """The hashes of the data that a config loads."""
     key = json.dumps([config["dataset"], str(start)], sort_keys=True)
-    if key not in _loaded:
+    if key not in known:
         # Imported here, because skipping a run need not wait 1.7 s for torch.
         from bnrun.data.loading import loaded
         from bnrun.run.build import build
 
         with mistakes(), chdir(start):
-            _loaded[key] = loaded(build(config, "dataset")).hashes
-    return _loaded[key]
+            known[key] = dict(loaded(build(config, "dataset")).hashes)
+    return known[key]
 
 
 def receipt_of(result: Result) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _is_done(context: RunContext) -> bool:
     if context.settings.resume == "force" or not (folder / RESULT).exists():
         return False
     result = read_result(folder / RESULT)
-    if reason := conflict(context.config, result, context.start, log.info):
+    if reason := conflict(context.config, result, context.start, {}, log.info):
         raise UserError(f"{folder}: {reason}")
     log.print(f"skipped, because it is done: {folder} (resume=force reruns it)")
     if changes := changes_of_code(code_of(result)):

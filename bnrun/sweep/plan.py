@@ -14,7 +14,7 @@ from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.build import build
 from bnrun.run.checkpoint import CHECKPOINT
-from bnrun.run.identity import conflict
+from bnrun.run.identity import Loaded, conflict
 from bnrun.run.outcome import flat
 from bnrun.sweep.configs import JobConfig
 from bnrun.training.rates import rehearse
@@ -74,6 +74,7 @@ def plan_jobs(
     compose  from the overrides of a job to its config
     """
     checked: dict[str, str] = {}
+    loaded: Loaded = {}
     plan = Plan([], [])
     jobs: dict[str, Job] = {}
     folders: set[Path] = set()
@@ -95,7 +96,7 @@ def plan_jobs(
         status: Status = "refused" if reason else _status(folder)
         if status == "done" and config["resume"] != "force":
             result = read_result(folder / RESULT)
-            reason = conflict(config, result, Path.cwd(), lambda text: None)
+            reason = conflict(config, result, Path.cwd(), loaded, lambda text: None)
             status = "refused" if reason else "done"
         job = Job(list(words), config, folder, study, status, reason)
         jobs.setdefault(run, job)
