@@ -4,7 +4,9 @@ import pytest
 from hydra.errors import HydraException
 from sweeps import counts, ended, sweeping
 
+from bnrun.config.compose import composed, resolved
 from bnrun.config.errors import UserError
+from bnrun.config.run_id import run_id
 from bnrun.sweep.plan import plan_jobs
 
 
@@ -127,3 +129,20 @@ def test_names_of_the_users_are_no_markup_and_no_control_characters(tmp_path):
     assert len(launched) == 4
     assert "\x1b" not in text
     assert "[/b] :smile: \\x1b[31m/n1" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "others"),
+    [
+        (["estimator=st"], ["estimator=st.yaml"]),
+        (["estimator=st"], ["estimator=../estimator/st"]),
+        (["experiment=fair"], ["experiment=fair.yaml"]),
+        (["optimizer.lr=0.1"], ["++optimizer.lr=1e-1"]),
+        (["trainer.batch_size=20"], ["trainer.batch_size=+20"]),
+        (["optimizer.nesterov=true"], ["optimizer.nesterov=TRUE"]),
+        (["gradients.every=null"], ["gradients.every=Null"]),
+    ],
+)
+def test_the_same_run_by_other_words_has_the_same_folder(words, others):
+    first, second = (run_id(resolved(composed(w, hydra_node=True)), w) for w in (words, others))
+    assert first == second

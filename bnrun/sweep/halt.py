@@ -48,14 +48,13 @@ def halting(studies: Sequence[Path]) -> Iterator[None]:
 
     Failures of an earlier sweep are forgotten, because its jobs are tried again.
     """
-    made = [study / _MARK for study in studies]
-    for mark in made:
-        mark.unlink(missing_ok=True)
+    made = [study / name for study in studies for name in (_MARK, _STUDIES)]
+    for path in made:
+        path.unlink(missing_ok=True)
     if len(studies) > 1:
         text = json.dumps([str(study.absolute()) for study in studies])
         for study in studies:
             (study / _STUDIES).write_text(text)
-            made.append(study / _STUDIES)
     yield
     # Not after Ctrl-C, because jobs on other machines may go on.
     for path in made:
