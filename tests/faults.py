@@ -181,20 +181,23 @@ def pool_kills(folder: Path, times: int) -> str:
             env=environment,
         )
 
-    began = time.monotonic()
+    def new_since(before: dict[str, int]) -> int:
+        return sum(mark != before[name] for name, mark in marks().items())
+
     assert sweep().wait(600) == 0, log.read_text()
-    longest = time.monotonic() - began
     shutil.copytree(folder / "s", folder / "uninterrupted")
     killed = 0
     for _ in range(times):
         before, process = marks(), sweep()
-        time.sleep(random.uniform(0.2 * longest, 0.9 * longest))
-        if workers := workers_of(process.pid):
+        count, workers = random.randrange(10), []
+        while process.poll() is None and not (workers and new_since(before) >= count):
+            time.sleep(random.uniform(0.0, 0.3))
+            workers = workers_of(process.pid)
+        if workers:
             os.kill(random.choice(workers), signal.SIGKILL)
             killed += 1
         status, text = process.wait(600), log.read_text()
-        new = [name for name, mark in marks().items() if mark != before[name]]
-        assert (status, len(new)) == (0, 12), text
+        assert (status, new_since(before)) == (0, 12), text
         assert "sweep of 12 jobs: 12 done\n" in text, text
         for run in (folder / "uninterrupted").glob("*/result.json"):
             assert_equal_runs(run.parent, folder / "s" / run.parent.name)
