@@ -150,6 +150,8 @@ class Made(Callback):
         made = ""
         with suppress(Exception):
             hydra = Path(config.hydra.run.dir).absolute() / ".hydra"
+            if any(path.is_symlink() for path in (hydra, *hydra.glob("*"))):
+                config.hydra.output_subdir = None  # Hydra would write through the link.
             made = [str(path) for path in (hydra, *hydra.parents) if not path.exists()][-1]
         with open_dict(config.hydra.runtime):
             config.hydra.runtime.made = made

@@ -7,6 +7,7 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from bnrun.recording.files import Digest, digest
 from bnrun.recording.tfrecord import RecordFile
 
 
@@ -32,7 +33,11 @@ class EventFile:
         if resume_step is None:
             for path in earlier.values():
                 path.unlink()
-        self._records = RecordFile(folder / f"events.out.tfevents.{number:010d}.bnrun")
+            earlier = {}
+        found = {path: digest(path) for path in earlier.values()}
+        self._earlier = {path: kept for path, kept in found.items() if kept is not None}
+        self._path = folder / f"events.out.tfevents.{number:010d}.bnrun"
+        self._records = RecordFile(self._path)
         self._write(Event(file_version="brain.Event:2"))
         # From this step on, TensorBoard forgets what it read in earlier files. It only does so at
         # the second start that it meets, which is why the first file needs one too.
@@ -42,6 +47,10 @@ class EventFile:
     def write(self, step: int, summary: Summary) -> None:
         """Append one event."""
         self._write(Event(step=step, summary=summary))
+
+    def digests(self) -> dict[Path, Digest]:
+        """The files of the run, with what was written to them so far."""
+        return {**self._earlier, self._path: self._records.digest}
 
     def sync(self) -> None:
         """Return when everything written so far is on the disk."""

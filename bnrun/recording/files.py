@@ -1,10 +1,48 @@
 """Files that are either complete or absent, and whether they have changed."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
+
+
+class Digest(NamedTuple):
+    """The number of bytes of a file, or of its beginning, and their sha256."""
+
+    size: int
+    sha256: str
+
+
+class Digester:
+    """The digest of what was written to a file so far."""
+
+    def __init__(self) -> None:
+        self._size, self._hash = 0, hashlib.sha256()
+
+    def add(self, data: bytes) -> None:
+        """Take what is appended to the file."""
+        self._size += len(data)
+        self._hash.update(data)
+
+    @property
+    def digest(self) -> Digest:
+        """Of all bytes that were added."""
+        return Digest(self._size, self._hash.hexdigest())
+
+
+def digest(path: Path, size: int | None = None) -> Digest | None:
+    """The digest of a file, or of its first `size` bytes; None if they cannot be read."""
+    digester = Digester()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(2**20 if size is None else min(2**20, size)):
+                digester.add(data)
+                size = None if size is None else size - len(data)
+    except OSError:
+        return None
+    return digester.digest
 
 
 @contextmanager

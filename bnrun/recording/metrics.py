@@ -11,10 +11,11 @@ in the middle of a line; readers ignore that line.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from bnrun.recording.files import replaced
+from bnrun.recording.files import Digest, Digester, replaced
 
 METRICS = "metrics.csv"
 TIMES = "times.csv"
@@ -43,8 +44,8 @@ class MetricsFile:
             else:
                 _cut(path, resume_step)
         self.last_time = _last_time(folder / TIMES)
-        self._metrics = (folder / METRICS).open("ab")
-        self._times = (folder / TIMES).open("ab")
+        self._metrics = _Appended(folder / METRICS)
+        self._times = _Appended(folder / TIMES)
 
     def append(
         self, step: int, epoch: float, seconds: float, values: Mapping[str, Sequence[float]]
@@ -56,22 +57,24 @@ class MetricsFile:
             for tag, row in values.items()
             for label, value in zip(self._labels(tag), row, strict=True)
         ]
-        self._metrics.write("".join(rows).encode())
-        self._metrics.flush()
+        self._metrics.append("".join(rows).encode())
         if self.last_time is None or step > self.last_time[0]:
             self.last_time = (step, seconds)
-            self._times.write(f"{step},{seconds!r}\n".encode())
-            self._times.flush()
+            self._times.append(f"{step},{seconds!r}\n".encode())
 
     def sync(self) -> None:
         """Return when everything written so far is on the disk."""
-        for file in (self._metrics, self._times):
-            os.fsync(file.fileno())
+        for one in (self._metrics, self._times):
+            os.fsync(one.file.fileno())
+
+    def digests(self) -> dict[Path, Digest]:
+        """Both files, with what was written to them so far."""
+        return {one.path: one.digester.digest for one in (self._metrics, self._times)}
 
     def close(self) -> None:
         """Close both files."""
-        self._metrics.close()
-        self._times.close()
+        self._metrics.file.close()
+        self._times.file.close()
 
     def _labels(self, tag: str) -> list[str]:
         if tag not in self._lines:
@@ -81,6 +84,20 @@ class MetricsFile:
                 )
             self._lines[tag] = [f"{seed},{tag}," for seed in self._seeds]
         return self._lines[tag]
+
+
+class _Appended:
+    """A file to append to, with a digest of all of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.digester = path, Digester()
+        self.digester.add(path.read_bytes())
+        self.file = path.open("ab")
+
+    def append(self, data: bytes) -> None:
+        self.file.write(data)
+        self.file.flush()
+        self.digester.add(data)
 
 
 class HistoryEnd(NamedTuple):
@@ -114,6 +131,46 @@ def last_step(folder: Path) -> int | None:
     if not (step.isascii() and step.isdigit()):
         raise ValueError(f"{path}: damaged, because its last line does not start with a step")
     return int(step) if line else None
+
+
+class Point(NamedTuple):
+    """All scalars of a step, tag -> one value per seed, and its number of steps per second.
+
+    speed  None for the first step, and where the clock stood still
+    """
+
+    step: int
+    values: dict[str, list[float]]
+    speed: float | None
+
+
+def points(folder: Path) -> Iterator[Point]:
+    """The history of a run, step by step, as written so far. Raises ValueError if it is damaged."""
+    times = _rows(folder / TIMES)
+    seconds = {int(step): float(time) for step, time in times}
+    before: int | None = None
+    for text, rows in groupby(_rows(folder / METRICS), key=lambda row: row[0]):
+        step, values, speed = int(text), dict[str, list[float]](), None
+        for _, _, _, tag, value in rows:
+            values.setdefault(tag, []).append(float(value))
+        if before is not None and step in seconds and seconds[step] > seconds[before]:
+            speed = (step - before) / (seconds[step] - seconds[before])
+        before = step if step in seconds else before
+        yield Point(step, values, speed)
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The lines of a file after its header, in columns; without a last one that is incomplete."""
+    columns = COLUMNS[path.name].count(",") + 1
+    with path.open("rb") as file:
+        check_header(path, file.readline())
+        for number, line in enumerate(file, start=2):
+            row = line.decode(errors="replace").rstrip("\n").split(",")
+            if not line.endswith(b"\n"):
+                return
+            if len(row) != columns:
+                raise ValueError(f"{path}: line {number} is damaged")
+            yield row
 
 
 def _cut(path: Path, step: int) -> None:

@@ -1,6 +1,6 @@
 """Writes what a run measures, as it goes: TensorBoard's curves and the metrics file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,8 +11,17 @@ from torch import Tensor
 
 from bnrun.recording import summaries, tags
 from bnrun.recording.events import EventFile
-from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.files import Digest
+from bnrun.recording.metrics import MetricsFile, points
 from bnrun.recording.records import Record
+
+MAIN = ""
+"""Folder of the main TensorBoard run, in the run's."""
+
+
+def seed_run(seed: int) -> str:
+    """Folder of a seed's own TensorBoard run."""
+    return f"seed={seed}"
 
 
 class Recorder:
@@ -23,6 +32,8 @@ class Recorder:
     per_seed     also write one TensorBoard run per seed, in the subfolder seed=<seed>
     resume_step  None restarts the recording and removes what an earlier run wrote to these files; a
                  number keeps what was recorded up to this step and drops the rest
+    rewritten    TensorBoard runs ("" for the main one, or seed=<seed>) whose files are lost or
+                 altered: they are removed, and their scalars written again from the metrics file
 
     TensorBoard's scalars are means over the seeds whose value is finite. The Custom Scalars tab
     has one chart per tag, in one category per section of tags: the mean and, for two or more finite
@@ -39,14 +50,18 @@ class Recorder:
         seeds: Sequence[int],
         per_seed: bool = False,
         resume_step: int | None = None,
+        rewritten: Collection[str] = (),
     ) -> None:
+        self._folder = folder
         self._metrics = MetricsFile(folder, seeds, resume_step)
         self._step = resume_step or 0
-        self._events = EventFile(folder, resume_step)
-        self._seed_events = [
-            EventFile(folder / f"seed={seed}", resume_step) for seed in seeds if per_seed
-        ]
+        names = [MAIN, *(seed_run(seed) for seed in seeds if per_seed)]
+        self._events, *self._seed_events = (
+            EventFile(folder / name, None if name in rewritten else resume_step) for name in names
+        )
         self._charted: dict[str, None] = {}
+        if rewritten and resume_step is not None:
+            self._rewrite([name in rewritten for name in names])
 
     def write(self, record: Record) -> None:
         """Write one record to the metrics file and to TensorBoard."""
@@ -57,10 +72,7 @@ class Recorder:
         summary = summaries.scalars(self._speed(record))
         rows = dict(zip(names, values.tolist(), strict=True))
         self._metrics.append(record.step, record.epoch, record.seconds, rows)
-        summary.MergeFrom(summaries.banded(names, values))
-        if not self._charted.keys() >= record.scalars.keys():
-            self._charted |= dict.fromkeys(names)
-            summary.MergeFrom(summaries.charts(self._charted))
+        summary.MergeFrom(self._curves(names, values))
         for tag, samples in record.histograms.items():
             finite = samples[samples.isfinite()].detach().double().numpy()
             if finite.size:
@@ -71,6 +83,28 @@ class Recorder:
         for events, column in zip(self._seed_events, values.T, strict=False):
             row = dict(zip(names, column.tolist(), strict=True))
             events.write(record.step, summaries.scalars(row))
+
+    def _curves(self, names: Sequence[str], values: NDArray[np.float64]) -> Any:
+        """Means and bands, and the charts of them if there are new ones."""
+        summary = summaries.banded(names, values)
+        if not self._charted.keys() >= set(names):
+            self._charted |= dict.fromkeys(names)
+            summary.MergeFrom(summaries.charts(self._charted))
+        return summary
+
+    def _rewrite(self, lost: Sequence[bool]) -> None:
+        """Write the scalars of the metrics file again, to the main run and the seeds' as marked."""
+        main, *seeds = lost
+        for step, rows, speed in points(self._folder):
+            names, values = list(rows), np.array(list(rows.values()))
+            if main:
+                summary = summaries.scalars({} if speed is None else {tags.SPEED: speed})
+                summary.MergeFrom(self._curves(names, values))
+                self._events.write(step, summary)
+            for n, events in enumerate(self._seed_events):
+                if seeds[n]:
+                    row = dict(zip(names, values[:, n].tolist(), strict=True))
+                    events.write(step, summaries.scalars(row))
 
     def text(self, tag: str, markdown: str) -> None:
         """Show a text in TensorBoard's Text tab."""
@@ -91,6 +125,13 @@ class Recorder:
         self._metrics.sync()
         for events in (self._events, *self._seed_events):
             events.sync()
+
+    def digests(self) -> dict[str, Digest]:
+        """File of the run, relative to its folder -> what was written to it so far."""
+        files = self._metrics.digests()
+        for events in (self._events, *self._seed_events):
+            files |= events.digests()
+        return {str(path.relative_to(self._folder)): found for path, found in files.items()}
 
     def close(self) -> None:
         """Close all files."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import google_crc32c
 
+from bnrun.recording.files import Digest, Digester
+
 
 class RecordFile:
     """A new file of records, complete after every write.
@@ -18,12 +20,20 @@ class RecordFile:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb")
+        self._digester = Digester()
 
     def write(self, data: bytes) -> None:
         """Append one record: its length and its bytes, each with a checksum."""
         length = struct.pack("<Q", len(data))
-        self._file.write(length + _checksum(length) + data + _checksum(data))
+        record = length + _checksum(length) + data + _checksum(data)
+        self._file.write(record)
         self._file.flush()
+        self._digester.add(record)
+
+    @property
+    def digest(self) -> Digest:
+        """Of all records so far."""
+        return self._digester.digest
 
     def sync(self) -> None:
         """Return when everything written so far is on the disk."""

@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bnrun.config.sentence import first_line
-from bnrun.recording.files import replaced
+from bnrun.recording.files import Digest, replaced
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
@@ -40,7 +40,8 @@ class Header(BaseModel):
     data     file or array -> sha256
     code     that wrote it, see bnrun.run.identity
     step     updates done
-    history  file of the run's history -> its bytes when the checkpoint was written
+    history  file of the run's history -> its size and sha256 when the checkpoint was written;
+             checkpoints of older versions have the size alone, and no event files
     final    whether the training had ended
     """
 
@@ -53,7 +54,7 @@ class Header(BaseModel):
     data: dict[str, Any]
     code: dict[str, Any] = {}
     step: int = 0
-    history: dict[str, int] = {}
+    history: dict[str, Digest | int] = {}
     final: bool = False
 
 

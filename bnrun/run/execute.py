@@ -13,7 +13,7 @@ from bnrun.config.run_id import scientific
 from bnrun.data.base import Split
 from bnrun.measurement.probe import Probe
 from bnrun.recording import tags
-from bnrun.recording.recorder import Recorder
+from bnrun.recording.recorder import MAIN, Recorder, seed_run
 from bnrun.recording.result import write_result
 from bnrun.run.about import outcome_text, run_text
 from bnrun.run.build import build, build_training
@@ -24,7 +24,7 @@ from bnrun.run.keeper import Keeper
 from bnrun.run.outcome import flat, hyperparameters, means_of, scores_of, versions
 from bnrun.run.progress import Headline, follow
 from bnrun.run.receipt import receipt
-from bnrun.run.resume import remove_earlier, restore, starting_point
+from bnrun.run.resume import Point, lost_events, remove_earlier, starting_point
 from bnrun.run.signals import postponed
 from bnrun.run.source import commit, keep_changes, own_code
 from bnrun.training.loop import Training
@@ -50,12 +50,12 @@ def execute(context: RunContext) -> None:
             code=code_now(context.config),
         )
         point = starting_point(context, header, training)
+        lost = [] if point is None else _lost_events(context, point)
         if point is None:
             remove_earlier(folder)
-        else:
-            restore(training, point, folder)
         step = None if point is None else point.header.step
-        recorder = Recorder(folder, settings.seed_list, settings.recorder.per_seed, step)
+        seeds, per_seed = settings.seed_list, settings.recorder.per_seed
+        recorder = Recorder(folder, seeds, per_seed, step, lost)
     try:
         # Before training, because the files of the code may change during a long run.
         kept = {
@@ -66,16 +66,16 @@ def execute(context: RunContext) -> None:
         keep_changes(folder)
         with recorder, postponed() as signals:
             keeper = Keeper(context, training, recorder, signals, header)
-            if point is None:
+            if point is not None:
+                keeper.scalars |= point.state["scalars"]
+            if point is None or MAIN in lost:
                 recorder.text(tags.ABOUT, run_text(context.config, settings.seed_list))
                 recorder.text(tags.CONFIG, _yaml_text(context.config))
-            else:
-                keeper.scalars |= point.state["scalars"]
             headline = Headline(training.task.goal, way_of(training))
             records = training.run(keeper.after_step)
             for record in follow(records, training.total, context, headline):
                 keeper.record(record)
-            if point is None or not point.header.final:
+            if point is None or not point.header.final or MAIN in lost:
                 scores = scores_of(keeper.scalars)
                 recorder.hparams(hyperparameters(context.config), means_of(scores))
                 recorder.text(tags.OUTCOME, outcome_text(scores, training.diverged_steps()))
@@ -88,6 +88,20 @@ def execute(context: RunContext) -> None:
             f"{folder}: {error.strerror or error}; once that is fixed, run the same command again "
             f"to resume from the last checkpoint"
         ) from error
+
+
+def _lost_events(context: RunContext, point: Point) -> list[str]:
+    """TensorBoard runs to be written again; says so."""
+    settings = context.settings
+    seeds = [seed_run(seed) for seed in settings.seed_list if settings.recorder.per_seed]
+    lost = lost_events(context.folder, point.header, [MAIN, *seeds])
+    if lost:
+        names = ", ".join(name or "the run" for name in lost)
+        context.log.info(
+            f"TensorBoard's files of {names} are missing or altered: curves up to step "
+            f"{point.header.step} are written again from metrics.csv, without histograms and images"
+        )
+    return lost
 
 
 def way_of(training: Training) -> str:

@@ -1,11 +1,37 @@
-"""Removing a run's folder that turned out not to be needed."""
+"""A run's folder: whether it holds what it should, and removing it if it was not needed."""
 
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from bnrun.config.errors import UserError
+
 UNUSED = {".hydra", ".lock"}
 """What a folder holds before its run has started."""
+
+
+_FILES = (
+    *("metrics.csv", "times.csv", "result.json", "checkpoint.pt", "checkpoint.previous.pt"),
+    *("run.log", "changes.patch", ".lock", ".lock.holder", ".hydra/*.yaml"),
+    *("events.out.tfevents.*.bnrun", "seed=*/events.out.tfevents.*.bnrun"),
+)
+_FOLDERS = (".hydra", "seed=*")
+
+
+def check_own(folder: Path) -> None:
+    """Raises UserError if a name of a run's file or folder stands for a link, or for the other.
+
+    A shared folder may hold links to anything; a run neither reads nor writes through them.
+    """
+    for patterns, is_right, kind in (
+        (_FOLDERS, Path.is_dir, "folder"),
+        (_FILES, Path.is_file, "file"),
+    ):
+        for path in (path for pattern in patterns for path in sorted(folder.glob(pattern))):
+            if path.is_symlink():
+                raise UserError(f"{path}: is a link, which runs do not follow: remove it")
+            if not is_right(path):
+                raise UserError(f"{path}: has to be a {kind} if it exists: remove it")
 
 
 def remove_unused(folder: Path, made: Path | None = None) -> None:

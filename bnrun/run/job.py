@@ -10,6 +10,7 @@ from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
 from bnrun.run.context import RunContext
+from bnrun.run.folder import check_own
 from bnrun.run.identity import changes_of_code, code_of, conflict
 from bnrun.run.log import Log
 
@@ -31,6 +32,7 @@ def run_job(
     log = Log(folder, shown)
     try:
         with mistakes():
+            check_own(folder)
             context = RunContext(
                 config, Settings.model_validate(config), folder, log, start or Path.cwd()
             )

@@ -7,7 +7,6 @@ from bnrun.recording.recorder import Recorder
 from bnrun.recording.records import Record
 from bnrun.run.checkpoint import CHECKPOINT, Header, read_state, write_checkpoint
 from bnrun.run.context import RunContext
-from bnrun.run.resume import history_length
 from bnrun.run.signals import Signals, Stopped
 from bnrun.training.loop import Training
 
@@ -55,7 +54,7 @@ class Keeper:
         header = self.header.model_copy(
             update={
                 "step": self.training.step,
-                "history": history_length(self.context.folder),
+                "history": self.recorder.digests(),
                 "final": self.training.ended,
             }
         )

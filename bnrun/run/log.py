@@ -6,7 +6,9 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from bnrun.config.plain import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,15 +34,22 @@ class Log:
     def info(self, text: str) -> None:
         """Print `text` and write it into run.log."""
         self.print(text)
-        self.write(text)
+        self.write(plain(text))
 
     def print(self, text: str) -> None:
-        """Print `text`."""
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        """Print `text`, on one line."""
+        self.console.print(plain(text), soft_wrap=True, highlight=False, markup=False, emoji=False)
 
     def write(self, text: str) -> None:
-        """Write `text` into run.log."""
+        """Write `text` into run.log; its lines after the first are indented."""
         when = datetime.now().astimezone().isoformat(timespec="seconds")
+        lines = "\n  ".join(map(plain, text.rstrip("\n").split("\n")))
         # A full disk stops the run elsewhere, with a message of its own.
-        with suppress(OSError), self._path.open("a") as file:
-            file.write(f"{when} {socket.gethostname()} {os.getpid()}: {text}\n")
+        with suppress(OSError), _opened(self._path) as file:
+            file.write(f"{when} {socket.gethostname()} {os.getpid()}: {lines}\n")
+
+
+def _opened(path: Path) -> TextIO:
+    """A file to append to, but not through a link."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Where a run resumes: at its own last intact checkpoint, or at that of a shorter run."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import torch
 from bnrun.config.errors import UserError
 from bnrun.config.run_id import LENGTH
 from bnrun.config.sentence import first_line
+from bnrun.recording.files import Digest, digest
 from bnrun.recording.metrics import METRICS, TIMES
 from bnrun.recording.result import RESULT
 from bnrun.run.checkpoint import (
@@ -35,16 +36,16 @@ class Point(NamedTuple):
 
 
 def starting_point(context: RunContext, header: Header, training: Training) -> Point | None:
-    """The point to resume from, with the history up to it in the run's folder; None for step 0.
+    """The point to resume from, loaded, with the history up to it in the run's folder.
 
     header  of the run's own config and data
 
-    Raises ValueError as `own_point` does.
+    None for step 0. Raises ValueError as `own_point` does.
     """
     if context.settings.resume != "auto":
         return None
     folder, log = context.folder, context.log.info
-    point = own_point(folder, header, training.device, log)
+    point = own_point(folder, header, training, log)
     if point is not None:
         log(f"resuming from step {point.header.step}")
         return point
@@ -52,15 +53,19 @@ def starting_point(context: RunContext, header: Header, training: Training) -> P
     if shorter is None:
         return None
     source, point = shorter
+    try:
+        restore(training, point, source / CHECKPOINT)
+    except DamagedError as error:
+        raise UserError(f"{source}: {error}; use resume=never to restart from step 0") from error
     copy_history(source, folder)
     log(f"resuming from step {point.header.step} of the shorter run {source.name}")
     return point
 
 
 def own_point(
-    folder: Path, expected: Header, device: torch.device, log: Callable[[str], None]
+    folder: Path, expected: Header, training: Training, log: Callable[[str], None]
 ) -> Point | None:
-    """The last intact checkpoint of the run in `folder`; None if it has written none.
+    """The last intact checkpoint of the run in `folder`, loaded; None if it has written none.
 
     Raises ValueError if a checkpoint has another config, other data or another version, or if
     there are checkpoints but all are damaged.
@@ -73,7 +78,8 @@ def own_point(
             header = read_header(path)
             _check_same(path, header, expected)
             _check_history(folder, path, header)
-            point = Point(header, read_state(path, device))
+            point = Point(header, read_state(path, training.device))
+            restore(training, point, path)
         except DamagedError as error:
             damages.append(str(error))
             continue
@@ -89,7 +95,7 @@ def own_point(
             log(f"{path.name} was written by other code: {', '.join(changes)}")
         return point
     if damages:
-        raise ValueError(
+        raise UserError(
             f"{folder}: {'; '.join(damages)}, and there is no other checkpoint; use resume=never "
             f"to restart from step 0"
         )
@@ -123,37 +129,36 @@ def point_of_shorter_run(
     return None
 
 
-def restore(training: Training, point: Point, folder: Path) -> None:
-    """Load a checkpoint. Raises UserError if the code has changed so that it no longer fits."""
+def restore(training: Training, point: Point, path: Path) -> None:
+    """Load a checkpoint. Raises DamagedError if a part is missing or does not fit the code."""
     try:
         training.load_state_dict(point.state["training"])
-    except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
+        if not isinstance(point.state["scalars"], dict):
+            raise TypeError("its scalars are not a mapping")
+    except (
+        *(AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    ) as error:
         # A custom estimator or model may have changed, which no version number tells.
-        raise UserError(
-            f"{folder}: its checkpoint of step {point.header.step} does not fit the current code "
-            f"({first_line(error)}); use resume=never to restart from step 0"
+        raise DamagedError(
+            f"{path.name} of step {point.header.step} does not fit the current code "
+            f"({first_line(error)})"
         ) from error
 
 
 def copy_history(source: Path, folder: Path) -> None:
-    """Copy the history of another run, as the beginning of this one's."""
-    for name in HISTORY:
-        shutil.copyfile(source / name, folder / name)
-    for events in source.glob("**/events.out.tfevents.*"):
-        target = folder / events.relative_to(source)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(events, target)
+    """Copy the history of another run, as the beginning of this one's; links are not followed."""
+    events = source.glob("**/events.out.tfevents.*")
+    for path in (*(source / name for name in HISTORY), *events):
+        if path.is_file() and not path.is_symlink():
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def remove_earlier(folder: Path) -> None:
     """Remove an earlier run's result, then its checkpoints; the recorder removes its history."""
     for name in (RESULT, CHECKPOINT, PREVIOUS):
         (folder / name).unlink(missing_ok=True)
-
-
-def history_length(folder: Path) -> dict[str, int]:
-    """Bytes of each file of a run's history, to notice later if some are missing."""
-    return {name: (folder / name).stat().st_size for name in HISTORY}
 
 
 def _check_same(
@@ -181,9 +186,33 @@ def _check_same(
 
 
 def _check_history(folder: Path, path: Path, header: Header) -> None:
-    """Raises DamagedError if the history is shorter than it was at the checkpoint."""
-    for name, length in header.history.items():
-        file = folder / name
-        size = file.stat().st_size if file.is_file() else 0
-        if size < length:
-            raise DamagedError(f"{name} has lost {length - size} bytes since {path.name}")
+    """Raises DamagedError if the history is not what it was at the checkpoint."""
+    for name in HISTORY:
+        then = header.history.get(name, 0)
+        size = then if isinstance(then, int) else then.size
+        now = digest(folder / name, size) or Digest(0, "")
+        if now.size < size:
+            raise DamagedError(f"{name} has lost {size - now.size} bytes since {path.name}")
+        if isinstance(then, Digest) and now != then:
+            raise DamagedError(f"{name} has been altered since {path.name}")
+
+
+def lost_events(folder: Path, header: Header, names: Iterable[str]) -> list[str]:
+    """TensorBoard runs of which a file is missing, or not what it was at the checkpoint.
+
+    names  folders of TensorBoard runs in that of the run; one without any file is lost, too
+    """
+    events = {Path(name): then for name, then in header.history.items() if name not in HISTORY}
+    if not events:
+        return []  # A checkpoint from before event files were listed.
+    lost = []
+    for name in names:
+        own = {path: then for path, then in events.items() if path.parent == Path(name)}
+        kept = [
+            digest(folder / path, then.size) == then
+            for path, then in own.items()
+            if isinstance(then, Digest)
+        ]
+        if not kept or not all(kept):
+            lost.append(name)
+    return lost

@@ -14,6 +14,7 @@ from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.build import build
 from bnrun.run.checkpoint import CHECKPOINT
+from bnrun.run.folder import check_own
 from bnrun.run.identity import Loaded, conflict
 from bnrun.run.outcome import flat
 from bnrun.sweep.configs import JobConfig
@@ -86,6 +87,7 @@ def plan_jobs(
             plan.repeats.append(list(words))
             continue
         reason = _mistake(partial(Settings.model_validate, config))
+        reason = reason or _mistake(lambda folder=folder: check_own(folder))  # type: ignore[misc]
         reason = reason or _mistake_in_parts(config, checked)
         if not reason and earlier is not None:
             names = ", ".join(_differences(earlier.config, config))
