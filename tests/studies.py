@@ -1,5 +1,6 @@
 """Studies of made-up runs, written straight to disk, and the contests of their report."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,18 @@ def finish(
     return place
 
 
+def change(place: Path, **values: Any) -> None:
+    """Change values of a run's result; in `config`, "__" in a key stands for a dot."""
+    result = json.loads((place / "result.json").read_text())
+    for key, value in values.items():
+        *parents, last = key.split("__")
+        node = result
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    write_result(place, result)
+
+
 def record(place: Path, tags: dict[str, list[list[float]]], seeds: int) -> None:
     """History of a run: tag -> one row of seeds per point."""
     file = MetricsFile(place, list(range(seeds)))
@@ -68,8 +81,8 @@ def record(place: Path, tags: dict[str, list[list[float]]], seeds: int) -> None:
     file.close()
 
 
-def compared(wanted: Wanted | None = None) -> list[Contest]:
-    return contests(tabulate(find_runs([Path("study")]).runs), wanted)
+def compared(wanted: Wanted | None = None, by: Sequence[str] | None = None) -> list[Contest]:
+    return contests(tabulate(find_runs([Path("study")]).runs), wanted, by)
 
 
 def far(offset: float, number: int = 10) -> list[float]:

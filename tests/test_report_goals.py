@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import compared, far, finish, record
+from studies import change, compared, far, finish, record
 
-from bnrun.recording.result import write_result
 from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.verdict import verdicts
 from bnrun.report.compare.yardstick import Wanted
@@ -21,10 +20,6 @@ WAYS = ("thresholded", "sampled", "mean_field")
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-
-
-def change(place: Path, **values: Any) -> None:
-    write_result(place, {**json.loads((place / "result.json").read_text()), **values})
 
 
 def nll(folder: str, offset: float, estimator: str, **options: Any) -> Path:

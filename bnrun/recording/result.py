@@ -67,13 +67,13 @@ class Result(TypedDict):
     # Deferred, so that an error in the settings need not wait for this validator to be built.
     __pydantic_config__ = ConfigDict(extra="allow", defer_build=True)  # type: ignore[misc]  # pydantic reads it there
 
-    seeds: Annotated[list[int], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(lt=2**63)]], Field(min_length=1)]
     scores: dict[str, dict[str, dict[str, list[Score]]]]
     goal: Goal
     way: NotRequired[str]
     evaluations: NotRequired[Annotated[float, Field(ge=0, allow_inf_nan=False)]]
     diverged: dict[int, int]
-    steps: Annotated[int, Field(ge=0)]
+    steps: Annotated[int, Field(ge=0, lt=2**63)]
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     config: dict[str, Any]
     versions: dict[str, str]

@@ -87,7 +87,7 @@ def remarks(runs: Sequence[Run]) -> list[str]:
 
 def _several(what: str, runs: Sequence[Run], of: Callable[[Result], str]) -> str:
     values: dict[str, Path] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.folder):
         values.setdefault(of(run.result), run.folder)
     if len(values) == 1:
         return ""

@@ -63,11 +63,12 @@ class Contest:
     @property
     def ways_text(self) -> str:
         """Why its way of evaluating is not that of some neurons; "" if it is that of all."""
-        own = dict.fromkeys(way_text(run.result["way"]) for run in self.runs)
+        own = {way_text(run.result["way"]) for run in self.runs}
         way = way_text(self.yardstick.way)
-        if list(own) == [way]:
+        if own == {way}:
             return ""
-        return f"the neurons' own way of evaluating is {' or '.join(own)}; all are compared {way}"
+        ways = " or ".join(sorted(own))
+        return f"the neurons' own way of evaluating is {ways}; all are compared {way}"
 
     @cached_property
     def digits(self) -> int:

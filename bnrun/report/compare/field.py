@@ -169,10 +169,10 @@ def _named(settings: Sequence[Column], by: Sequence[str]) -> list[Column]:
     """The named settings, each with those below it, as estimator.slope is below estimator."""
     titles = [column.title for column in settings]
     for name in by:
-        if name not in titles:
-            raise ValueError(f"{name}: not a setting of these runs, use {', '.join(titles)}")
         if reason := refused(name):
             raise ValueError(f"{name} cannot compete: {reason}")
+        if name not in titles:
+            raise ValueError(f"{name}: not a setting of these runs, use {', '.join(titles)}")
     return [
         c
         for name in by

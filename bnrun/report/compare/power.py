@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from bnrun.report.compare.statistics import ALPHA, Array, shares, squared_t
+from bnrun.report.compare.statistics import ALPHA, Array, flipped, shares, squared_t
 
 POWER = 0.8
 """Share of studies that should show a true difference."""
@@ -90,10 +90,10 @@ def _power(effect: Array, noise: Array, number: int) -> tuple[Array, float]:
     for _ in range(studies):
         study = effect + rng.normal(size=(number, len(noise))) @ noise
         # All pairs have the same number of seeds, so that the largest share has the largest |t|.
-        share = signs @ shares(study, size).astype(np.float32)
-        largest = np.maximum(share.max(1), -share.min(1))
+        unit = shares(study, size).astype(np.float32)
+        largest = np.concatenate([np.abs(sums).max(1) for sums in flipped(signs, unit)])
         bounds.append(np.sort(largest)[::-1][int(ALPHA * len(signs))])
-        counts += np.abs(share[0]) > bounds[-1] + 1e-6
+        counts += np.abs(unit.sum(0)) > bounds[-1] + 1e-6
     return counts / studies, float(np.mean(squared_t(np.array(bounds), np.array(number))))
 
 

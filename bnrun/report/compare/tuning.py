@@ -45,7 +45,10 @@ class Trial:
         """The learning rate; NaN if the config has none."""
         optimizer = self.runs[0].result["config"].get("optimizer")
         rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
-        return float(rate) if isinstance(rate, int | float) else math.nan
+        try:
+            return float(rate) if isinstance(rate, int | float) else math.nan
+        except OverflowError:
+            return math.nan
 
 
 def shared_seeds(trials: Sequence[Trial]) -> set[int]:

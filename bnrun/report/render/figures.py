@@ -4,7 +4,9 @@ import html
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
 def svg(panel: Panel, style: Style) -> str:
     """The panel as an SVG element for an HTML page, with a transparent background."""
     # Text stays text, and the same panel always gives the same file.
-    with mpl.rc_context(_ink(_TEXT, **{"svg.fonttype": "none"})):
+    with mpl.rc_context(_ink(_TEXT, **{"svg.fonttype": "none"})), _any_script():
         target = io.StringIO()
         _figure(panel, style, legend=False).savefig(
             target, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
@@ -59,7 +61,7 @@ def svg(panel: Panel, style: Style) -> str:
 def save(panel: Panel, style: Style, stem: Path) -> list[Path]:
     """Write the panel with its legend as PNG (200 dots per inch) and SVG; returns their paths."""
     written = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
-    with mpl.rc_context(_ink("black")):
+    with mpl.rc_context(_ink("black")), _any_script():
         for path in written:
             metadata = {"Date": None} if path.suffix == ".svg" else None
             # Tight, because long tick labels push the axis label out of the figure.
@@ -119,6 +121,15 @@ def _draw(axes: Axes, line: Line, colour: str, dash: str, points: bool) -> None:
         return
     axes.plot(line.x, line.mean, dash, color=colour, linewidth=1.6, label=mathtext(line.label))
     axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """No warning about letters that matplotlib's font lacks; it draws a box for them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support .* natively")
+        yield
 
 
 def _ink(colour: str, **more: Any) -> Any:
