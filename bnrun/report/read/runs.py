@@ -124,10 +124,12 @@ def _overridden(folder: Path) -> frozenset[str]:
     try:
         if path.stat().st_size > _LARGE or not path.is_file():
             raise ValueError(f"{path}: not a file of overrides")
-        overrides = yaml.safe_load(path.read_bytes()) or []
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+    try:
+        overrides = yaml.safe_load(content) or []
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML") from error
     if not isinstance(overrides, list) or not all(isinstance(word, str) for word in overrides):
         raise ValueError(f"{path}: not a list of overrides")
