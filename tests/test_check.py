@@ -221,7 +221,7 @@ def test_dbn_is_compared_with_the_sbn_and_the_output_says_so(run):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["disarmed"], ["estimator=disarmed: no such choice, use one of", "disarm"]),
+        (["disarmed"], ["estimator=disarmed: no such choice, did you mean disarm?"]),
         (["disarm", "--neuron", "dbn"], ["does not support neuron DBN", "neuron=sbn"]),
         (
             ["disarm", "--neuron", "real"],

@@ -217,3 +217,9 @@ def test_a_receipt_of_any_shape_is_read_without_an_error(values):
     result |= {"receipt": values}
     assert isinstance(identity._same_files({"dataset": {}}, result, Path()), bool)
     assert isinstance(identity.changes_of_code(identity.code_of(result)), list)
+
+
+def test_epochs_do_not_matter_where_a_number_of_steps_is_given(run):
+    status, _, err = run("trainer.epochs=30")
+    assert status == 0
+    assert "skipped, because it is done" in err

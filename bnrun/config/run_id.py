@@ -83,6 +83,8 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     values = deepcopy(dict(config))
     for key in (*IGNORED, "choices"):
         _remove(values, key)
+    if (values.get("trainer") or {}).get("steps") is not None:
+        _remove(values, "trainer.epochs")  # which a number of steps overrides
     return values
 
 
