@@ -10,6 +10,7 @@ from data_server import dead_address, serving
 from bnrun.data import files
 from bnrun.data.download import cache_folder, download
 from bnrun.data.errors import DataError
+from bnrun.data.files import File
 from bnrun.data.idx import Idx
 
 CONTENTS = tiny_mnist()
@@ -186,3 +187,9 @@ def test_progress_is_shown_on_a_terminal(cache, monkeypatch, capsys):
 
 def test_cache_is_the_platforms_folder_for_bnrun():
     assert cache_folder("mnist").parts[-2:] == ("bnrun", "mnist")
+
+
+@pytest.mark.parametrize("sums", [{}, {"sha256": "0" * 64, "md5": "0" * 32}])
+def test_a_file_needs_exactly_one_checksum(sums):
+    with pytest.raises(ValueError, match="must have a sha256 or an md5, and not both"):
+        File(name="a.gz", **sums)

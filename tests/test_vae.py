@@ -283,7 +283,7 @@ def test_dynamic_bits_follow_the_pixels_and_differ_every_time():
 
 
 def test_other_binarizations_are_deterministic():
-    pixels = torch.tensor([0.0, 0.2, 0.5, 0.6]).expand(2, 3, 4)
+    pixels = torch.tensor([0.0, 1e-6, 0.499, 0.5, 0.501, 0.6]).expand(2, 3, 6)
     assert torch.equal(binarized(pixels, "nonzero", Noise(SEEDS)), (pixels > 0).float())
     assert torch.equal(binarized(pixels, "threshold", Noise(SEEDS)), (pixels > 0.5).float())
     assert torch.equal(binarized(pixels, "none", Noise(SEEDS)), pixels)

@@ -27,7 +27,7 @@ from bnrun.tasks.gan.opponent import Opponent
 from bnrun.tasks.tools.ways import Scores, forward
 
 
-@dataclass(config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
+@dataclass(config=ConfigDict(extra="forbid"))
 class Gan(Task):
     """A net from latent variables to pixels, its last binary layer; the head is not used.
 
