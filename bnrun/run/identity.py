@@ -1,4 +1,4 @@
-"""What a run was computed from: its config and its data decide, its code and versions are told.
+"""What a run was computed from. Its config and data decide; its code and versions are reported.
 
 The data of a finished run are not read again if it is known that they have not changed: if their
 checksums are in the config, or if its files have the size, times and inode that they had. Else they
