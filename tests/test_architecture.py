@@ -52,7 +52,7 @@ TOP = {
     "runner": {"config", "report", "task"},
     "api": {"config", "core", "estimators", "run"},
     "binary": {"api", "config", "core", "estimators"},
-    "report_cli": {"report", "run"},
+    "report_cli": {"config", "report", "run"},
 }
 
 

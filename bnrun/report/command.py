@@ -20,8 +20,6 @@ def main(arguments: Sequence[str]) -> int:
         from bnrun.report.produce import produce
 
         damaged = [*found.broken, *produce(found, options)]
-    except BrokenPipeError:
-        raise
     except (ValueError, OSError) as error:
         _tell(_sentence(error))
         return 1

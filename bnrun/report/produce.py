@@ -19,12 +19,6 @@ _WIDE = 1000
 """Columns of output that goes to a file or a pipe, which has no width."""
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to the caller; rich would end the process with status 1."""
-        raise BrokenPipeError
-
-
 def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
     """Write and print a report of the finished runs.
 
@@ -38,8 +32,7 @@ def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
     damaged: list[str] = []
     names = write_files(report, output, options.figures, options.latex, damaged)
     groups = _write_groups(output, options) if options.tensorboard else ""
-    # Printed last, because a reader such as head may close the pipe.
-    console = _Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
     print_report(report, console)
     console.print(Text(visible(f"written into {output}: {', '.join(names)}")), soft_wrap=True)
     if groups:
