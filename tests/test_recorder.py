@@ -9,9 +9,15 @@ import pytest
 import torch
 from PIL import Image
 from scipy import stats
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
-from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams import api_pb2, metadata
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
 from torch import Tensor
 
 from bnrun.recording.history import read_metrics
@@ -183,6 +189,41 @@ def test_hparams_keep_their_types_and_come_with_scores(tmp_path: Path) -> None:
     # It would make TensorBoard show the columns of this run for all runs.
     tags = events(tmp_path).PluginTagToContent(metadata.PLUGIN_NAME)
     assert metadata.EXPERIMENT_TAG not in tags
+
+
+def test_no_run_leaves_the_hparams_tab_if_every_value_is_ticked(tmp_path: Path) -> None:
+    values = (None, 1.0, "word", True, [1, 2])
+    for number, value in enumerate(values):
+        (tmp_path / f"{number}").mkdir()
+        with Recorder(tmp_path / f"{number}", SEEDS) as recorder:
+            recorder.hparams({"trainer.clip_norm": value}, {ACCURACY.hparam: 0.5})
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(tmp_path)).Reload()
+    provider = MultiplexerDataProvider(multiplexer, str(tmp_path))
+    context = Context(TBContext(data_provider=provider))
+    request = RequestContext()
+    recorded = context.hparams_from_data_provider(request, "", limit=None)
+    metadata_of_runs = context.hparams_metadata(request, "")
+    columns = []
+    for info in context.experiment_from_metadata(
+        request, "", True, metadata_of_runs, recorded
+    ).hparam_infos:
+        column = api_pb2.ColParams(hparam=info.name)
+        if info.HasField("domain_interval"):
+            column.filter_interval.CopyFrom(info.domain_interval)
+        else:
+            column.filter_discrete.CopyFrom(info.domain_discrete)
+        columns.append(column)
+    every = api_pb2.ListSessionGroupsRequest(
+        slice_size=100, col_params=columns, allowed_statuses=[api_pb2.STATUS_SUCCESS]
+    )
+    answer = Handler(
+        request_context=request, backend_context=context, experiment_id="", request=every
+    ).run()
+    assert {column.hparam for column in columns} == {
+        "trainer.clip_norm",
+        "trainer.clip_norm (text)",
+    }
+    assert answer.total_size == len(values)
 
 
 def test_speed_is_measured_between_steps_and_only_in_tensorboard(tmp_path: Path) -> None:
