@@ -11,7 +11,7 @@ def test_a_run_says_what_it_is_and_by_which_command(monkeypatch):
     )
     assert rows["What"] == "neuron sbn, estimator st, dataset digits, model mlp"
     assert rows["Seeds"] == "3, 5"
-    assert rows["Command"] == "`bnrun estimator=st 'x=a b&#124;c'`"
+    assert rows["Command"] == "bnrun estimator=st 'x=a b&#124;c'"
     assert "torch 2" in rows["Versions"]
 
 

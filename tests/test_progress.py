@@ -41,7 +41,7 @@ def test_every_task_shows_its_goal_and_its_loss(task, show):
     if show == "bar":
         list(_with_bar(training.run(), training.total, "title", console, headline))
     else:
-        list(_with_lines(training.run(), "title", console, headline))
+        list(_with_lines(training.run(), training.total, "title", console, headline))
     lines = [line for line in console.file.getvalue().splitlines() if "title" in line]
     assert text in lines[-1]
     assert "loss " in lines[-1]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bnrun.config.duration import duration
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER
-from bnrun.sweep.estimate import duration
 from bnrun.sweep.watch import watched
 
 

@@ -1,10 +1,12 @@
 """A run in words, as Markdown for TensorBoard's Text tab: what it is, and how it ended."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnrun.config.run_id import NAMED
+from bnrun.recording.escape import markdown
 from bnrun.recording.intervals import decimals, interval_text
 from bnrun.report.read.scores import way_text
 from bnrun.run.outcome import versions
@@ -15,7 +17,10 @@ Scores = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 
 
 def run_text(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
-    """The run's choices, seeds, command, code and machine; `config` is resolved."""
+    """The run's choices, seeds, command, code and machine; `config` is resolved.
+
+    What comes from the user is no markup in it.
+    """
     about = receipt()
     hardware = about["hardware"]
     named = ", ".join(f"{group} {config['choices'][group]}" for group in NAMED)
@@ -25,7 +30,7 @@ def run_text(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
     rows = {
         "What": named,
         "Seeds": ", ".join(map(str, seeds)),
-        "Command": f"`{shlex.join(about['command'])}`",
+        "Command": shlex.join(about["command"]),
         "Commit": f"{commit() or 'unknown'}{changes}",
         "Versions": packages,
         "Machine": machine,
@@ -47,7 +52,12 @@ def outcome_text(scores: Scores, diverged: Mapping[str, int]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [list(head), ["---"] * len(head), *map(list, rows)]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in lines
-    )
+    lines = [list(map(markdown, head)), ["---"] * len(head), *(map(markdown, row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def config_text(text: str) -> str:
+    """A config as a block of code, which nothing in it can close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}yaml\n{text}\n{fence}"

@@ -15,7 +15,7 @@ from bnrun.measurement.probe import Probe
 from bnrun.recording import tags
 from bnrun.recording.recorder import MAIN, Recorder, seed_run
 from bnrun.recording.result import write_result
-from bnrun.run.about import outcome_text, run_text
+from bnrun.run.about import config_text, outcome_text, run_text
 from bnrun.run.build import build, build_training
 from bnrun.run.checkpoint import Header
 from bnrun.run.context import RunContext
@@ -70,7 +70,8 @@ def execute(context: RunContext) -> None:
                 keeper.scalars |= point.state["scalars"]
             if point is None or MAIN in lost:
                 recorder.text(tags.ABOUT, run_text(context.config, settings.seed_list))
-                recorder.text(tags.CONFIG, _yaml_text(context.config))
+                text = yaml.safe_dump(context.config, sort_keys=False)
+                recorder.text(tags.CONFIG, config_text(text))
             headline = Headline(training.task.goal, way_of(training))
             records = training.run(keeper.after_step)
             for record in follow(records, training.total, context, headline):
@@ -133,7 +134,3 @@ def _evaluations(training: Training) -> int:
     example = Split(*(part[:1] for part in training.data.train))
     probe = Probe(training.model, training.task, example, training.seeds, memory=0)
     return probe.cost(training.current_estimators()).evaluations
-
-
-def _yaml_text(config: dict[str, Any]) -> str:
-    return f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"

@@ -1,11 +1,13 @@
 """One run: skipped if it is done, else executed; then its scores are printed."""
 
+import shlex
 import traceback
 from pathlib import Path
 from typing import Any
 
 from bnrun.config.complaint import mistakes
 from bnrun.config.errors import DivergedError, UserError, is_out_of_memory
+from bnrun.config.plain import plain
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, Result, read_result
@@ -86,16 +88,16 @@ def _execute_claimed(context: RunContext) -> bool:
 
 def _print_scores(folder: Path, result: Result) -> None:
     # Imported here, because a config error need not wait 15 ms for rich and the report.
-    from rich.console import Console
-
     from bnrun.report.render.scores_table import scores_table
+    from bnrun.run.screen import screen
 
-    console = Console()
+    console = screen()
     console.print(scores_table(result))
     for seed, step in result["diverged"].items():
         console.print(f"seed {seed} diverged at step {step}")
-    console.print(f"folder: {folder}", soft_wrap=True)
-    console.print(f"curves: tensorboard --logdir {folder.parent}", soft_wrap=True)
+    console.print(plain(f"folder: {folder}"), soft_wrap=True)
+    study = shlex.quote(str(folder.parent))
+    console.print(plain(f"curves: tensorboard --logdir {study}"), soft_wrap=True)
 
 
 def _check_divergence(result: Result) -> None:

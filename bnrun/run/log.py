@@ -27,9 +27,9 @@ class Log:
     def console(self) -> "Console":
         """The screen; quiet if the run is not shown."""
         # Imported here, because a config error need not wait 11 ms for rich.
-        from rich.console import Console
+        from bnrun.run.screen import screen
 
-        return Console(stderr=True, quiet=not self._shown)
+        return screen(stderr=True, quiet=not self._shown)
 
     def info(self, text: str) -> None:
         """Print `text` and write it into run.log."""
@@ -38,7 +38,7 @@ class Log:
 
     def print(self, text: str) -> None:
         """Print `text`, on one line."""
-        self.console.print(plain(text), soft_wrap=True, highlight=False, markup=False, emoji=False)
+        self.console.print(plain(text), soft_wrap=True)
 
     def write(self, text: str) -> None:
         """Write `text` into run.log; its lines after the first are indented."""

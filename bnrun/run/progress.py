@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from bnrun.config.duration import duration
+from bnrun.config.plain import plain
 from bnrun.recording.records import Record
 from bnrun.recording.result import Goal
 from bnrun.recording.tags import TRAINING_LOSS, ScoreName
@@ -36,7 +38,7 @@ class Headline:
         return True
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {value:.3f}" for name, value in self.values.items())
+        return ", ".join(f"{plain(name)} {value:.3f}" for name, value in self.values.items())
 
     def _goal_in(self, scalars: Mapping[str, Tensor]) -> ScoreName | None:
         """The goal in its way; if that was not evaluated, in the first way that was."""
@@ -59,20 +61,21 @@ def follow(
     console = context.log.console
     if console.quiet:
         return iter(records)
+    title = plain(context.title)
     if console.is_terminal:
-        return _with_bar(records, total, context.title, console, headline)
-    return _with_lines(records, context.title, console, headline)
+        return _with_bar(records, total, title, console, headline)
+    return _with_lines(records, total, title, console, headline)
 
 
 def _with_bar(
     records: Iterable[Record], total: int, title: str, console: Console, headline: Headline
 ) -> Iterator[Record]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed}/{task.total} steps"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[headline]}"),
+        TextColumn("{task.fields[headline]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(title, total=total, headline="")
@@ -83,10 +86,15 @@ def _with_bar(
 
 
 def _with_lines(
-    records: Iterable[Record], title: str, console: Console, headline: Headline
+    records: Iterable[Record], total: int, title: str, console: Console, headline: Headline
 ) -> Iterator[Record]:
+    first: Record | None = None
     for record in records:
+        first = first or record
         if headline.update(record.scalars):
             line = f"{title}: epoch {record.epoch:g}, step {record.step}, {headline}"
+            if first.step < record.step < total:
+                per_step = (record.seconds - first.seconds) / (record.step - first.step)
+                line += f", about {duration(per_step * (total - record.step))} left"
             console.print(line, soft_wrap=True)
         yield record

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.progress import Progress
-from rich.text import Text
 
 from bnrun.config.compose import composed, resolved
 from bnrun.config.errors import MISTAKES
@@ -20,6 +18,7 @@ from bnrun.config.sentence import sentence
 from bnrun.recording.history import read_metrics
 from bnrun.recording.result import RESULT, Result, read_result
 from bnrun.run.identity import receipt_of
+from bnrun.run.screen import screen
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     except MISTAKES as error:
         print(f"bnrun-report: {options.run}: {sentence(error)}", file=sys.stderr)
         return 2
-    Console().print(Text(plain(_text(verification, len(result["seeds"])))), soft_wrap=True)
+    screen().print(plain(_text(verification, len(result["seeds"]))), soft_wrap=True)
     return 1 if verification.differences else 0
 
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
+from bnrun.config.duration import duration
 from bnrun.recording.metrics import history_end
 from bnrun.sweep.plan import Job
 
@@ -29,10 +30,3 @@ def time_left(jobs: Sequence[Job]) -> str:
         )
         seconds += max(0.0, length - trained) * statistics.median(rates[unit])
     return f"about {duration(seconds)} left with one worker"
-
-
-def duration(seconds: float) -> str:
-    """A time to the nearest second, minute or tenth of an hour."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,11 +10,11 @@ from typing import Literal, Protocol
 
 from rich.console import Console
 
+from bnrun.config.duration import duration
 from bnrun.recording.files import mark
 from bnrun.recording.metrics import history_end
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER, sweep_at_work
-from bnrun.sweep.estimate import duration
 from bnrun.sweep.follower import repeated
 from bnrun.sweep.say import names
 from bnrun.sweep.screen import Bars, Lines
