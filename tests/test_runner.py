@@ -240,9 +240,13 @@ def test_a_run_works_in_any_thread():
 
 
 @pytest.mark.usefixtures("here")
-def test_a_sweep_takes_another_launcher():
-    runs = bnrun.sweep(*TINY, "estimator=st", "hydra/launcher=joblib")
-    assert [run.result["config"]["choices"]["estimator"] for run in runs] == ["st"]
+def test_a_sweep_takes_another_launcher_in_the_folder_of_the_moment(tmp_path, monkeypatch):
+    for place in ("first", "second"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        runs = bnrun.sweep(*TINY, "estimator=st", "hydra/launcher=joblib")
+        assert [run.result["config"]["choices"]["estimator"] for run in runs] == ["st"]
+        assert len(list((tmp_path / place).rglob("result.json"))) == 1
 
 
 @pytest.mark.parametrize("name", ["run", "sweep"])

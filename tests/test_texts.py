@@ -24,7 +24,7 @@ texts = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
 @pytest.mark.parametrize("name", ["x[/b]", "exp [v2]", ":smile:", "a'b\"c", "ü漢", "\x1b[31m"])
 def test_a_run_in_a_folder_of_any_name_ends_well_and_names_it(name, command, tmp_path):
     folder = tmp_path / name
-    folder.mkdir()
+    folder.mkdir(parents=True)
     quoted = str(folder).replace("'", "\\'")
     status, out, err = command(f"output='{quoted}'", *TINY)
     assert status == 0, err

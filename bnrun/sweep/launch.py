@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,6 +19,20 @@ from bnrun.sweep.plan import Job
 
 PATIENCE = 2
 """How often a pool may break while a job is running before that job is launched alone."""
+
+
+@contextmanager
+def workers_of(launcher: Launcher) -> Iterator[None]:
+    """End the launcher's worker processes with the block.
+
+    Joblib keeps them for minutes, in the folder and with the environment in which they were
+    started; the next sweep of this process would run its jobs there.
+    """
+    yield
+    if "joblib" in type(launcher).__module__:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 def launch(

@@ -19,7 +19,7 @@ from bnrun.sweep.estimate import time_left
 from bnrun.sweep.fresh import with_fresh_seeds
 from bnrun.sweep.group_runs import updated_group_runs
 from bnrun.sweep.halt import halting
-from bnrun.sweep.launch import launch
+from bnrun.sweep.launch import launch, workers_of
 from bnrun.sweep.options import sweep_options
 from bnrun.sweep.outcome import Launched, Outcome, counted, idle_outcome, launched_outcome
 from bnrun.sweep.plan import Job, Plan, plan_jobs
@@ -71,6 +71,7 @@ class Sweep:
             named(name),
             self._group_runs(runnable, options.groups),
             watched(pending, self.console, self.configs.in_turn, name),
+            workers_of(self.launcher),
         ):
             launched = self._launch(pending, options.fail_fast)
         return self._report(plan.jobs, launched)
