@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bnrun.core.fields import Slope, validated
+from bnrun.core.laws import LAWS, LOGISTIC, Law, NoiseLaw
 from bnrun.core.noise import Noise
 
 Mode = Literal["thresholded", "sampled", "mean_field"]
@@ -28,7 +29,7 @@ class Neuron(ABC):
     """A layer of units with logits [*S, R, B, U] and activations of the same shape.
 
     signed   activations are -1 and +1 instead of 0 and 1
-    slope    the probability of a unit is sigmoid(slope * logit)
+    slope    the probability of a unit is F(slope * logit), F the distribution function of `law`
 
     Every neuron can be evaluated in three ways: thresholded, sampled and mean-field.
     """
@@ -44,9 +45,35 @@ class Neuron(ABC):
         """Distance between the two activations, which is d activation / d bit."""
         return 2.0 if self.signed else 1.0
 
+    @property
+    def law(self) -> Law:
+        """The law of the noise in a unit; logistic noise makes F the sigmoid."""
+        return LOGISTIC
+
+    def scaled(self, logits: Tensor) -> Tensor:
+        """slope * logits, [*S, R, B, U]."""
+        return logits if self.slope == 1.0 else self.slope * logits
+
     def probability(self, logits: Tensor) -> Tensor:
-        """sigmoid(slope * logits), [*S, R, B, U]."""
-        return torch.sigmoid(logits if self.slope == 1.0 else self.slope * logits)
+        """F(slope * logits), [*S, R, B, U]."""
+        return self.law.distribution(self.scaled(logits))
+
+    def derivative(self, logits: Tensor) -> Tensor:
+        """d probability / d logit = slope * F'(slope * logits), without gradient, [*S, R, B, U]."""
+        return self.slope * self.law.density(self.scaled(logits.detach()))
+
+    def score_slope(self, logits: Tensor) -> Tensor | float:
+        """d log-odds / d logit = slope * F' / (p (1 - p)), without gradient, [*S, R, B, U].
+
+        Times bits - p, that is d log P(bits) / d logits. For logistic noise it is the slope.
+        """
+        if self.law is LOGISTIC:
+            return self.slope
+        return self.slope * self.law.score(self.scaled(logits.detach()))
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """log p - log(1 - p), finite and differentiable, [*S, R, B, U]."""
+        return self.law.log_odds(self.scaled(logits))
 
     def encode(self, bits: Tensor) -> Tensor:
         """Activations for bits (or probabilities) in [0, 1]."""
@@ -67,7 +94,17 @@ class Neuron(ABC):
 
 @validated
 class BinaryNeuron(Neuron):
-    """A neuron that outputs bits; an estimator provides its gradient."""
+    """A neuron that outputs bits; an estimator provides its gradient.
+
+    noise    law of the noise: logistic (F is the sigmoid), normal, of standard deviation 1
+             (probit), or uniform on [-1/2, 1/2] (hard sigmoid)
+    """
+
+    noise: NoiseLaw = "logistic"
+
+    @property
+    def law(self) -> Law:
+        return LAWS[self.noise]
 
     @abstractmethod
     def fire(self, logits: Tensor, noise: Noise) -> Tensor:
@@ -76,7 +113,10 @@ class BinaryNeuron(Neuron):
 
 @validated
 class DBN(BinaryNeuron):
-    """Deterministic binary neuron, 1[logit > 0]; a logit of 0 gives 0."""
+    """Deterministic binary neuron, 1[logit > 0]; a logit of 0 gives 0.
+
+    Its noise is that of sampled and mean-field evaluation.
+    """
 
     mode = "thresholded"
 
@@ -86,7 +126,7 @@ class DBN(BinaryNeuron):
 
 @validated
 class SBN(BinaryNeuron):
-    """Stochastic binary neuron, 1[u < sigmoid(slope * logit)], u uniform on [0, 1)."""
+    """Stochastic binary neuron, 1[u < F(slope * logit)], u uniform on [0, 1)."""
 
     mode = "sampled"
 
@@ -112,9 +152,19 @@ class DifferentiableNeuron(Neuron):
 
 @validated
 class Real(DifferentiableNeuron):
-    """sigmoid(slope * logit): a real-valued neuron as a baseline for binary ones."""
+    """F(slope * logit): a real-valued neuron as a baseline for binary ones.
+
+    noise    law whose distribution function is F, as in binary neurons: logistic (sigmoid), normal
+             (probit) or uniform (hard sigmoid)
+    """
+
+    noise: NoiseLaw = "logistic"
 
     mode = "mean_field"
+
+    @property
+    def law(self) -> Law:
+        return LAWS[self.noise]
 
     def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         return self.encode(self.probability(logits))

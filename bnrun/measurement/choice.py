@@ -33,8 +33,8 @@ def choose_instrument(
     """
     if settings.every is None:
         return None
-    neurons = [estimator.neuron for estimator in in_use]
-    if not all(isinstance(neuron, BinaryNeuron) for neuron in neurons):
+    neurons = [e.neuron for e in in_use if isinstance(e.neuron, BinaryNeuron)]
+    if len(neurons) < len(in_use):
         raise ValueError(
             "gradients.every measures gradient estimates of binary neurons: choose neuron=dbn or "
             "neuron=sbn, or gradients.every=null"
@@ -53,14 +53,14 @@ def choose_instrument(
 
 def choose_reference(
     settings: GradientSettings,
-    neurons: Sequence[Neuron],
+    neurons: Sequence[BinaryNeuron],
     units: Sequence[int],
     named: Callable[[str], Build],
 ) -> Reference:
     """Enumeration if that is affordable, else the unbiased estimator with the least variance.
 
     The gradient of a DBN is zero almost everywhere; its reference is that of an SBN with the same
-    logits.
+    logits and noise.
 
     Raises ValueError if the reference that was asked for is biased.
     """
@@ -70,7 +70,7 @@ def choose_reference(
             name = "exact"
         else:
             name = "local_expectation" if len(units) == 1 else "disarm"
-    sampling = [SBN(signed=neuron.signed, slope=neuron.slope) for neuron in neurons]
+    sampling = [SBN(signed=n.signed, slope=n.slope, noise=n.noise) for n in neurons]
     if name == "exact":
         exact = [Exact(neuron=neuron, max_units=settings.max_units) for neuron in sampling]
         return Reference(name, exact, draws=1)

@@ -31,11 +31,12 @@ class Vae(ScoredTask):
     rate        log q(b | x) - log p(b), whose mean is the Kullback-Leibler divergence; only
                 "sampled"
 
-    log q is that of the neuron, with its slope. Its derivative by the logits themselves has mean
-    zero, E_q[d log q / d logits] = 0, and is left out, because it would only add noise to the
-    gradient. So the logits get all of their gradient from the estimator, and an unbiased estimator
-    has the exact gradient of the ELBO as its mean. With the soft bits of gumbel_sigmoid the mean
-    of that derivative is not zero: such a net is trained without part of its own objective.
+    log q is that of the neuron, with its slope and noise. Its derivative by the logits themselves
+    has mean zero, E_q[d log q / d logits] = 0, and is left out, because it would only add noise to
+    the gradient. So the logits get all of their gradient from the estimator, and an unbiased
+    estimator has the exact gradient of the ELBO as its mean. With the soft bits of gumbel_sigmoid
+    the mean of that derivative is not zero: such a net is trained without part of its own
+    objective.
 
     binarization  of the images, see bnrun.tasks.tools.pixels
     shown         number of images in each of TensorBoard's pictures
@@ -119,7 +120,7 @@ class Vae(ScoredTask):
         distortion = -log_likelihood(batch.inputs.flatten(2), model.outputs(batch.inputs, fired))
         rate = torch.zeros_like(distortion)
         for layer, logits in zip(fired, model.generative_logits(fired), strict=True):
-            bits, inferred = bits_of(layer), layer.neuron.slope * layer.logits.detach()
+            bits, inferred = bits_of(layer), layer.neuron.log_odds(layer.logits.detach())
             rate = rate + log_likelihood(bits, inferred) - log_likelihood(bits, logits)
         return distortion, rate
 
@@ -142,7 +143,7 @@ def sampled_logits(
 ) -> Tensor:
     """Sample latent bits from the prior; return the logits of the pixels, [R, count, pixels]."""
     logits = model.prior.expand(-1, count, -1)
-    # The decoder has no slope: that is the neuron's, in the encoder.
+    # Slope and noise are the neuron's, in the encoder; the prior's units are logistic of slope 1.
     for neuron, net in zip(reversed(neurons), [*reversed(model.between), model.head], strict=True):
         bits = (noise.uniform(logits) < torch.sigmoid(logits)).to(logits)
         logits = net(neuron.encode(bits))
