@@ -9,7 +9,8 @@ from scipy import stats
 from studies import far, finish, record
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bnrun.recording.metrics import MetricsFile
+from bnrun.recording.history import read_metrics
+from bnrun.recording.metrics import METRICS, MetricsFile
 from bnrun.recording.tags import band
 from bnrun.report.compare.group_means import Group, grouped
 from bnrun.report.read.runs import find_runs
@@ -36,7 +37,9 @@ def history(place: Path, values: list[list[float]], steps_per_epoch: int = 10) -
 
 
 def groups(*by: str) -> dict[str, Group]:
-    by_name = grouped(tabulate(find_runs([STUDY]).runs), by or None)
+    runs = find_runs([STUDY]).runs
+    histories = {run.folder: read_metrics(run.folder) for run in runs}
+    by_name = grouped(tabulate(runs), histories, by or None)
     return {group.name: group for group in by_name}
 
 
@@ -134,13 +137,13 @@ def test_there_are_no_groups_of_one_run_each() -> None:
     for estimator in ("st", "reinmax"):
         history(finish(estimator, far(0.0, 3), estimator), [[1.0] * 3])
     assert groups() == {}
-    assert write_groups(STUDY, [STUDY]) == []
+    assert write_groups(STUDY, [STUDY], None, []) == []
     assert not (STUDY / "groups").exists()
 
 
 def test_tensorboard_shows_the_mean_with_its_band_over_seeds() -> None:
     values = write_grid()
-    assert {path.name for path in write_groups(STUDY, [STUDY])} == {
+    assert {path.name for path in write_groups(STUDY, [STUDY], None, [])} == {
         "estimator=st",
         "estimator=reinmax",
     }
@@ -157,29 +160,29 @@ def test_tensorboard_shows_the_mean_with_its_band_over_seeds() -> None:
 
 def test_groups_written_again_replace_the_old_ones() -> None:
     write_grid()
-    write_groups(STUDY, [STUDY])
+    write_groups(STUDY, [STUDY], None, [])
     history(Path("study/dbn-st"), [[9.0] * 3] * 2)
-    write_groups(STUDY, [STUDY])
+    write_groups(STUDY, [STUDY], None, [])
     (file,) = Path("study/groups/estimator=st").iterdir()
     events = EventAccumulator(str(file.parent))
     events.Reload()
     assert [event.step for event in events.Scalars("loss/train")] == [0, 10]
-    write_groups(STUDY, [STUDY], ["neuron"])
+    write_groups(STUDY, [STUDY], ["neuron"], [])
     assert {path.name for path in Path("study/groups").iterdir()} == {"neuron=dbn", "neuron=sbn"}
 
 
 def test_groups_are_removed_if_their_runs_no_longer_share_a_setting() -> None:
     write_grid()
-    write_groups(STUDY, [STUDY])
+    write_groups(STUDY, [STUDY], None, [])
     # As in a sweep of both neurons whose last estimator works with only one of them.
     history(finish("sbn-disarm", far(0.0, 3), "disarm"), [[1.0] * 3])
-    assert write_groups(STUDY, [STUDY]) == []
+    assert write_groups(STUDY, [STUDY], None, []) == []
     assert not (STUDY / "groups").exists()
 
 
 def test_group_runs_are_not_runs_of_the_study() -> None:
     write_grid()
-    write_groups(STUDY, [STUDY])
+    write_groups(STUDY, [STUDY], None, [])
     assert len(find_runs([STUDY]).runs) == 4
 
 
@@ -209,6 +212,24 @@ def test_an_error_in_group_runs_does_not_stop_the_sweep() -> None:
         pass
     assert len(messages) == 1
     assert not (STUDY / "groups").exists()
+
+
+def test_a_run_with_a_damaged_history_is_left_out_and_named() -> None:
+    values = write_grid()
+    for estimator in ("st", "reinmax"):
+        history(finish(f"real-{estimator}", far(0.0, 3), estimator, "real"), [[0.5] * 3] * 4)
+    (STUDY / "dbn-st" / METRICS).write_text("nonsense\n")
+    folders = sorted(STUDY.iterdir())
+    messages: list[str] = []
+    with updated_group_runs(STUDY, folders, ["estimator"], messages.append):
+        pass
+    assert len([m for m in messages if m.startswith("not in the group runs: study/dbn-st/")]) == 1
+    assert messages[-1] == "group runs: tensorboard --logdir study/groups"
+    events = EventAccumulator(str(STUDY / "groups" / "estimator=reinmax"))
+    events.Reload()
+    curve = [event.value for event in events.Scalars("loss/train")]
+    expected = (values["sbn", "reinmax"].mean(1) + 0.5) / 2
+    assert curve == pytest.approx(expected.tolist(), rel=1e-6)
 
 
 def test_a_report_writes_groups_on_request(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from configured import built
 from rich.console import Console
 from runs import bnrun
 
+from bnrun.recording.records import Record
 from bnrun.run.execute import way_of
 from bnrun.run.progress import Headline, _with_bar, _with_lines
 
@@ -47,6 +48,18 @@ def test_every_task_shows_its_goal_and_its_loss(task, show):
     assert "loss " in lines[-1]
     if show == "lines":
         assert [line.split(", ")[1] for line in lines] == ["step 0", "step 2"]
+
+
+def test_lines_say_how_long_the_rest_takes_at_the_pace_so_far():
+    score = {"accuracy/validation/sampled": torch.tensor([0.5])}
+    steps = [(0, 10.0), (50, 60.0), (150, 70.0), (200, 100.0)]
+    records = [Record(step, step / 100, seconds, score) for step, seconds in steps]
+    console = Console(file=io.StringIO(), width=400)
+    list(_with_lines(records, 200, "title", console, Headline(ACCURACY, "sampled")))
+    first, second, third, last = console.file.getvalue().splitlines()
+    assert "left" not in first + last
+    assert second.endswith(", about 2 min left")  # 150 steps at 1 s
+    assert third.endswith(", about 20 s left")  # 50 steps at 0.4 s
 
 
 def test_a_headline_is_a_mean_over_the_finite_seeds():

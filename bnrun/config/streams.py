@@ -35,4 +35,4 @@ def use_forgiving_streams() -> None:
     """For the rest of this process."""
     sys.stdout = forgiving(sys.stdout, sys.__stdout__)
     sys.stderr = forgiving(sys.stderr, sys.__stderr__)
-    sys.stderr.reconfigure(write_through=True)  # type: ignore[attr-defined]
+    sys.stderr.reconfigure(write_through=True)  # type: ignore[attr-defined]  # not in TextIO

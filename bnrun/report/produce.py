@@ -31,7 +31,7 @@ def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
     output.mkdir(parents=True, exist_ok=True)
     damaged: list[str] = []
     names = write_files(report, output, options.figures, options.latex, damaged)
-    groups = _write_groups(output, options) if options.tensorboard else ""
+    groups = _write_groups(output, options, damaged) if options.tensorboard else ""
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
     print_report(report, console)
     console.print(Text(visible(f"written into {output}: {', '.join(names)}")), soft_wrap=True)
@@ -40,12 +40,14 @@ def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
     return damaged
 
 
-def _write_groups(output: Path, options: argparse.Namespace) -> str:
+def _write_groups(output: Path, options: argparse.Namespace, damaged: list[str]) -> str:
     # Loads torch and TensorBoard (1.2 s), which the rest of a report does without.
     from bnrun.report.render.tensorboard import write_groups
 
+    unread: list[str] = []
     try:
-        folders = write_groups(output, options.paths, options.by)
+        folders = write_groups(output, options.paths, options.by, unread)
+        damaged += [sentence for sentence in unread if sentence not in damaged]
     except ValueError as error:
         return f"no group runs: {error}"
     if folders:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
@@ -131,7 +131,8 @@ def _subfolder(node: DictConfig) -> str:
     try:
         return str(node.hydra.sweep.subdir)
     except OmegaConfBaseException as error:
-        if "run_id" in (text := str(OmegaConf.to_container(node.hydra.sweep)["subdir"])):  # type: ignore[call-overload, index]
+        text = str(cast(dict[str, Any], OmegaConf.to_container(node.hydra.sweep))["subdir"])
+        if "run_id" in text:
             raise
         raise UserError(
             f"hydra.sweep.subdir={text}: has no value before the jobs start, but the folder of a "

@@ -48,9 +48,13 @@ class _GroupRuns:
         from bnrun.report.render.tensorboard import write_groups
 
         start = time.monotonic()
+        damaged: list[str] = []
         try:
-            self.folders = write_groups(self._study, finished, self._by)
-            self._written = finished
+            self.folders = write_groups(self._study, finished, self._by, damaged)
+            # Written again at the end, where the log hears of them.
+            self._written = [] if damaged else finished
         except (ValueError, OSError) as reason:
             log(f"no group runs: {reason}")
+        for reason in damaged:
+            log(f"not in the group runs: {reason}")
         self.pause = max(1.0, _SHARE * (time.monotonic() - start))

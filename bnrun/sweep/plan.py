@@ -87,7 +87,7 @@ def plan_jobs(
             plan.repeats.append(list(words))
             continue
         reason = _mistake(partial(Settings.model_validate, config))
-        reason = reason or _mistake(lambda folder=folder: check_own(folder))  # type: ignore[misc]
+        reason = reason or _mistake(partial(check_own, folder))
         reason = reason or _mistake_in_parts(config, checked)
         if not reason and earlier is not None:
             names = ", ".join(_differences(earlier.config, config))

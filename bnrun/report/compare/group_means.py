@@ -1,19 +1,21 @@
 """Curves of many runs as few: the mean of each contestant over all settings and seeds."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from bnrun.recording.escape import markdown
-from bnrun.recording.history import read_metrics
 from bnrun.report.compare.field import Contestant, Field, fields
 from bnrun.report.read.settings import RunTable
 
 Array = NDArray[np.float64]
+Histories = Mapping[Path, pl.DataFrame]
+"""Folder of each run -> its history, as `bnrun.recording.history.read_metrics` returns it."""
 
 _PARTS = 1000
 """Steps per epoch where epochs have different numbers of updates."""
@@ -34,7 +36,7 @@ class Group:
     text: str
 
 
-def grouped(table: RunTable, by: Sequence[str] | None = None) -> list[Group]:
+def grouped(table: RunTable, histories: Histories, by: Sequence[str] | None = None) -> list[Group]:
     """One group per contestant; the settings in `by` compete, by default those of a report.
 
     All groups are means over the same settings, those in which every contestant was run: otherwise
@@ -50,7 +52,7 @@ def grouped(table: RunTable, by: Sequence[str] | None = None) -> list[Group]:
     return [
         replace(group, name=f"{same[0].yardstick.score} {group.name}") if len(scores) > 1 else group
         for same in scores
-        for group in _groups(same)
+        for group in _groups(same, histories)
     ]
 
 
@@ -62,7 +64,7 @@ def _by_score(table: RunTable, by: Sequence[str] | None) -> list[list[Field]]:
     return list(groups.values())
 
 
-def _groups(same: Sequence[Field]) -> Iterator[Group]:
+def _groups(same: Sequence[Field], histories: Histories) -> Iterator[Group]:
     labels = dict.fromkeys(c.label for field in same for c in field.contestants)
     shared = [field for field in same if len(field.contestants) == len(labels)]
     members = {
@@ -71,7 +73,7 @@ def _groups(same: Sequence[Field]) -> Iterator[Group]:
     }
     if not shared or all(len(m) == 1 and len(m[0].runs) == 1 for m in members.values()):
         return
-    frames = {label: [_history(c) for c in group] for label, group in members.items()}
+    frames = {label: [_history(c, histories) for c in group] for label, group in members.items()}
     unit = _unit([frame for group in frames.values() for frame in group])
     for label, group in members.items():
         seeds = sorted(set.intersection(*(set(c.values) for c in group)))
@@ -87,8 +89,8 @@ def _name(field: Field, label: str) -> str:
     return f"{'+'.join(field.differ)}={label}"
 
 
-def _history(contestant: Contestant) -> pl.DataFrame:
-    frames = [read_metrics(run.folder) for run in contestant.runs]
+def _history(contestant: Contestant, histories: Histories) -> pl.DataFrame:
+    frames = [histories[run.folder] for run in contestant.runs]
     # If several runs have a seed, the first counts, as it does for the score.
     return pl.concat(frames).unique(["tag", "step", "seed"], keep="first", maintain_order=True)
 
