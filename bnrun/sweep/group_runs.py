@@ -55,6 +55,6 @@ class _GroupRuns:
             self._written = [] if damaged else finished
         except (ValueError, OSError) as reason:
             log(f"no group runs: {reason}")
-        for reason in damaged:
-            log(f"not in the group runs: {reason}")
+        for sentence in damaged:
+            log(f"not in the group runs: {sentence}")
         self.pause = max(1.0, _SHARE * (time.monotonic() - start))
