@@ -32,6 +32,9 @@ IGNORED = (
 )
 """Keys that do not affect results. Where a dataset lies does not, because its checksums do."""
 
+ADDED = {"dataset.augment": {"crop": 0, "flip": False}}
+"""Keys that older runs lack, with the value that changes nothing: it leaves the hash as it was."""
+
 LENGTH = ("trainer.epochs", "trainer.steps")
 """How long a run trains: at the end of its name, outside the hash."""
 
@@ -83,6 +86,8 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     values = deepcopy(dict(config))
     for key in (*IGNORED, "choices"):
         _remove(values, key)
+    for key, unchanged in ADDED.items():
+        _remove(values, key, unchanged)
     if (values.get("trainer") or {}).get("steps") is not None:
         _remove(values, "trainer.epochs")  # which a number of steps overrides
     return values
@@ -121,10 +126,14 @@ def _is_omitted(override: str) -> bool:
     )
 
 
-def _remove(config: dict[str, Any], key: str) -> None:
+_ANY = object()
+
+
+def _remove(config: dict[str, Any], key: str, value: Any = _ANY) -> None:
+    """Remove the key if it is there, and has this value."""
     *parents, last = key.split(".")
     node: Any = config
     for name in parents:
         node = node.get(name) if isinstance(node, dict) else None
-    if isinstance(node, dict):
+    if isinstance(node, dict) and (value is _ANY or node.get(last) == value):
         node.pop(last, None)

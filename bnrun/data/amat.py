@@ -33,7 +33,15 @@ class Amat(PublishedFiles):
             split: _split(parse(content, self.files[split].name, prod(_SHAPE)))
             for split, content in contents.items()
         }
-        return Data(name=self.name, **splits, shape=_SHAPE, classes=0, hashes=self.hashes(contents))
+        return Data(
+            name=self.name,
+            train=splits["train"],
+            validation=splits["validation"],
+            test=splits["test"],
+            shape=_SHAPE,
+            classes=0,
+            hashes=self.hashes(contents),
+        )
 
 
 def _split(bits: npt.NDArray[np.uint8]) -> Split:

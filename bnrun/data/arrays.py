@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
 from bnrun.data.array_file import Array, read_arrays
+from bnrun.data.augment import Augmentation
 from bnrun.data.base import Data, Dataset, Split
 from bnrun.data.checks import check_channels, check_no_empty_class, check_values
 from bnrun.data.errors import DataError
@@ -34,6 +35,7 @@ class ArrayFile(Dataset):
     validation_fraction, test_fraction
                 share of the training examples that are held out if the file lacks that split
     split_seed  chooses them; every split has the classes in proportion
+    augment     random changes of training images
 
     The arrays are
 
@@ -51,6 +53,7 @@ class ArrayFile(Dataset):
     validation_fraction: Fraction = 0.1
     test_fraction: Fraction = 0.1
     split_seed: NonNegativeInt = 0
+    augment: Augmentation = Augmentation()
 
     def sources(self) -> Sequence[Path]:
         """Return the one file."""
@@ -78,6 +81,7 @@ class ArrayFile(Dataset):
             hashes={
                 key: hashlib.sha256(array.tobytes()).hexdigest() for key, array in arrays.items()
             },
+            augment=self.augment,
         )
 
     def _check_keys(self, arrays: dict[str, Array]) -> None:

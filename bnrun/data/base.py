@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bnrun.data.augment import Augmentation
 from bnrun.data.checks import check_data
 from bnrun.data.errors import DataError
 
@@ -49,6 +50,7 @@ class Data:
     classes  number of classes; targets are 0 .. classes - 1. 0 if examples have no class: the
              targets are then zeros, or whatever a task computes from the inputs
     hashes   file or array -> sha256 of its uncompressed bytes; written into result.json
+    augment  random changes of the images of training batches
     """
 
     name: str
@@ -58,10 +60,12 @@ class Data:
     shape: tuple[int, ...]
     classes: int
     hashes: dict[str, str] = field(default_factory=dict)
+    augment: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         """Raises DataError if the splits are not what they should be, see bnrun.data.checks."""
         check_data(self)
+        self.augment.check(self.shape, self.name)
 
     @property
     def splits(self) -> dict[str, Split]:

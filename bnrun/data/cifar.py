@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bnrun.core.fields import PositiveInt, validated
+from bnrun.data.augment import Augmentation
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
@@ -26,12 +27,14 @@ class Cifar10(PublishedFiles):
     """Colour images with their targets: inputs [N, 3, 32, 32] in [0, 1], ten classes.
 
     validation  number of examples at the end of the training batches that are held out
+    augment     random changes of training images
 
     The file `archive` is found, downloaded and checked as described in `PublishedFiles`.
     Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009).
     """
 
     validation: PositiveInt = 5000
+    augment: Augmentation = Augmentation()
 
     purposes = ("archive",)
 
@@ -50,6 +53,7 @@ class Cifar10(PublishedFiles):
             shape=_SHAPE,
             classes=_CLASSES,
             hashes=self.hashes(contents),
+            augment=self.augment,
         )
 
 

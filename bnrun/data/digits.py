@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
+from bnrun.data.augment import Augmentation
 from bnrun.data.base import Data, Dataset, Split
 from bnrun.data.download import uncompressed
 from bnrun.data.errors import DataError
@@ -30,6 +31,7 @@ class Digits(Dataset):
 
     validation, test  number of examples; the rest is for training
     split_seed        chooses the examples; every split has the classes in proportion
+    augment           random changes of training images
 
     Source: Alpaydin, Kaynak, Optical Recognition of Handwritten Digits (1998), UCI Machine Learning
     Repository, CC BY 4.0.
@@ -38,6 +40,7 @@ class Digits(Dataset):
     validation: PositiveInt = 200
     test: PositiveInt = 300
     split_seed: NonNegativeInt = 0
+    augment: Augmentation = Augmentation()
 
     def sources(self) -> Sequence[Path]:
         """Return none, because the checksum of the file is in this module."""
@@ -69,4 +72,5 @@ class Digits(Dataset):
             shape=(1, 8, 8),
             classes=10,
             hashes={"digits": hashlib.sha256(table.tobytes()).hexdigest()},
+            augment=self.augment,
         )

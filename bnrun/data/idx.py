@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from bnrun.core.fields import PositiveInt, validated
+from bnrun.data.augment import Augmentation
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
@@ -22,6 +23,7 @@ class Idx(PublishedFiles):
 
     classes     number of classes
     validation  number of examples at the end of the training files that are held out
+    augment     random changes of training images
 
     The files train_images, train_targets, test_images and test_targets are found, downloaded and
     checked as described in `PublishedFiles`. The test split is the test files.
@@ -31,6 +33,7 @@ class Idx(PublishedFiles):
 
     classes: PositiveInt = 10
     validation: PositiveInt = 5000
+    augment: Augmentation = Augmentation()
 
     purposes = ("train_images", "train_targets", "test_images", "test_targets")
 
@@ -49,6 +52,7 @@ class Idx(PublishedFiles):
             shape=tuple(train.inputs.shape[1:]),
             classes=self.classes,
             hashes=self.hashes(contents),
+            augment=self.augment,
         )
 
     def _examples(self, contents: dict[str, bytes], part: str) -> Split:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from bnrun.core.fields import NonNegativeInt, PositiveInt, validated
+from bnrun.data.augment import Augmentation
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.data.files import PublishedFiles
@@ -27,6 +28,7 @@ class Omniglot(PublishedFiles):
 
     validation  number of training examples that are held out
     split_seed  chooses them; every split has the alphabets in proportion
+    augment     random changes of training images
 
     The file `characters` is found, downloaded and checked as described in `PublishedFiles`.
     Source: Lake, Salakhutdinov, Tenenbaum (2015); reduced to 28 x 28 pixels, and split into
@@ -35,6 +37,7 @@ class Omniglot(PublishedFiles):
 
     validation: PositiveInt = 1345
     split_seed: NonNegativeInt = 0
+    augment: Augmentation = Augmentation()
 
     purposes = ("characters",)
 
@@ -51,6 +54,7 @@ class Omniglot(PublishedFiles):
             shape=_SHAPE,
             classes=_ALPHABETS,
             hashes=self.hashes(contents),
+            augment=self.augment,
         )
 
 

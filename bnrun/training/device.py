@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from bnrun.data.base import Data, Dataset, Split, as_data
+from bnrun.data.errors import DataError
 from bnrun.data.loading import loaded
 from bnrun.tasks.base import Task
 from bnrun.training.memory import keep_freed_memory
@@ -37,7 +38,18 @@ def prepared_data(dataset: Dataset, task: Task, device: torch.device) -> Data:
     """
     data = loaded(dataset)
     prepared = as_data(task.prepared(data), f"task {type(task).__name__}.prepared")
+    if prepared.augment.active:
+        _check_images(prepared, data, task)
     return move(prepared, device, data.hashes)
+
+
+def _check_images(prepared: Data, data: Data, task: Task) -> None:
+    """Check that examples are still the images, whose targets do not change with them."""
+    if prepared.shape != data.shape or prepared.train.targets is not data.train.targets:
+        raise DataError(
+            f"dataset.augment changes images at every step, but task {type(task).__name__} makes "
+            f"its inputs and targets of them before the training: leave dataset.augment out"
+        )
 
 
 def move(data: Data, device: torch.device, hashes: Mapping[str, str] | None = None) -> Data:
@@ -62,4 +74,5 @@ def move(data: Data, device: torch.device, hashes: Mapping[str, str] | None = No
         shape=data.shape,
         classes=data.classes,
         hashes=dict(data.hashes if hashes is None else hashes),
+        augment=data.augment,
     )

@@ -43,7 +43,9 @@ class Training:
     instrument: Instrument | None = None
 
     def __post_init__(self) -> None:
-        self.batches = Batches(self.data.train, self.seeds, self.settings.batch_size)
+        self.batches = Batches(
+            self.data.train, self.seeds, self.settings.batch_size, self.data.augment
+        )
         self.noise = Noise(self.seeds)
         self.task_noise = Noise(self.seeds, "task")
         self.task.begin(self.model, self.data, self.seeds)

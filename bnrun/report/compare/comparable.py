@@ -30,7 +30,7 @@ _CODE = ("bnrun", "torch", "numpy")
 
 def refused(title: str) -> str | None:
     """Why a setting cannot compete; None if it can."""
-    if title.split(".")[0] == "dataset":
+    if title.split(".")[0] == "dataset" and not title.startswith("dataset.augment"):
         return "runs on different data cannot be compared"
     if title in EVALUATION:
         return "it changes how runs are evaluated, so their scores cannot be compared"
