@@ -18,10 +18,11 @@ import costs
 import loops
 import ours
 import processes_started
+import residual
 import torch
 from floor import products
 from processes import worker_processes
-from stopwatch import Contender, race, ratio
+from stopwatch import Contender, race, ratio, spread
 from workload import DEEP, EXAMPLES, WIDTHS, mnist_sized
 
 from bnrun.core.products import set_product_dtype
@@ -131,6 +132,18 @@ def options(size: Size) -> Iterator[list[str]]:
             yield [str(count), run.name, f"{run.milliseconds:.3f}", f"{ratio(run, plain):.2f}"]
 
 
+def any_module(size: Size) -> Iterator[list[str]]:
+    """`bnrun.Binary` and `bnrun.estimate` in plain PyTorch nets."""
+    split = mnist_sized(5_000).train
+    for name, own, other in (*residual.layer_pairs(split), *residual.estimate_pairs(split)):
+        size.race([own, other])
+        yield [
+            *(name, own.name, f"{own.milliseconds:.2f}"),
+            *(other.name, f"{other.milliseconds:.2f}"),
+            *(f"{ratio(own, other):.2f}", "{:.2f} to {:.2f}".format(*spread(own, other))),
+        ]
+
+
 def processes(size: Size) -> Iterator[list[str]]:
     """Start-up, peak memory, and a complete run."""
     for name, (wall, cpu) in processes_started.start_up(size.repeats).items():
@@ -185,6 +198,11 @@ PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] =
         "Saturated units, R = 1",
         ["run", "ms per step", "relative to lr=0.5"],
         denormals,
+    ),
+    "module": (
+        "bnrun.Binary and bnrun.estimate in plain nets",
+        ["net", "bnrun", "ms", "plain", "ms", "ratio", "half of the repeats"],
+        any_module,
     ),
     "options": ("Options", ["R", "what", "ms per seed-step", "relative to plain"], options),
     "processes": ("Whole processes", ["what", "cost"], processes),

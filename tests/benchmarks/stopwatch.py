@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 
 Clock = Callable[[], float]
@@ -62,3 +62,9 @@ def race(
 def ratio(first: Contender, second: Contender) -> float:
     """Median of first / second over the repeats, so times measured close together are compared."""
     return median(a / b for a, b in zip(first.times, second.times, strict=True))
+
+
+def spread(first: Contender, second: Contender) -> tuple[float, float]:
+    """First and third quartile of first / second over the repeats."""
+    low, _, high = quantiles(a / b for a, b in zip(first.times, second.times, strict=True))
+    return low, high
