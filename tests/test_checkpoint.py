@@ -93,9 +93,15 @@ def test_a_restored_training_continues_to_the_bit(name, step, tmp_path):
         ["task=vae", "model=vae", "model.latent=[5,4]"],  # draws its binary images at every use
         ["task=structured_prediction", "task.binarization=dynamic", "model.hidden=[5]"],
         ["task=gan", "model=generator_mlp", "model.hidden=[5]", "task.judge_steps=2"],
+        [
+            "scheduler=step",
+            "scheduler.step_size=2",
+            "trainer.schedule_per=step",
+            "model.hidden=[5]",
+        ],
     ],
 )
-def test_a_restored_task_draws_the_numbers_that_it_would_have_drawn(words, tmp_path):
+def test_a_restored_task_and_schedule_continue_to_the_bit(words, tmp_path):
     words = [*words, "seeds=[3,7]", "trainer.steps=6", "trainer.log_every=1", "trainer.samples=2"]
     if "task=gan" in words:
         words += ["optimizer=adam", "optimizer.lr=1e-3", "task.images=20"]

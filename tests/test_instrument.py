@@ -158,6 +158,12 @@ def test_the_noise_of_a_references_draws_does_not_count_as_that_of_the_minibatch
     torch.testing.assert_close(noise, torch.full_like(noise, 0.4), rtol=0.2, atol=0)
 
 
+def test_the_noise_of_few_examples_has_the_correction_of_the_sample_variance():
+    layer = torch.tensor([[1.0, 0.0], [2.0, 0.0], [6.0, 3.0]]).view(1, 1, 3, 2).double()
+    noise = _reference_statistics([layer], batch_size=5)["layer1", "minibatch_noise"]
+    assert noise.tolist() == pytest.approx([(14 / 2 + 6 / 2) / 5], rel=1e-12)
+
+
 def test_the_error_of_averages_falls_for_unbiased_estimators_and_plateaus_for_biased_ones():
     words = [*ONE_LAYER, "gradients.estimators=[disarm,st]", "gradients.averages=[1,100]"]
     scalars = measured(words)

@@ -78,3 +78,11 @@ def test_missing_seeds_leave_the_others_needs_nearly_unchanged():
     lacking[:3, 0] = np.nan
     whole, part = (seeds_needed(x)[1] for x in (data, lacking))
     assert part.low == pytest.approx(whole.low, abs=3)
+
+
+def test_the_range_of_few_seeds_is_that_of_the_80_percent_interval_of_their_effect():
+    effect, number = 1.5, 3
+    error = stats.norm.ppf(0.9) * math.sqrt(1 / number + effect**2 / (2 * number))
+    (needed,) = seeds_needed(pilot(effect, number))
+    (at_the_end,) = seeds_needed(pilot(effect - error, 100_000))
+    assert at_the_end.low <= needed.high <= at_the_end.high

@@ -66,6 +66,7 @@ def test_mean_over_all_draws_is_exact(case: str, neuron: Neuron) -> None:
     # Independent noise for z~ doubles the number of axes to integrate over.
     logits = TWO_UNITS if layout == "fresh" else torch.cat([TWO_UNITS, TWO_UNITS[:1] + 0.5])
     estimator = experienced(build(neuron), wavy, logits)
+    assert estimator.unbiased
     result = mean(*all_draws(estimator, wavy, layout, nodes, logits))
     expected = exact(estimator, wavy, logits)
     for side, ours, truth in zip(result._fields, result, expected, strict=True):
