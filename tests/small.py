@@ -69,7 +69,7 @@ def training(
     return Training(
         model=net,
         task=Classification(),
-        estimators=[estimator] * len(net.stages),
+        estimators=[estimator] * net.depth,
         optimizer=optimizer(net.parameters(), lr=lr),  # type: ignore[call-arg]  # every optimizer has lr
         scheduler=None,
         data=data,

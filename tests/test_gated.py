@@ -8,7 +8,6 @@ from configured import built
 
 from bnrun.core.chain import Fired
 from bnrun.core.noise import Noise
-from bnrun.tasks.tools.ways import forward
 
 SMALL = ["task=gated", "model=gated", "model.hidden=40", "model.gater=6", "dtype=float64"]
 
@@ -21,9 +20,8 @@ def fired(run, seed=0):
     """A pass over a batch with sampled gates."""
     batch = run.batches.at(0)
     neurons = [estimator.firing_neuron for estimator in run.estimators]
-    logits = run.model.stages[0](batch.inputs)
     sampled = [neuron.sampled for neuron in neurons]
-    return batch, forward(run.model, neurons, sampled, logits, Noise([seed, seed + 1]))
+    return batch, run.model.passes(batch.inputs)(neurons, sampled, Noise([seed, seed + 1]))
 
 
 def test_units_behind_a_closed_gate_need_not_be_computed():

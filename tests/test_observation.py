@@ -11,7 +11,7 @@ from bnrun.core.neurons import DBN, SBN
 from bnrun.core.noise import Noise
 from bnrun.measurement import observation
 from bnrun.measurement.observation import (
-    TappedEstimator,
+    Tap,
     bimodality,
     layer_logits,
     observe_units,
@@ -95,8 +95,8 @@ def test_a_norm_is_over_all_but_the_replicas():
 
 def test_norms_of_gradients_are_those_of_each_replica():
     run = training([3, 7])
-    layers = [TappedEstimator(estimator) for estimator in run.current_estimators()]
-    run.update(layers)
+    tap = Tap(run.model, run.current_estimators())
+    run.update(tap.estimators, tap)
     norms = parameter_gradient_norms(run.model)
     assert len(norms) == len(list(run.model.parameters()))
     for (name, parameter), (tag, norm) in zip(
@@ -106,25 +106,26 @@ def test_norms_of_gradients_are_those_of_each_replica():
         for replica in range(2):
             expected = parameter.grad[replica].square().sum().sqrt()
             torch.testing.assert_close(norm[replica], expected)
-    for layer in layers:
-        (logits,) = layer.logits
+    for layer in range(2):
+        (logits,) = tap.logits(layer)
         expected = logits.grad.square().sum((-1, -2)).sqrt()
-        torch.testing.assert_close(layer.gradient_norm(), expected)
+        torch.testing.assert_close(tap.gradient_norm(layer, 2), expected)
 
 
 def test_all_evaluations_of_a_layer_are_in_the_norm_of_its_gradient():
     run = built(["estimator=disarm", "model.hidden=[4,3]", "seeds=[3,7]", "dtype=float64"])
-    layers = [TappedEstimator(estimator) for estimator in run.current_estimators()]
-    run.update(layers)
+    tap = Tap(run.model, run.current_estimators())
+    run.update(tap.estimators, tap)
     # The first layer's estimator evaluates the second on an axis of samples, [S, R, B, U].
-    (logits,) = layers[1].logits
+    (logits,) = tap.logits(1)
     assert logits.dim() == 4
     expected = logits.grad.square().sum((0, 2, 3)).sqrt()
-    torch.testing.assert_close(layers[1].gradient_norm(), expected)
-    twice = TappedEstimator(layers[1].estimator)
-    twice.logits = [logits, layers[0].logits[0]]
-    both = (expected.square() + layers[0].gradient_norm().square()).sqrt()
-    torch.testing.assert_close(twice.gradient_norm(), both)
+    torch.testing.assert_close(tap.gradient_norm(1, 2), expected)
+    twice = Tap(run.model, run.estimators)
+    for seen in (logits, tap.logits(0)[0]):
+        twice(1, slice(None), seen)
+    both = (expected.square() + tap.gradient_norm(0, 2).square()).sqrt()
+    torch.testing.assert_close(twice.gradient_norm(1, 2), both)
 
 
 def test_histograms_are_of_each_replica_and_thinned_evenly(monkeypatch):

@@ -20,7 +20,7 @@ from bnrun.core.products import Linear
 from bnrun.estimators.antithetic import DisARM
 from bnrun.estimators.base import Estimator, fire
 from bnrun.estimators.sigmoid_st import SigmoidST
-from bnrun.measurement.observation import TappedEstimator
+from bnrun.measurement.observation import Tap
 from bnrun.models.mlp import MLP
 from bnrun.tasks.classification import Classification
 
@@ -376,7 +376,7 @@ def test_a_layer_before_which_nothing_is_trained_has_no_gradient_to_log():
     scalars = run.logged_update()
     assert "gradient/logits/layer2" in scalars
     assert "gradient/logits/layer1" not in scalars
-    assert TappedEstimator(Detached(neuron=SBN())).gradient_norm() is None
+    assert Tap(model, run.estimators).gradient_norm(0, 2) is None
 
 
 # Tasks.

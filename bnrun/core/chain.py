@@ -7,29 +7,28 @@ before it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from functools import partial
 
 from torch import Tensor, nn
 
+from bnrun.core.network import (
+    EVERY,
+    Downstream,
+    Fired,
+    Firing,
+    Forward,
+    LayerEstimator,
+    Network,
+    Pass,
+    See,
+)
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 
-Downstream = Callable[[Tensor], Tensor]
-"""The rest of the network: activations [*S, R, B, U] -> loss per example [*S, R, B]."""
+__all__ = ["Chain", "Downstream", "Fired", "LayerEstimator", "nest"]
 
 
-class Fired(NamedTuple):
-    """A binary layer in one forward pass: its logits and activations, [*S, R, B, U].
-
-    neuron  which maps the logits to the distribution of the activations
-    """
-
-    neuron: Neuron
-    logits: Tensor
-    activations: Tensor
-
-
-class Chain(nn.Module):
+class Chain(Network):
     """Stage k maps activations to the logits of binary layer k; the head maps to the outputs.
 
     stages    each [*S, R, B, ...] -> logits [*S, R, B, U_k]
@@ -42,41 +41,54 @@ class Chain(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.head = head
         self.units = tuple(units)
+        self.uses = tuple(range(len(self.units)))
 
-    @property
-    def widest(self) -> int:
-        """Units of the largest layer that is evaluated once per sample of the bits."""
-        return max(self.units)
+    def losses(
+        self,
+        inputs: Tensor,
+        estimators: Sequence[LayerEstimator],
+        loss: Callable[[Pass], Tensor],
+        noise: Noise,
+        see: See | None = None,
+    ) -> Tensor:
+        stages: list[Callable[[Tensor], Tensor]] = list(self.stages)
+        if see is not None:
+            stages = [partial(_seen, see, layer, stage) for layer, stage in enumerate(stages)]
+        return nest(stages, estimators, loss, noise)(inputs)
 
-    def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
-        """Outputs for inputs [R, B, ...] after a pass through all binary layers, [*S, R, B, ...].
+    def passes(self, inputs: Tensor) -> Forward:
+        """Forward passes; the first layer's logits cost most, and are the same in all of them."""
+        return partial(self._forward, self.stages[0](inputs))
 
-        fired  the binary layers of that pass, from the first to the last
-        """
+    def outputs(self, inputs: Tensor, fired: Pass) -> Tensor:
         outputs: Tensor = self.head(fired[-1].activations)
         return outputs
 
-    def filters(self) -> Tensor | None:
-        """First-layer weights of the first replica as grey tiles, [N, H, W].
+    def _forward(
+        self,
+        first: Tensor,
+        neurons: Sequence[Neuron],
+        firings: Sequence[Firing],
+        noise: Noise,
+        samples: int | None = None,
+    ) -> Pass:
+        logits = first if samples is None else first.expand(samples, *first.shape)
+        fired = [Fired(neurons[0], logits, firings[0](logits, noise))]
+        layers = zip(list(self.stages)[1:], neurons[1:], firings[1:], strict=True)
+        for stage, neuron, firing in layers:
+            logits = stage(fired[-1].activations)
+            fired.append(Fired(neuron, logits, firing(logits, noise)))
+        return Pass(fired)
 
-        None if the inputs are not images.
-        """
-        return None
 
-
-class LayerEstimator(Protocol):
-    """The part of an estimator that a chain uses, so that wrappers of estimators fit as well."""
-
-    @property
-    def firing_neuron(self) -> Neuron: ...
-
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor: ...
+def _seen(see: See, layer: int, stage: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return see(layer, EVERY, stage(x))
 
 
 def nest(
     stages: Sequence[Callable[[Tensor], Tensor]],
     estimators: Sequence[LayerEstimator],
-    loss: Callable[[Sequence[Fired]], Tensor],
+    loss: Callable[[Pass], Tensor],
     noise: Noise,
 ) -> Downstream:
     """The network as one function from its inputs to the loss per example.
@@ -98,7 +110,7 @@ class _Rest:
 
     stages: Sequence[Callable[[Tensor], Tensor]]
     estimators: Sequence[LayerEstimator]
-    loss: Callable[[Sequence[Fired]], Tensor]
+    loss: Callable[[Pass], Tensor]
     noise: Noise
     fired: tuple[Fired, ...]
 
@@ -109,7 +121,7 @@ class _Rest:
         def downstream(activations: Tensor) -> Tensor:
             fired = (*self.fired, Fired(estimator.firing_neuron, logits, activations))
             if len(fired) == len(self.stages):
-                return self.loss(fired)
+                return self.loss(Pass(fired))
             return replace(self, fired=fired)(activations)
 
         return estimator(logits, downstream, self.noise)

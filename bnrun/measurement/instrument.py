@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain
+from bnrun.core.network import Network
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
@@ -61,7 +61,7 @@ class Instrument:
     def measure(
         self,
         in_use: Mapping[str, Sequence[Estimator]],
-        net: tuple[Chain, Task, Split],
+        net: tuple[Network, Task, Split],
         seeds: Sequence[int],
         step: int,
         batch_size: int,

@@ -1,12 +1,11 @@
 """Observing a net from outside: its gradients as they pass, and how its units behave."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Downstream
+from bnrun.core.network import Network, Pass
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
@@ -19,48 +18,61 @@ HISTOGRAM_VALUES = 10_000
 """Per replica. More would take time and look the same."""
 
 
-@dataclass
-class TappedEstimator:
-    """An estimator that also keeps the logits it is called with, to read their gradient later."""
+class Tap:
+    """Keeps the logits of binary layers while a loss is computed, to read their gradients later.
 
-    estimator: Estimator
-    logits: list[Tensor] = field(default_factory=list, init=False)
+    Pass it to `Network.losses` as `see`.
 
-    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
+    estimators  one per binary layer, for messages
+    """
+
+    def __init__(self, model: Network, estimators: Sequence[Estimator]) -> None:
+        self.estimators = estimators
+        self._uses = model.uses
+        self._kept: list[list[tuple[slice, Tensor]]] = [[] for _ in estimators]
+
+    def __call__(self, use: int, replicas: slice, logits: Tensor) -> Tensor:
         # The estimator of an earlier layer may also evaluate this layer without a gradient.
         if logits.requires_grad:
             logits.retain_grad()
-            self.logits.append(logits)
-        return self.estimator(logits, downstream, noise)
+            self._kept[self._uses[use]].append((replicas, logits))
+        return logits
 
-    @property
-    def firing_neuron(self) -> Neuron:
-        return self.estimator.firing_neuron
+    def logits(self, layer: int) -> list[Tensor]:
+        """All logits of a layer that have a gradient, counted from 0, each [*S, R', B, U]."""
+        return [logits for _, logits in self._kept[layer]]
 
-    @property
-    def without_gradient(self) -> str:
+    def without_gradient(self, layer: int) -> str:
         """The sentence for an estimator whose loss has no gradient for its logits."""
         return (
-            f"estimator {type(self.estimator).__name__} returned a loss that gives no gradient to "
-            f"its logits"
+            f"estimator {type(self.estimators[layer]).__name__} returned a loss that gives no "
+            f"gradient to its logits"
         )
 
-    def gradient_norm(self) -> Tensor | None:
-        """Euclidean norm of the loss's gradient with respect to the logits, [R].
+    def gradient_norm(self, layer: int, replicas: int) -> Tensor | None:
+        """Euclidean norm of the loss's gradient with respect to a layer's logits, [R].
 
         None if no weight before this layer is trained. Raises ValueError if the estimator gave its
         logits no gradient.
         """
-        if not self.logits:
-            return None
+        kept = self._kept[layer]
         norms = [
-            replica_norm(logits.grad.movedim(-3, 0))
-            for logits in self.logits
+            _placed(replica_norm(logits.grad.movedim(-3, 0)), where, replicas)
+            for where, logits in kept
             if logits.grad is not None
         ]
+        if not kept:
+            return None
         if not norms:
-            raise ValueError(self.without_gradient)
+            raise ValueError(self.without_gradient(layer))
         return torch.stack(norms).norm(dim=0)
+
+
+def _placed(values: Tensor, where: slice, replicas: int) -> Tensor:
+    """Values of some replicas among zeros, [R]."""
+    whole = values.new_zeros(replicas)
+    whole[where] = values
+    return whole
 
 
 def replica_norm(values: Tensor) -> Tensor:
@@ -70,15 +82,20 @@ def replica_norm(values: Tensor) -> Tensor:
 
 @torch.no_grad()
 def layer_logits(
-    model: Chain, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
+    model: Network, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
 ) -> list[Tensor]:
-    """Logits of every binary layer in one forward pass of the neurons, each [R, B, U]."""
-    activations = inputs
-    logits = []
-    for stage, neuron in zip(model.stages, neurons, strict=True):
-        logits.append(stage(activations))
-        activations = getattr(neuron, neuron.mode)(logits[-1], noise)
-    return logits
+    """Logits of every binary layer in one forward pass of the neurons, each [R, B, U].
+
+    Those of several uses of a layer are side by side.
+    """
+    fired = as_in_training(model, neurons, inputs, noise)
+    return model.by_layer([use.logits for use in fired])
+
+
+def as_in_training(model: Network, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise) -> Pass:
+    """A forward pass in which every neuron fires as it does in training."""
+    firings = [getattr(neuron, neuron.mode) for neuron in neurons]
+    return model.passes(inputs)(neurons, firings, noise)
 
 
 def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
@@ -118,7 +135,7 @@ def bimodality(values: Tensor) -> Tensor:
     return ((third.square() / second + second.square()) / fourth).where(varies, 0)
 
 
-def parameter_gradient_norms(model: Chain) -> dict[str, Tensor]:
+def parameter_gradient_norms(model: Network) -> dict[str, Tensor]:
     """Euclidean norm of the gradient of every parameter, by tag, each [R]."""
     return {
         tags.parameter_gradient(name): replica_norm(parameter.grad)
@@ -134,7 +151,7 @@ def probe_batch(split: Split, seeds: Sequence[int]) -> Split:
 
 
 def observe_units(
-    model: Chain, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
+    model: Network, neurons: Sequence[Neuron], inputs: Tensor, noise: Noise
 ) -> dict[str, dict[str, Tensor]]:
     """Scalars, histograms and images of the layers by tag, for inputs [R, B, ...]."""
     scalars, histograms = {}, {}

@@ -5,14 +5,13 @@ example and unit. It has an exact value at any depth, while the gradient at the 
 layer is random, because those logits are.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Downstream, LayerEstimator, nest
+from bnrun.core.network import Downstream, LayerEstimator, Network, Pass, See
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
@@ -27,7 +26,7 @@ TENSORS_ALIVE = 8
 class Cost:
     """Cost of one estimate.
 
-    evaluations  of the loss: number of activations of the last layer that reach the head
+    evaluations  of the loss
     floats       total size of all activations passed to a downstream
     """
 
@@ -43,7 +42,7 @@ class Probe:
     memory  bytes that one chunk of draws may take, roughly
     """
 
-    model: Chain
+    model: Network
     task: Task
     split: Split
     seeds: Sequence[int]
@@ -64,51 +63,54 @@ class Probe:
     def cost(self, estimators: Sequence[Estimator]) -> Cost:
         """Cost of one draw, counted on one; the estimators do not learn from it."""
         cost = Cost()
-        *inner, last = [estimator.frozen() for estimator in estimators]
-        counted = [_CountedEstimator(estimator, cost, last=False) for estimator in inner]
-        stages = list(self.model.stages)
-        losses = self._losses(
-            stages, [*counted, _CountedEstimator(last, cost, last=True)], Noise(self.seeds, "cost")
-        )
+        counted = [_CountedEstimator(estimator.frozen(), cost) for estimator in estimators]
+        losses = self._losses(counted, Noise(self.seeds, "cost"), cost)
         cost.evaluations //= losses.numel()
         return cost
 
     def _gradients(self, estimators: Sequence[Estimator], draws: int, noise: Noise) -> list[Tensor]:
-        stages = [_Offset(stage, draws) for stage in self.model.stages]
-        losses = self._losses(stages, estimators, noise)
-        offsets = [stage.offset for stage in stages if stage.offset is not None]
-        return list(torch.autograd.grad(losses.sum(), offsets))
+        offsets = _Offsets(draws, len(self.seeds))
+        losses = self._losses(estimators, noise, Cost(), offsets)
+        uses = [offsets.of_uses[use] for use in range(len(self.model.uses))]
+        return self.model.by_layer(torch.autograd.grad(losses.sum(), uses))
 
     def _losses(
         self,
-        stages: Sequence[Callable[[Tensor], Tensor]],
         estimators: Sequence[LayerEstimator],
         noise: Noise,
+        cost: Cost,
+        see: See | None = None,
     ) -> Tensor:
-        """Loss per replica and example, with the leading axes that the stages add, [..., R, B]."""
+        """Loss per replica and example, with the leading axes that `see` adds, [..., R, B]."""
         batch = Split(*(part.expand(len(self.seeds), *part.shape) for part in self.split))
         batch = self.task.drawn(batch, Noise(self.seeds, "probe"))
-        loss = partial(self.task.loss, self.model, batch)
-        return nest(stages, estimators, loss, noise)(batch.inputs)
+
+        def loss(fired: Pass) -> Tensor:
+            losses = self.task.loss(self.model, batch, fired)
+            cost.evaluations += losses.numel()
+            return losses
+
+        with self.model.evaluating():
+            return self.model.losses(batch.inputs, estimators, loss, noise, see)
 
 
 @dataclass
-class _Offset:
-    """A stage that adds an offset to its logits, one per draw, to differentiate by.
+class _Offsets:
+    """Adds an offset to all logits, one per draw, to differentiate by.
 
-    The estimator of an earlier layer may evaluate the stage several times and on more leading
-    axes; all evaluations share the offset.
+    The estimator of an earlier layer may evaluate a layer several times and on more leading axes;
+    all evaluations of a use share its offset.
     """
 
-    stage: Callable[[Tensor], Tensor]
     draws: int
-    offset: Tensor | None = None
+    replicas: int
+    of_uses: dict[int, Tensor] = field(default_factory=dict)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        logits = self.stage(x)
-        if self.offset is None:
-            self.offset = logits.new_zeros(self.draws, *logits.shape[-3:]).requires_grad_()
-        return logits + self.offset
+    def __call__(self, use: int, replicas: slice, logits: Tensor) -> Tensor:
+        if use not in self.of_uses:
+            shape = (self.draws, self.replicas, *logits.shape[-2:])
+            self.of_uses[use] = logits.new_zeros(shape).requires_grad_()
+        return logits + self.of_uses[use][:, replicas]
 
 
 @dataclass
@@ -117,13 +119,10 @@ class _CountedEstimator:
 
     estimator: Estimator
     cost: Cost
-    last: bool
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         def counted(activations: Tensor) -> Tensor:
             self.cost.floats += activations.numel()
-            if self.last:
-                self.cost.evaluations += activations.shape[:-1].numel()
             return downstream(activations)
 
         return self.estimator(logits, counted, noise)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from bnrun.core.chain import Chain
+from bnrun.core.network import Network
 
 
 class Model(ABC):
@@ -14,7 +14,7 @@ class Model(ABC):
     """
 
     @abstractmethod
-    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Network:
         """Build the net, with one replica per seed.
 
         shape    of one input, as in `Data.shape`
@@ -22,8 +22,8 @@ class Model(ABC):
         seeds    R of them. Every parameter has a leading axis R, and replica r is initialised from
                  seeds[r] alone; the layers of bnrun.core.layers do both
 
-        The stages map inputs [R, B, *shape], and later activations [*S, R, B, U], to the logits of
-        the next binary layer, [*S, R, B, U']; the head maps the last activations to
+        The stages of a Chain map inputs [R, B, *shape], and later activations [*S, R, B, U], to
+        the logits of the next binary layer, [*S, R, B, U']; its head maps the last activations to
         [*S, R, B, outputs].
 
         Raises ValueError if the net does not suit such inputs or outputs.

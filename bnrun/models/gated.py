@@ -8,10 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bnrun.core.chain import Chain, Fired
+from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.initial import Init
 from bnrun.core.layers import Activation
+from bnrun.core.network import Pass
 from bnrun.core.products import Linear
 from bnrun.models.base import Model
 
@@ -60,6 +61,6 @@ class _GatedChain(Chain):
         super().__init__([gater], head, [gates])
         self.main = main
 
-    def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
+    def outputs(self, inputs: Tensor, fired: Pass) -> Tensor:
         outputs: Tensor = self.head(self.main(inputs) * fired[-1].activations)
         return outputs

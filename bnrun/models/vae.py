@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bnrun.core.chain import Chain, Fired
+from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveFloat, PositiveInt, validated
 from bnrun.core.initial import Init
+from bnrun.core.network import Pass
 from bnrun.core.products import Linear
 from bnrun.models.base import Model
 
@@ -53,12 +54,12 @@ class Autoencoder(Chain):
     def widest(self) -> int:
         return max(*self.units, self.pixels)
 
-    def outputs(self, inputs: Tensor, fired: Sequence[Fired]) -> Tensor:
+    def outputs(self, inputs: Tensor, fired: Pass) -> Tensor:
         """Return the logits of the pixels given the first layer, [*S, R, B, pixels]."""
         outputs: Tensor = self.head(fired[0].activations)
         return outputs
 
-    def generative_logits(self, fired: Sequence[Fired]) -> list[Tensor]:
+    def generative_logits(self, fired: Pass) -> list[Tensor]:
         """Return the logits of every layer in the decoder, [*S, R, B, U]; the last [R, 1, U]."""
         pairs = zip(self.between, fired[1:], strict=True)
         return [*(net(layer.activations) for net, layer in pairs), self.prior]

@@ -67,7 +67,7 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     model = specification.build(data.shape, task.outputs(data), seeds).to(device)
     if settings.trainer.products:
         set_product_dtype(model, getattr(torch, settings.trainer.products))
-    layers = range(1, len(model.stages) + 1)
+    layers = range(1, model.depth + 1)
     if unknown := settings.layers.keys() - set(map(str, layers)):
         raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {layers[-1]}")
     estimators = [first, *(build_estimator(config, number) for number in layers[1:])]

@@ -7,15 +7,12 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Fired
+from bnrun.core.network import Network, Pass
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.recording.result import Goal
 from bnrun.tasks.tools.ways import Scores, evaluate_ways
-
-Pass = Sequence[Fired]
-"""All binary layers of a net as used in one forward pass, from first to last."""
 
 
 class Observed(NamedTuple):
@@ -63,7 +60,7 @@ class Task(ABC):
     def outputs(self, data: Data) -> int:
         """Return the number of values per example that the head computes, for prepared data."""
 
-    def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:  # noqa: B027  # optional
+    def begin(self, model: Network, data: Data, seeds: Sequence[int]) -> None:  # noqa: B027  # optional
         """Called once, before training, with prepared data on the device of the model.
 
         Raises ValueError if the model does not suit the task.
@@ -74,7 +71,7 @@ class Task(ABC):
         return batch
 
     def before_update(  # noqa: B027  # optional
-        self, model: Chain, neurons: Sequence[Neuron], step: int, batch: Split
+        self, model: Network, neurons: Sequence[Neuron], step: int, batch: Split
     ) -> None:
         """Called before each update of the net, for what the task itself learns, e.g. a critic.
 
@@ -82,11 +79,11 @@ class Task(ABC):
         batch  the batch of this update, as returned by `drawn`
         """
 
-    def after_update(self, model: Chain) -> None:  # noqa: B027  # optional
+    def after_update(self, model: Network) -> None:  # noqa: B027  # optional
         """Called after each update of the net, to enforce constraints such as a maximum norm."""
 
     @abstractmethod
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return the loss per example that training minimises, [*S, R, B].
 
         fired  the binary layers of this pass; `model.outputs(batch.inputs, fired)` are the outputs
@@ -94,7 +91,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
     ) -> Scores:
         """Return the mean scores of every replica over `split`: score -> way -> [R], on the CPU.
 
@@ -103,7 +100,7 @@ class Task(ABC):
 
     @torch.no_grad()
     def observed(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
         """Return what else to log about the net on a split, e.g. samples as images."""
         return Observed({}, {}, {})
@@ -124,11 +121,11 @@ class ScoredTask(Task):
     """
 
     @abstractmethod
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+    def scores(self, model: Network, batch: Split, fired: Pass) -> dict[str, Tensor]:
         """Return the scores per example of one pass, each [*S, R, B]; their mean is reported."""
 
     @abstractmethod
-    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def evidence(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return the logarithm of what is averaged over samples of the bits, [K, R, B, ...].
 
         For example the log-probability of every class: averaging K passes averages their
@@ -144,6 +141,6 @@ class ScoredTask(Task):
         """
 
     def evaluate(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
     ) -> Scores:
         return evaluate_ways(self, model, neurons, split, noise, samples)

@@ -4,12 +4,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bnrun.core.chain import Chain
 from bnrun.core.fields import validated
+from bnrun.core.network import Network, Pass
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.recording.result import Goal
-from bnrun.tasks.base import Pass, ScoredTask
+from bnrun.tasks.base import ScoredTask
 
 
 @validated
@@ -29,14 +29,14 @@ class Classification(ScoredTask):
     def outputs(self, data: Data) -> int:
         return data.classes
 
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return the cross-entropy in nats, [*S, R, B]."""
         return cross_entropy(model.outputs(batch.inputs, fired), batch.targets)
 
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+    def scores(self, model: Network, batch: Split, fired: Pass) -> dict[str, Tensor]:
         return class_scores(model.outputs(batch.inputs, fired), batch.targets)
 
-    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def evidence(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return the log-probability of every class, [K, R, B, classes]."""
         outputs = model.outputs(batch.inputs, fired)
         return outputs - outputs.logsumexp(-1, keepdim=True)

@@ -6,11 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveFloat, validated
+from bnrun.core.network import Network, Pass
 from bnrun.core.products import Linear
 from bnrun.data.base import Split
-from bnrun.tasks.base import Pass
 from bnrun.tasks.classification import Classification
 
 _EDGE = 1e-6  # at a mean probability of exactly 0 or 1 the divergence is infinite
@@ -35,12 +34,12 @@ class GatedClassification(Classification):
     cost: Literal["kl", "l1"] = "kl"
     max_norm: PositiveFloat | None = 2.1
 
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return cross-entropy in nats plus the cost, [*S, R, B]."""
         loss = super().loss(model, batch, fired)
         return loss + self.sparsity * self._cost(fired) if self.sparsity else loss
 
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+    def scores(self, model: Network, batch: Split, fired: Pass) -> dict[str, Tensor]:
         """Return the scores of classification, and two shares of the gates.
 
         gate_rate  mean probability that a gate is open
@@ -54,7 +53,7 @@ class GatedClassification(Classification):
         return super().scores(model, batch, fired) | shares
 
     @torch.no_grad()
-    def after_update(self, model: Chain) -> None:
+    def after_update(self, model: Network) -> None:
         """Scale down the weights into every unit whose norm exceeds `max_norm`."""
         if self.max_norm is None:
             return

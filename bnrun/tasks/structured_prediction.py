@@ -9,15 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.core.chain import Chain
 from bnrun.core.fields import validated
+from bnrun.core.network import Network, Pass
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.recording.result import Goal
-from bnrun.tasks.base import Observed, Pass, ScoredTask
+from bnrun.tasks.base import Observed, ScoredTask
 from bnrun.tasks.tools.pixels import Binarization, binarized, check_pixels, log_likelihood
-from bnrun.tasks.tools.ways import forward
 
 
 @validated
@@ -77,13 +76,13 @@ class StructuredPrediction(ScoredTask):
         targets = batch.targets.expand(*batch.inputs.shape[:2], -1)
         return Split(*(binarized(half, self.binarization, noise) for half in (batch[0], targets)))
 
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         return -self.evidence(model, batch, fired)
 
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+    def scores(self, model: Network, batch: Split, fired: Pass) -> dict[str, Tensor]:
         return {"nll": self.loss(model, batch, fired)}
 
-    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def evidence(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return log p(y | x, h), [K, R, B]."""
         return log_likelihood(batch.targets, model.outputs(batch.inputs, fired))
 
@@ -92,15 +91,15 @@ class StructuredPrediction(ScoredTask):
 
     @torch.no_grad()
     def observed(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
         """Return a picture with a row per example: the truth, then the first replica's guesses."""
         upper, lower = split.spread(self.shown)
         batch = self.drawn(
             Split(upper.expand(len(noise.seeds), *upper.shape), lower.unsqueeze(0)), noise
         )
-        first = model.stages[0](batch.inputs).expand(self.shown - 1, -1, -1, -1)
-        fired = forward(model, neurons, [n.sampled for n in neurons], first, noise)
+        forward = model.passes(batch.inputs)
+        fired = forward(neurons, [n.sampled for n in neurons], noise, self.shown - 1)
         guesses = torch.sigmoid(model.outputs(batch.inputs, fired))[:, 0]
         below = torch.cat([batch.targets[:1], guesses]).unflatten(
             -1, (upper.shape[1], -1, upper.shape[3])

@@ -5,11 +5,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain
 from bnrun.core.fields import validated
+from bnrun.core.network import Network, Pass
 from bnrun.data.base import Data, Split
 from bnrun.recording.result import Goal
-from bnrun.tasks.base import Pass, ScoredTask
+from bnrun.tasks.base import ScoredTask
 
 
 @validated
@@ -33,10 +33,10 @@ class Toy(ScoredTask):
     def outputs(self, data: Data) -> int:
         return 1
 
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         return (fired[-1].activations - self.target).square().mean(-1)
 
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+    def scores(self, model: Network, batch: Split, fired: Pass) -> dict[str, Tensor]:
         """Return loss, its expectation over the bits of an SBN, and the mean probability."""
         neuron, logits, _ = fired[-1]
         p = neuron.probability(logits)
@@ -50,7 +50,7 @@ class Toy(ScoredTask):
             "probability": p.mean(-1),
         }
 
-    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def evidence(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return the logarithm of the loss, [K, R, B]."""
         return self.loss(model, batch, fired).log()
 

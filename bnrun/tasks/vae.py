@@ -7,16 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Fired
 from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.network import Fired, Network, Pass
 from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.models.vae import Autoencoder
 from bnrun.recording.result import Goal
-from bnrun.tasks.base import Observed, Pass, ScoredTask
+from bnrun.tasks.base import Observed, ScoredTask
 from bnrun.tasks.tools.pixels import Binarization, binarized, check_pixels, log_likelihood
-from bnrun.tasks.tools.ways import Scores, forward
+from bnrun.tasks.tools.ways import Scores
 
 
 @validated
@@ -55,7 +55,7 @@ class Vae(ScoredTask):
         """Return the number of pixels of an image."""
         return math.prod(data.shape)
 
-    def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:
+    def begin(self, model: Network, data: Data, seeds: Sequence[int]) -> None:
         """Raises ValueError if the model is not an autoencoder, or a pixel is outside [0, 1]."""
         if not isinstance(model, Autoencoder):
             raise ValueError("task=vae needs an encoder and a decoder: choose model=vae")
@@ -64,14 +64,14 @@ class Vae(ScoredTask):
     def drawn(self, batch: Split, noise: Noise) -> Split:
         return Split(binarized(batch.inputs, self.binarization, noise), batch.targets)
 
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         return -self.evidence(model, batch, fired)
 
-    def scores(self, model: Chain, batch: Split, fired: Pass) -> dict[str, Tensor]:
+    def scores(self, model: Network, batch: Split, fired: Pass) -> dict[str, Tensor]:
         distortion, rate = self._parts(model, batch, fired)
         return {"nll": distortion + rate, "distortion": distortion, "rate": rate}
 
-    def evidence(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def evidence(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return log p(x, b) - log q(b | x), [K, R, B]."""
         distortion, rate = self._parts(model, batch, fired)
         return -distortion - rate
@@ -80,7 +80,7 @@ class Vae(ScoredTask):
         return {"nll": math.log(samples) - evidence}
 
     def evaluate(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
     ) -> Scores:
         scores = super().evaluate(model, neurons, split, noise, samples)
         # Only for sampled bits is log q their probability, and nll a bound.
@@ -92,7 +92,7 @@ class Vae(ScoredTask):
 
     @torch.no_grad()
     def observed(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
         """Return images of the first replica: data, their reconstructions, and samples."""
         assert isinstance(model, Autoencoder)
@@ -100,8 +100,7 @@ class Vae(ScoredTask):
         batch = self.drawn(
             Split(inputs.expand(len(noise.seeds), *inputs.shape), targets.unsqueeze(0)), noise
         )
-        sampled = [neuron.sampled for neuron in neurons]
-        fired = forward(model, neurons, sampled, model.stages[0](batch.inputs), noise)
+        fired = model.passes(batch.inputs)(neurons, [n.sampled for n in neurons], noise)
         pictures = {
             "data": batch.inputs.flatten(2),
             "reconstructions": torch.sigmoid(model.outputs(batch.inputs, fired)),
@@ -114,7 +113,7 @@ class Vae(ScoredTask):
         }
         return Observed({}, {}, tiles)
 
-    def _parts(self, model: Chain, batch: Split, fired: Pass) -> tuple[Tensor, Tensor]:
+    def _parts(self, model: Network, batch: Split, fired: Pass) -> tuple[Tensor, Tensor]:
         """Distortion and rate, each [*S, R, B]."""
         assert isinstance(model, Autoencoder)
         distortion = -log_likelihood(batch.inputs.flatten(2), model.outputs(batch.inputs, fired))

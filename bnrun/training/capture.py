@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from bnrun.core.chain import LayerEstimator
 from bnrun.data.base import Split
+from bnrun.estimators.base import Estimator
 
 WARM_UP = 3
 """Steps before recording, in which libraries choose their kernels and allocate memory."""
 
 Results = tuple[Tensor, Tensor]
-Step = Callable[[Sequence[LayerEstimator], Split], Results]
+Step = Callable[[Sequence[Estimator], Split], Results]
 Work = Callable[[], Results]
 
 
@@ -79,9 +79,7 @@ class Captured:
         self._constants: object = None
         self._calls = 0
 
-    def __call__(
-        self, constants: object, estimators: Sequence[LayerEstimator], batch: Split
-    ) -> Results:
+    def __call__(self, constants: object, estimators: Sequence[Estimator], batch: Split) -> Results:
         """The step's results, in memory that the next call may overwrite.
 
         constants  what a recording bakes in; a new value starts a new recording, and None runs a

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain
+from bnrun.core.network import Network
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data
@@ -15,7 +15,7 @@ from bnrun.tasks.base import Task
 
 @torch.no_grad()
 def evaluate_splits(
-    model: Chain,
+    model: Network,
     neurons: Sequence[Neuron],
     task: Task,
     data: Data,

@@ -1,4 +1,4 @@
-"""The training loop, for any chain, task, estimator and optimizer. It yields records."""
+"""The training loop, for any network, task, estimator and optimizer. It yields records."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +12,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from bnrun.config.settings import TrainerSettings
-from bnrun.core.chain import Chain, Downstream, LayerEstimator, nest
+from bnrun.core.network import Downstream, LayerEstimator, Network, See
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
 from bnrun.data.batches import Batches
 from bnrun.estimators.base import Estimator, Progress
 from bnrun.measurement.instrument import Instrument
-from bnrun.measurement.observation import TappedEstimator
+from bnrun.measurement.observation import Tap
 from bnrun.recording import tags
 from bnrun.recording.records import Record
 from bnrun.tasks.base import Task
@@ -32,7 +32,7 @@ from bnrun.training.tally import Tally
 class Training:
     """A training in progress, one replica per seed: its loop and its state."""
 
-    model: Chain
+    model: Network
     task: Task
     estimators: Sequence[Estimator]
     optimizer: Optimizer
@@ -106,12 +106,12 @@ class Training:
         enough = 1 if self.settings.on_divergence == "stop" else len(self.seeds)
         return self.step >= self.total or len(self.diverged) >= enough
 
-    def update(self, estimators: Sequence[LayerEstimator]) -> None:
-        """One step of every replica."""
+    def update(self, estimators: Sequence[Estimator], tap: See | None = None) -> None:
+        """One step of every replica; `tap` sees all logits."""
         batch = self.task.drawn(self.batches.at(self.step), self.task_noise)
         firing = [estimator.firing_neuron for estimator in estimators]
         self.task.before_update(self.model, firing, self.step, batch)
-        losses, finite_probe = self.train_step(estimators, batch, hold=self.diverged)
+        losses, finite_probe = self.train_step(estimators, batch, self.diverged, tap)
         self.tally.add(self.step, losses, finite_probe)
         self.step += 1
         if self.scheduler is not None and self.step % self.schedule_every == 0:
@@ -120,9 +120,9 @@ class Training:
     def logged_update(self) -> dict[str, Tensor]:
         """One step of every replica, and scalars about it by tag, each [R]."""
         rate = self.optimizer.param_groups[0]["lr"]
-        layers = [TappedEstimator(estimator) for estimator in self.current_estimators()]
-        self.update(layers)
-        scalars = update_scalars(self.model, layers, self.tally.mean(), rate)
+        tap = Tap(self.model, self.current_estimators())
+        self.update(tap.estimators, tap)
+        scalars = update_scalars(self.model, tap, self.tally.mean(), rate)
         self.diverged = (self.tally.diverged_at >= 0).nonzero().flatten().tolist()
         return scalars
 
@@ -153,7 +153,7 @@ class Training:
     ) -> Downstream:
         """The net as a function from inputs [R, B, ...] to the loss per example [R, B]."""
         loss = partial(self.task.loss, self.model, batch)
-        return nest(list(self.model.stages), estimators, loss, noise)
+        return lambda inputs: self.model.losses(inputs, estimators, loss, noise)
 
     def rehearse(self) -> None:
         """Try a few examples, to find early what does not fit; changes nothing.

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from bnrun.config.settings import TrainerSettings
-from bnrun.core.chain import Chain
+from bnrun.core.network import Network
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Data
 from bnrun.measurement.observation import (
-    TappedEstimator,
+    Tap,
     observe_units,
     parameter_gradient_norms,
     probe_batch,
@@ -23,25 +23,23 @@ from bnrun.tasks.base import Task
 from bnrun.training.evaluation import evaluate_splits
 
 
-def update_scalars(
-    model: Chain, layers: Sequence[TappedEstimator], loss: Tensor, rate: float
-) -> dict[str, Tensor]:
+def update_scalars(model: Network, tap: Tap, loss: Tensor, rate: float) -> dict[str, Tensor]:
     """Scalars about the last update by tag, each [R], on the CPU.
 
-    layers  the estimators that took part in it
-    loss    mean training loss since the last logged update, [R]
-    rate    learning rate of the update
+    tap   saw the logits in it
+    loss  mean training loss since the last logged update, [R]
+    rate  learning rate of the update
     """
 
     def constant(value: float) -> Tensor:
         return torch.full((len(loss),), value)
 
     scalars = {tags.TRAINING_LOSS: loss}
-    for number, layer in enumerate(layers, start=1):
-        norm = layer.gradient_norm()
+    for layer, estimator in enumerate(tap.estimators):
+        number, norm = layer + 1, tap.gradient_norm(layer, len(loss))
         if norm is not None:
             scalars[tags.logits_gradient(number)] = norm
-        for name, value in layer.estimator.scalars().items():
+        for name, value in estimator.scalars().items():
             scalars[tags.schedule(number, name)] = constant(value)
     scalars |= parameter_gradient_norms(model)
     scalars[tags.LEARNING_RATE] = constant(rate)
@@ -55,7 +53,7 @@ class Observer:
     Its noise is a function of the seeds and the step, so observing does not affect the training.
     """
 
-    model: Chain
+    model: Network
     task: Task
     data: Data
     seeds: Sequence[int]
@@ -70,6 +68,12 @@ class Observer:
         last      whether this is the last evaluation, which may use more examples and samples
         diverged  which replicas get NaN as scores, bool [R]
         """
+        with self.model.evaluating():
+            return self._observe(neurons, step, last, diverged)
+
+    def _observe(
+        self, neurons: Sequence[Neuron], step: int, last: bool, diverged: Tensor
+    ) -> dict[str, dict[str, Tensor]]:
         noise = Noise(self.seeds, "observation", step)
         probe = self.task.drawn(probe_batch(self.data.validation, self.seeds), noise)
         units = observe_units(self.model, neurons, probe.inputs, noise)

@@ -12,13 +12,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Fired, nest
+from bnrun.core.network import Network, Pass
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
-from bnrun.measurement.observation import TappedEstimator
-from bnrun.tasks.base import Pass, ScoredTask, Task
-from bnrun.tasks.tools.ways import forward
+from bnrun.measurement.observation import Tap, as_in_training
+from bnrun.tasks.base import ScoredTask, Task
 from bnrun.training.replicas import check_axes, check_buffers, check_separate
 
 _SAMPLES = 2
@@ -26,7 +25,7 @@ _SAMPLES = 2
 
 
 def rehearse(
-    model: Chain,
+    model: Network,
     task: Task,
     estimators: Sequence[Estimator],
     batch: Split,
@@ -45,24 +44,23 @@ def rehearse(
         check_buffers(model, batch.inputs, partial(_fired, model, estimators, seeds=seeds))
         _check_loss(model, task, estimators, batch, seeds)
         check_separate(model, task, [e.firing_neuron for e in estimators], batch, seeds)
-        _check_gradients(model, task, estimators, batch, seeds)
-        if isinstance(task, ScoredTask):
-            _check_goal(model, task, estimators, validation.spread(examples), seeds)
+        with model.evaluating():
+            _check_gradients(model, task, estimators, batch, seeds)
+            if isinstance(task, ScoredTask):
+                _check_goal(model, task, estimators, validation.spread(examples), seeds)
 
 
 def _fired(
-    model: Chain, estimators: Sequence[Estimator], inputs: Tensor, seeds: Sequence[int]
-) -> list[Fired]:
+    model: Network, estimators: Sequence[Estimator], inputs: Tensor, seeds: Sequence[int]
+) -> Pass:
     """A forward pass as in training, but without any gradient."""
     neurons = [estimator.firing_neuron for estimator in estimators]
-    firings = [getattr(neuron, neuron.mode) for neuron in neurons]
-    noise = Noise(seeds, "rehearsal")
-    return forward(model, neurons, firings, model.stages[0](inputs), noise)
+    return as_in_training(model, neurons, inputs, Noise(seeds, "rehearsal"))
 
 
 @torch.no_grad()
 def _check_loss(
-    model: Chain, task: Task, estimators: Sequence[Estimator], batch: Split, seeds: Sequence[int]
+    model: Network, task: Task, estimators: Sequence[Estimator], batch: Split, seeds: Sequence[int]
 ) -> None:
     fired = _fired(model, estimators, batch.inputs, seeds)
     losses = _loss(task, model, batch, fired)
@@ -75,7 +73,7 @@ def _check_loss(
         )
 
 
-def _loss(task: Task, model: Chain, batch: Split, fired: Pass) -> Tensor:
+def _loss(task: Task, model: Network, batch: Split, fired: Pass) -> Tensor:
     """The task's loss, whose shape must be [*S, R, B]."""
     losses: object = task.loss(model, batch, fired)
     expected = fired[-1].activations.shape[:-1]
@@ -92,30 +90,31 @@ def _loss(task: Task, model: Chain, batch: Split, fired: Pass) -> Tensor:
 
 
 def _check_gradients(
-    model: Chain, task: Task, estimators: Sequence[Estimator], batch: Split, seeds: Sequence[int]
+    model: Network, task: Task, estimators: Sequence[Estimator], batch: Split, seeds: Sequence[int]
 ) -> None:
     """Check that every estimator gives its logits a gradient, on one example."""
     batch = Split(*(part[:, :1] for part in batch))
-    layers = [TappedEstimator(estimator.frozen()) for estimator in estimators]
+    tap = Tap(model, [estimator.frozen() for estimator in estimators])
     loss = partial(_loss, task, model, batch)
-    network = nest(list(model.stages), layers, loss, Noise(seeds, "rehearsal"))
-    losses = network(batch.inputs)
-    tapped = [logits for layer in layers for logits in layer.logits]
+    losses = model.losses(batch.inputs, tap.estimators, loss, Noise(seeds, "rehearsal"), tap)
+    layers = range(len(estimators))
+    tapped = [logits for layer in layers for logits in tap.logits(layer)]
     if not tapped:
         return
     gradients = torch.autograd.grad(losses.sum(), tapped, allow_unused=True)
     found = dict(zip(map(id, tapped), gradients, strict=True))
     # From the last, because an estimator that gives no gradient cuts off the layers before it.
-    for number, layer in reversed(list(enumerate(layers, start=1))):
-        if layer.logits and all(found[id(logits)] is None for logits in layer.logits):
+    for layer in reversed(layers):
+        kept = tap.logits(layer)
+        if kept and all(found[id(logits)] is None for logits in kept):
             raise ValueError(
-                f"layer {number}: {layer.without_gradient}; make the loss depend on the logits, "
-                f"e.g. by a straight-through derivative or a score"
+                f"layer {layer + 1}: {tap.without_gradient(layer)}; make the loss "
+                f"depend on the logits, e.g. by a straight-through derivative or a score"
             )
 
 
 def _check_goal(
-    model: Chain,
+    model: Network,
     task: ScoredTask,
     estimators: Sequence[Estimator],
     split: Split,
@@ -134,7 +133,7 @@ def _check_goal(
 
 
 @contextmanager
-def _same_buffers(model: Chain) -> Iterator[None]:
+def _same_buffers(model: Network) -> Iterator[None]:
     """Give the buffers their values back when the block ends."""
     before = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:

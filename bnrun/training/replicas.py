@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Downstream, nest
+from bnrun.core.network import Downstream, Network
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
@@ -29,7 +29,7 @@ _INSTEAD = (
 )
 
 
-def check_axes(model: Chain, seeds: Sequence[int]) -> None:
+def check_axes(model: Network, seeds: Sequence[int]) -> None:
     """Check that every parameter has a slice of its own for each seed, with its own start."""
     count = len(seeds)
     same = []
@@ -59,7 +59,7 @@ def check_axes(model: Chain, seeds: Sequence[int]) -> None:
         )
 
 
-def check_buffers(model: Chain, inputs: Tensor, fire: Callable[[Tensor], object]) -> None:
+def check_buffers(model: Network, inputs: Tensor, fire: Callable[[Tensor], object]) -> None:
     """Check that buffers which a forward pass changes, like running means, belong to one seed each.
 
     inputs  [R, B, ...]
@@ -98,7 +98,7 @@ def _same(first: Tensor, second: Tensor) -> bool:
 
 
 def check_separate(
-    model: Chain, task: Task, neurons: Sequence[Neuron], batch: Split, seeds: Sequence[int]
+    model: Network, task: Task, neurons: Sequence[Neuron], batch: Split, seeds: Sequence[int]
 ) -> None:
     """Check that the loss of one seed has no gradient for the weights of another.
 
@@ -166,8 +166,8 @@ class _MeanField:
 
 
 def _mean_field_losses(
-    model: Chain, task: Task, neurons: Sequence[Neuron], batch: Split, seeds: Sequence[int]
+    model: Network, task: Task, neurons: Sequence[Neuron], batch: Split, seeds: Sequence[int]
 ) -> Tensor:
     layers = [_MeanField(neuron) for neuron in neurons]
     loss = partial(task.loss, model, batch)
-    return nest(list(model.stages), layers, loss, Noise(seeds, "rehearsal"))(batch.inputs)
+    return model.losses(batch.inputs, layers, loss, Noise(seeds, "rehearsal"))

@@ -1,6 +1,6 @@
 """One training step: forward, backward and update of all replicas at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from bnrun.config.settings import TrainerSettings
-from bnrun.core.chain import Chain, LayerEstimator, nest
+from bnrun.core.network import EVERY, Network, See
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.estimators.base import Estimator
@@ -28,7 +28,7 @@ class TrainStep:
 
     def __init__(
         self,
-        model: Chain,
+        model: Network,
         task: Task,
         optimizer: Optimizer,
         noise: Noise,
@@ -46,28 +46,34 @@ class TrainStep:
         self.captured = Captured(self.learn, optimizer) if capture else None
 
     def __call__(
-        self, estimators: Sequence[LayerEstimator], batch: Split, hold: Sequence[int]
+        self,
+        estimators: Sequence[Estimator],
+        batch: Split,
+        hold: Sequence[int],
+        tap: See | None = None,
     ) -> tuple[Tensor, Tensor]:
         """One update; the losses [R, B] and a finite probe [R], see `FiniteProbe`.
 
         hold  indices of replicas whose weights must not change
+        tap   sees all logits
 
         With capture, the next call may overwrite the results.
         """
         with hold_replicas(self.parameters, hold):
-            if self.captured is None:
-                results = self.learn(estimators, batch)
+            if self.captured is None or tap is not None:
+                results = self.learn(estimators, batch, tap)
             else:
                 results = self.captured(self._constants(estimators), estimators, batch)
             self.task.after_update(self.model)
         return results
 
-    def learn(self, estimators: Sequence[LayerEstimator], batch: Split) -> tuple[Tensor, Tensor]:
+    def learn(
+        self, estimators: Sequence[Estimator], batch: Split, tap: See | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forward, backward, clip and update; the losses [R, B] and the finite probe [R]."""
-        probe = FiniteProbe(len(self.noise.seeds))
-        stages = [probe.watch(stage) for stage in self.model.stages]
+        probe = FiniteProbe(len(self.noise.seeds), tap)
         loss = partial(self.task.loss, self.model, batch)
-        losses = nest(stages, estimators, loss, self.noise)(batch.inputs)
+        losses = self.model.losses(batch.inputs, estimators, loss, self.noise, probe)
         for parameter in self.parameters:
             parameter.grad = None
         losses.backward(self.mean_weights)
@@ -76,47 +82,46 @@ class TrainStep:
         self.optimizer.step()
         return losses.detach(), probe.value
 
-    def _constants(self, estimators: Sequence[LayerEstimator]) -> object:
+    def _constants(self, estimators: Sequence[Estimator]) -> object:
         """What a recorded step bakes in.
 
-        None if a step changes more than weights, optimizer moments and noise, or if something
-        wraps the estimators: such a step cannot be recorded.
+        None if a step changes more than weights, optimizer moments and noise: such a step cannot
+        be recorded.
         """
-        plain = all(isinstance(e, Estimator) and not e.state_dict() for e in estimators)
-        if not plain or self.task.state_dict():
+        if any(estimator.state_dict() for estimator in estimators) or self.task.state_dict():
             return None
         return list(estimators), [group["lr"] for group in self.optimizer.param_groups]
 
 
 class FiniteProbe:
-    """Sums the logits of one example over all stages, per replica.
+    """Sums the logits of one example over all binary layers, per replica.
 
     The sum is finite as long as the weights are. The loss may be finite even if they are not,
     because binary neurons map a NaN to 0.
+
+    tap  sees the logits as well
     """
 
-    def __init__(self, replicas: int) -> None:
-        self._replicas = replicas
+    def __init__(self, replicas: int, tap: See | None = None) -> None:
+        self._replicas, self._tap = replicas, tap
         self._sum: Tensor | None = None
 
     @property
     def value(self) -> Tensor:
         """The sum so far, [R]."""
-        assert self._sum is not None  # a chain has at least one stage
+        assert self._sum is not None  # a network has at least one binary layer
         return self._sum
 
-    def watch(self, stage: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        """The stage, whose logits [*S, R, B, U] are added to the sum on every call."""
-
-        def watched(x: Tensor) -> Tensor:
-            logits = stage(x)
-            example = logits.detach().select(-2, 0).sum(-1)
-            if example.dim() > 1:
-                example = example.reshape(-1, self._replicas)[0]
-            self._sum = example if self._sum is None else self._sum + example
-            return logits
-
-        return watched
+    def __call__(self, use: int, replicas: slice, logits: Tensor) -> Tensor:
+        example = logits.detach().select(-2, 0).sum(-1)
+        if example.dim() > 1:
+            example = example.reshape(-1, example.shape[-1])[0]
+        if self._sum is None and replicas == EVERY:
+            self._sum = example
+        else:
+            self._sum = example.new_zeros(self._replicas) if self._sum is None else self._sum
+            self._sum[replicas].add_(example)
+        return logits if self._tap is None else self._tap(use, replicas, logits)
 
 
 @contextmanager

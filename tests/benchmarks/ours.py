@@ -47,7 +47,7 @@ def training(
     return Training(
         model=net,
         task=Classification(),
-        estimators=[estimator or SigmoidST(neuron=SBN())] * len(net.stages),
+        estimators=[estimator or SigmoidST(neuron=SBN())] * net.depth,
         optimizer=optimizer(net.parameters()),
         scheduler=None,
         data=data,

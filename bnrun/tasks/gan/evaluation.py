@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Fired
+from bnrun.core.network import Fired, Network
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.tasks.base import Observed
 from bnrun.tasks.gan.image_scores import bars, histogram, image_scores, isolated, sigmoid_scores
 from bnrun.tasks.gan.judge import Judge
-from bnrun.tasks.tools.ways import Scores, forward
+from bnrun.tasks.tools.ways import Scores
 
 WAYS = ("thresholded", "sampled", "mean_field")
 """Ways of evaluating a generator. There is no "averaged": a mean of images is not an image."""
@@ -37,7 +37,7 @@ class ImageEvaluation:
     @torch.no_grad()
     def scores(
         self,
-        model: Chain,
+        model: Network,
         neurons: Sequence[Neuron],
         latent: Tensor,
         real: Tensor,
@@ -65,7 +65,7 @@ class ImageEvaluation:
 
     @torch.no_grad()
     def observed(
-        self, model: Chain, neurons: Sequence[Neuron], latent: Tensor, noise: Noise
+        self, model: Network, neurons: Sequence[Neuron], latent: Tensor, noise: Noise
     ) -> Observed:
         """Return images of the first replica, and the sigmoid outputs of all."""
         pictures: dict[str, Tensor] = {}
@@ -83,13 +83,13 @@ class ImageEvaluation:
 
 
 def generated(
-    model: Chain, neurons: Sequence[Neuron], latent: Tensor, noise: Noise
+    model: Network, neurons: Sequence[Neuron], latent: Tensor, noise: Noise
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield each way of evaluating, and the pixels [R, N, U] of the latent variables in it."""
-    first = model.stages[0](latent)
+    forward = model.passes(latent)
     for way in WAYS:
         firings = [getattr(neuron, way) for neuron in neurons]
-        yield way, pixels(forward(model, neurons, firings, first, noise)[-1])
+        yield way, pixels(forward(neurons, firings, noise)[-1])
 
 
 def pixels(fired: Fired) -> Tensor:

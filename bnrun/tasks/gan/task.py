@@ -10,21 +10,21 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bnrun.core.chain import Chain
 from bnrun.core.fields import NonNegativeInt, PositiveInt
+from bnrun.core.network import Network, Pass
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Data, Split
 from bnrun.data.errors import DataError
 from bnrun.models.critic import Critic
 from bnrun.recording.result import Goal
-from bnrun.tasks.base import Observed, Pass, Task
+from bnrun.tasks.base import Observed, Task
 from bnrun.tasks.classification import require_classes
 from bnrun.tasks.gan.evaluation import ImageEvaluation, pixels
 from bnrun.tasks.gan.games import Game
 from bnrun.tasks.gan.judge import Judge
 from bnrun.tasks.gan.opponent import Opponent
-from bnrun.tasks.tools.ways import Scores, forward
+from bnrun.tasks.tools.ways import Scores
 
 
 @dataclass(config=ConfigDict(extra="forbid"))
@@ -115,7 +115,7 @@ class Gan(Task):
         """Return the number of pixels of an image."""
         return data.train.targets.shape[1]
 
-    def begin(self, model: Chain, data: Data, seeds: Sequence[int]) -> None:
+    def begin(self, model: Network, data: Data, seeds: Sequence[int]) -> None:
         """Build the critic. Raises ValueError if the last binary layer is not an image."""
         size = self.outputs(data)
         if model.units[-1] != size:
@@ -134,7 +134,7 @@ class Gan(Task):
         return Split(noise.normal(batch.inputs), batch.targets)
 
     def before_update(
-        self, model: Chain, neurons: Sequence[Neuron], step: int, batch: Split
+        self, model: Network, neurons: Sequence[Neuron], step: int, batch: Split
     ) -> None:
         """Train the critic on generated images, as the neurons fire in training."""
         shared = batch if self.same_batch else None
@@ -145,7 +145,7 @@ class Gan(Task):
             else:
                 latent = shared.inputs
             firings = [getattr(neuron, neuron.mode) for neuron in neurons]
-            return pixels(forward(model, neurons, firings, model.stages[0](latent), noise)[-1])
+            return pixels(model.passes(latent)(neurons, firings, noise)[-1])
 
         real = None if shared is None else shared.targets
         self.opponent.learn(self.game, self.critic_steps_before(step), generate, real)
@@ -155,13 +155,13 @@ class Gan(Task):
         many = step < self.first or (self.every and step % self.every == 0)
         return self.many_steps if many else self.critic_steps
 
-    def loss(self, model: Chain, batch: Split, fired: Pass) -> Tensor:
+    def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         ratings: Tensor = self.opponent.critic(pixels(fired[-1]))
         return self.game.generator_loss(ratings.squeeze(-1))
 
     @torch.no_grad()
     def evaluate(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise, samples: int
     ) -> Scores:
         """Return the scores of generated images beside as many real ones: score -> way -> [R]."""
         real = split.targets[: self.images]
@@ -170,7 +170,7 @@ class Gan(Task):
 
     @torch.no_grad()
     def observed(
-        self, model: Chain, neurons: Sequence[Neuron], split: Split, noise: Noise
+        self, model: Network, neurons: Sequence[Neuron], split: Split, noise: Noise
     ) -> Observed:
         """Return images of the first replica, from the same latent variables every time."""
         latent = split.inputs[: self.images]

@@ -7,12 +7,12 @@ mean_field   probabilities in place of bits
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Chain, Fired
+from bnrun.core.network import Network
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
@@ -29,16 +29,10 @@ CHUNK = 2**24
 SAMPLES_PER_PASS = 128
 
 
-class Firing(Protocol):
-    """How a layer turns logits into activations: a method of its neuron."""
-
-    def __call__(self, logits: Tensor, noise: Noise) -> Tensor: ...
-
-
 @torch.no_grad()
 def evaluate_ways(
     task: "ScoredTask",
-    model: Chain,
+    model: Network,
     neurons: Sequence[Neuron],
     split: Split,
     noise: Noise,
@@ -75,7 +69,7 @@ def _check_shape(
         )
 
 
-def _chunks(model: Chain, split: Split, replicas: int, samples: int) -> Iterator[Split]:
+def _chunks(model: Network, split: Split, replicas: int, samples: int) -> Iterator[Split]:
     """Inputs [R, n, ...] without a copy per replica, and targets [1, n, ...]."""
     size = max(1, CHUNK // (replicas * min(samples, SAMPLES_PER_PASS) * model.widest))
     for inputs, targets in zip(split.inputs.split(size), split.targets.split(size), strict=True):
@@ -84,22 +78,21 @@ def _chunks(model: Chain, split: Split, replicas: int, samples: int) -> Iterator
 
 def _scores(
     task: "ScoredTask",
-    model: Chain,
+    model: Network,
     neurons: Sequence[Neuron],
     batch: Split,
     noise: Noise,
     samples: int,
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Way of evaluating and scores per example, [R, B] each."""
-    # The first layer's logits cost most, and are the same in every way.
-    first = model.stages[0](batch.inputs)
-    fired = forward(model, neurons, [neuron.thresholded for neuron in neurons], first, noise)
+    forward = model.passes(batch.inputs)
+    fired = forward(neurons, [neuron.thresholded for neuron in neurons], noise)
     yield "thresholded", task.scores(model, batch, fired)
     sampled = [neuron.sampled for neuron in neurons]
     evidence = None
     for start in range(0, samples, SAMPLES_PER_PASS):
         size = min(SAMPLES_PER_PASS, samples - start)
-        fired = forward(model, neurons, sampled, first.expand(size, *first.shape), noise)
+        fired = forward(neurons, sampled, noise, size)
         part = task.evidence(model, batch, fired)
         if part.shape[:3] != fired[-1].activations.shape[:3]:
             raise ValueError(
@@ -108,29 +101,9 @@ def _scores(
             )
         part = part.logsumexp(0)
         if evidence is None:
-            once = [Fired(neuron, logits[0], bits[0]) for neuron, logits, bits in fired]
-            yield "sampled", task.scores(model, batch, once)
+            yield "sampled", task.scores(model, batch, fired.first_sample())
         evidence = part if evidence is None else torch.logaddexp(evidence, part)
     assert evidence is not None
     yield "averaged", task.averaged(evidence, samples, batch)
-    fired = forward(model, neurons, [neuron.mean_field for neuron in neurons], first, noise)
+    fired = forward(neurons, [neuron.mean_field for neuron in neurons], noise)
     yield "mean_field", task.scores(model, batch, fired)
-
-
-def forward(
-    model: Chain,
-    neurons: Sequence[Neuron],
-    firings: Sequence[Firing],
-    logits: Tensor,
-    noise: Noise,
-) -> list[Fired]:
-    """Run the binary layers once, from the logits of the first, [*S, R, B, U].
-
-    firings  how each layer fires, e.g. its neuron's `sampled`
-    """
-    fired = [Fired(neurons[0], logits, firings[0](logits, noise))]
-    layers = zip(list(model.stages)[1:], neurons[1:], firings[1:], strict=True)
-    for stage, neuron, firing in layers:
-        logits = stage(fired[-1].activations)
-        fired.append(Fired(neuron, logits, firing(logits, noise)))
-    return fired

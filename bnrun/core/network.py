@@ -1,0 +1,157 @@
+"""What training, tasks and measurement call of a network with binary layers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from bnrun.core.neurons import Neuron
+from bnrun.core.noise import Noise
+
+Downstream = Callable[[Tensor], Tensor]
+"""The rest of the network: activations [*S, R, B, U] -> loss per example [*S, R, B]."""
+
+See = Callable[[int, slice, Tensor], Tensor]
+"""Looks at logits, and may change them: (use, replicas, logits [*S, R', B, U]) -> logits.
+
+Called whenever the logits of a use of a binary layer are computed, for all replicas together
+(`EVERY`) or for some of them. It may add leading axes of samples to all uses alike.
+"""
+
+EVERY = slice(None)
+"""All replicas."""
+
+
+class Fired(NamedTuple):
+    """A binary layer in one forward pass: its logits and activations, [*S, R, B, U].
+
+    neuron  which maps the logits to the distribution of the activations
+    """
+
+    neuron: Neuron
+    logits: Tensor
+    activations: Tensor
+
+
+class Pass(tuple[Fired, ...]):
+    """One forward pass: all uses of binary layers, from first to last.
+
+    outputs  of the network, [*S, R, B, O], if they are known from the pass; see `Network.outputs`
+    """
+
+    outputs: Tensor | None = None
+
+    def first_sample(self) -> "Pass":
+        """The first sample of a pass with one axis of samples."""
+        once = Pass(Fired(neuron, logits[0], bits[0]) for neuron, logits, bits in self)
+        once.outputs = None if self.outputs is None else self.outputs[0]
+        return once
+
+
+class LayerEstimator(Protocol):
+    """The part of an estimator that a network uses, so that wrappers of estimators fit as well."""
+
+    @property
+    def firing_neuron(self) -> Neuron: ...
+
+    def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor: ...
+
+
+class Firing(Protocol):
+    """How a layer turns logits into activations: a method of its neuron."""
+
+    def __call__(self, logits: Tensor, noise: Noise) -> Tensor: ...
+
+
+class Forward(Protocol):
+    """A forward pass on known inputs.
+
+    neurons, firings  of each binary layer, e.g. its neuron and that neuron's `sampled`
+    samples           number K of passes side by side, [K, R, B, ...]; None for one, [R, B, ...]
+    """
+
+    def __call__(
+        self,
+        neurons: Sequence[Neuron],
+        firings: Sequence[Firing],
+        noise: Noise,
+        samples: int | None = None,
+    ) -> Pass: ...
+
+
+class Network(nn.Module, ABC):
+    """R replicas of a net with binary layers; every parameter has a leading axis R.
+
+    units  number U of units of each use of a binary layer, in the order of a pass
+    uses   the layer, counted from 0, of each use. A recurrent net uses a layer more than once
+    """
+
+    units: tuple[int, ...]
+    uses: tuple[int, ...]
+
+    @property
+    def depth(self) -> int:
+        """Number of binary layers."""
+        return max(self.uses) + 1
+
+    @property
+    def widest(self) -> int:
+        """Units of the largest layer that is evaluated once per sample of the bits."""
+        return max(self.units)
+
+    @abstractmethod
+    def losses(
+        self,
+        inputs: Tensor,
+        estimators: Sequence[LayerEstimator],
+        loss: Callable[[Pass], Tensor],
+        noise: Noise,
+        see: See | None = None,
+    ) -> Tensor:
+        """Loss per example of inputs [R, B, ...], [*S, R, B]; its gradient is the estimate.
+
+        estimators  one per binary layer
+        loss        of a pass, [*S, R, B]; estimators may evaluate it on any leading axes
+        see         looks at all logits; S are the axes that it adds
+        """
+
+    @abstractmethod
+    def passes(self, inputs: Tensor) -> Forward:
+        """Forward passes on inputs [R, B, ...]; what they have in common is computed once."""
+
+    @abstractmethod
+    def outputs(self, inputs: Tensor, fired: Pass) -> Tensor:
+        """Outputs for inputs [R, B, ...] after a pass through all binary layers, [*S, R, B, ...].
+
+        fired  that pass
+        """
+
+    def filters(self) -> Tensor | None:
+        """First-layer weights of the first replica as grey tiles, [N, H, W].
+
+        None if the inputs are not images.
+        """
+        return None
+
+    def by_layer(self, of_uses: Sequence[Tensor]) -> list[Tensor]:
+        """A tensor [..., U] per use -> one per layer, with the units of its uses side by side."""
+        if len(of_uses) == self.depth:
+            return list(of_uses)
+        pairs = list(zip(self.uses, of_uses, strict=True))
+        return [
+            torch.cat([values for used, values in pairs if used == layer], -1)
+            for layer in range(self.depth)
+        ]
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Self]:
+        """In evaluation mode while the block runs."""
+        training = self.training
+        self.eval()
+        try:
+            yield self
+        finally:
+            self.train(training)
