@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bnrun.api import built
 from bnrun.config.compose import EstimatorConfig
 from bnrun.core.chain import LayerEstimator
+from bnrun.core.laws import NoiseLaw
 from bnrun.core.noise import Noise
 from bnrun.core.site_noise import SiteNoise, as_noise
 from bnrun.core.sites import Site
@@ -35,6 +36,7 @@ class Binary(Site):
     estimator  a choice of configs/estimator, or an Estimator
     neuron     a choice of configs/neuron
     signed     -1 and +1 in place of 0 and 1
+    noise      law of the neuron's noise: logistic, normal or uniform
     evaluate   "thresholded" (1 where the logit is positive), "sampled" (one sample), or
                "mean_field" (the probability)
     seed       of its random numbers, or a torch.Generator to draw it from; None draws it from
@@ -60,6 +62,7 @@ class Binary(Site):
         neuron: str = "sbn",
         *,
         signed: bool = False,
+        noise: NoiseLaw = "logistic",
         evaluate: Evaluate = "thresholded",
         seed: int | torch.Generator | None = None,
         config_dir: Path | str | None = None,
@@ -72,7 +75,11 @@ class Binary(Site):
             self._estimator, self._name = estimator, type(estimator).__name__
         else:
             folder = None if config_dir is None else Path(config_dir)
-            self._estimator = _loaded(estimator, neuron, signed, folder, fields)
+            words = [f"neuron={neuron}", f"estimator={estimator}"]
+            words.append(f"neuron.signed={str(signed).lower()}")
+            if noise != "logistic":  # which is the default, and all that some neurons have
+                words.append(f"neuron.noise={noise}")
+            self._estimator = _loaded(tuple(words), folder, fields)
             self._name = estimator
         self.evaluate = evaluate
         self._progress = Progress(0, 0)
@@ -183,10 +190,8 @@ def advance(model: nn.Module, step: int, epoch: int = 0) -> None:
             module.advance(step, epoch)
 
 
-def _loaded(
-    name: str, neuron: str, signed: bool, config_dir: Path | None, fields: dict[str, Any]
-) -> Estimator:
-    arguments = (name, neuron, signed, config_dir, tuple(fields.items()))
+def _loaded(words: tuple[str, ...], config_dir: Path | None, fields: dict[str, Any]) -> Estimator:
+    arguments = words, config_dir, tuple(fields.items())
     if all(isinstance(value, Hashable) for value in fields.values()):
         return copy.deepcopy(_composed(*arguments))
     return _composed.__wrapped__(*arguments)
@@ -194,8 +199,7 @@ def _loaded(
 
 @cache
 def _composed(
-    name: str, neuron: str, signed: bool, config_dir: Path | None, fields: tuple[Any, ...]
+    words: tuple[str, ...], config_dir: Path | None, fields: tuple[Any, ...]
 ) -> Estimator:
     """Hydra takes 0.1 s for it, and a model may have fifty such layers."""
-    words = [f"neuron={neuron}", f"estimator={name}", f"neuron.signed={str(signed).lower()}"]
-    return built(EstimatorConfig(words, dict(fields), config_dir))
+    return built(EstimatorConfig(list(words), dict(fields), config_dir))

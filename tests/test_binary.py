@@ -86,6 +86,17 @@ def test_evaluation_is_thresholded_sampled_or_mean_field():
         bnrun.Binary(evaluate="mean")
 
 
+@pytest.mark.parametrize("noise", ["logistic", "normal", "uniform"])
+def test_the_law_of_the_noise_is_that_of_the_neuron(noise):
+    layer = bnrun.Binary("gaussian_st", noise=noise)
+    assert layer.estimator.neuron == SBN(noise=noise)
+
+
+def test_an_unknown_law_of_noise_is_refused():
+    with pytest.raises(ValueError, match=r"'logistic', 'normal' or 'uniform'"):
+        bnrun.Binary("st", noise="gaussian")
+
+
 def test_signed_bits_are_minus_and_plus_one():
     y = bnrun.Binary("st", signed=True, seed=0)(torch.randn(1000))
     assert set(y.unique().tolist()) == {-1, 1}

@@ -227,6 +227,10 @@ def test_dbn_is_compared_with_the_sbn_and_the_output_says_so(run):
             ["disarm", "--neuron", "real"],
             ["--neuron=real: not a binary neuron, use one of sbn, dbn"],
         ),
+        (
+            ["disarm", "--noise", "gaussian"],
+            ["--noise=gaussian: not a law of noise, use one of logistic, normal, uniform"],
+        ),
         (["rloo", "samples=1"], ["samples=1", "greater than or equal to 2"]),
         (
             ["rloo", "sample=3"],
@@ -294,3 +298,14 @@ def test_help_explains_the_exit_status(capsys):
     with pytest.raises(SystemExit):
         check.main(["--help"])
     assert "1 it claims `unbiased = True` and is biased" in capsys.readouterr().out
+
+
+def test_a_member_has_no_bias_on_multilinear_losses_under_its_own_law_alone(run, monkeypatch):
+    monkeypatch.setattr(report, "problems", lambda: problems()[:2])
+    for noise, exact in (("normal", True), ("uniform", False)):
+        status, out, _ = run("gaussian_st", "--noise", noise)
+        assert status == 0
+        assert f"at the same logits, {noise} noise" in out
+        unbiased = "The gradient by the logits shows no bias on: 1 layer, multilinear" in out
+        assert unbiased == exact, out
+        assert "Keeps the rules of a call" in out

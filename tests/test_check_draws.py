@@ -193,3 +193,6 @@ def test_the_command_line_takes_such_a_function(run):
     status, _, err = run("functions.py:arm", "--neuron=dbn")
     assert (status, err.count("\n")) == (2, 1)
     assert "draws of an SBN" in err
+    status, _, err = run("functions.py:arm", "--noise=normal")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "draws of an SBN with logistic noise, leave it out" in err

@@ -29,6 +29,8 @@ from bnrun.conformance.findings import (
 )
 from bnrun.conformance.measurement import measure
 from bnrun.conformance.problems import problems
+from bnrun.conformance.target import SLOPES
+from bnrun.core.laws import NoiseLaw
 from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator
@@ -56,20 +58,33 @@ SMALLER = {"relax": "relax hidden=8", "reinforce_nvil": "reinforce_nvil baseline
 # Losses on which an estimator is exact for an SBN, by how the passage "Exact" of its docstring
 # begins.
 EXACT_ON = {
-    "on losses multilinear in the bits": {"multilinear"},
+    "under {noise} noise, on losses multilinear in the bits": {"multilinear"},
     "on losses quadratic in each bit": {"multilinear", "quadratic"},
 }
 
+# Estimators under other laws of noise, at the slope that makes the law of the estimator theirs.
+OTHER_LAWS = [
+    ("gaussian_st", "normal"),
+    ("sigmoid_st", "normal"),
+    ("reinmax", "normal"),
+    ("clipped_st slope=2", "uniform"),
+    ("gaussian_st", "uniform"),
+    ("reinmax", "uniform"),
+]
 
-def exact_heads(estimator: Estimator) -> set[str]:
+
+def exact_heads(estimator: Estimator, noise: NoiseLaw) -> set[str]:
     """Heads of one-layer nets on which the estimator is exact according to its docstring."""
     if estimator.unbiased:
         return HEADS
     parts = [part for part in values(estimator) if isinstance(part, Estimator)]
     if parts:
-        return set.intersection(*map(exact_heads, parts))
+        return set.intersection(*(exact_heads(part, noise) for part in parts))
     claim = passages(type(estimator))["Exact"]
-    return next((heads for start, heads in EXACT_ON.items() if claim.startswith(start)), set())
+    exact = [
+        heads for start, heads in EXACT_ON.items() if claim.startswith(start.format(noise=noise))
+    ]
+    return exact[0] if exact else set()
 
 
 def values(part: object) -> list[object]:
@@ -89,9 +104,12 @@ def fires_bits(estimator: Estimator) -> bool:
 
 
 @cache
-def findings(case: str, deepest: int = 3, precision: float = 0.0075) -> list[Finding]:
+def findings(
+    case: str, deepest: int = 3, precision: float = 0.0075, noise: NoiseLaw = "logistic"
+) -> list[Finding]:
     nets = [net for net in problems() if net.depth <= deepest]
-    return [assess(measure(build_of(case), net, precision=precision)) for net in nets]
+    neuron = SBN(noise=noise, slope=SLOPES[noise])
+    return [assess(measure(build_of(case), net, neuron, precision)) for net in nets]
 
 
 @pytest.mark.parametrize("case", UNBIASED)
@@ -109,10 +127,10 @@ def test_unbiased_estimator_agrees_with_the_exact_gradient_with_other_options(ca
     assert resolution(measured) <= 0.05
 
 
-@pytest.mark.parametrize("name", BIASED)
-def test_biased_estimator_is_exact_only_where_its_docstring_says_so(name):
-    measured = findings(name, deepest=1, precision=0.02)
-    heads = exact_heads(build_of(name)(SBN()))
+@pytest.mark.parametrize(("case", "noise"), [(name, "logistic") for name in BIASED] + OTHER_LAWS)
+def test_biased_estimator_is_exact_only_where_its_docstring_says_so(case, noise):
+    measured = findings(case, deepest=1, precision=0.02, noise=noise)
+    heads = exact_heads(build_of(case)(SBN(noise=noise)), noise)
     expected = [net.name for net in SHALLOW if net.head.__name__ in heads]
     assert exact_on(measured, "logits") == expected
     assert exact_on(measured, "upstream") == expected

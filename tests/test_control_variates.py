@@ -19,7 +19,7 @@ from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.rloo import RLOO
 from bnrun.estimators.tools.control_variate import ControlVariate
-from bnrun.estimators.tools.relaxed_control import logistic
+from bnrun.estimators.tools.relaxed_control import latents
 
 NEURON = SBN(signed=True, slope=1.7)
 # Each with the plain estimator that fires the same bits from the same uniforms.
@@ -119,7 +119,7 @@ def test_z_given_the_bits_and_its_derivative_are_those_of_the_formula(coupled: b
     uniforms, fresh = noise.uniform(scaled), noise.uniform(scaled)
     p = torch.sigmoid(scaled.detach())
     bits = (uniforms < p).double()
-    drawn = logistic(SBN(), scaled.detach(), bits, uniforms, Replay(fresh), coupled)
+    drawn = latents(SBN(), scaled.detach(), bits, uniforms, Replay(fresh), coupled)
     if coupled:
         fresh = torch.where(bits > 0, 1 - uniforms / p, (1 - uniforms) / (1 - p))
     else:

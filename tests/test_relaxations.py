@@ -15,7 +15,7 @@ from bnrun.core.neurons import DBN, SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress
 from bnrun.estimators.gumbel import GumbelRao, GumbelSigmoid, Relaxation, STGumbel
-from bnrun.estimators.tools.logistic import conditional_latent, latent
+from bnrun.estimators.tools.latents import conditional_latent, latent
 
 NAMES = ["gumbel_sigmoid", "st_gumbel", "gumbel_rao"]
 HARD = ["st_gumbel", "gumbel_rao"]

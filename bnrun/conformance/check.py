@@ -16,6 +16,7 @@ examples:
   bnrun-check disarm
   bnrun-check my_module.MyEstimator samples=4
   bnrun-check path/to/file.py:MyEstimator --neuron dbn
+  bnrun-check gaussian_st --noise normal
   bnrun-check path/to/file.py:arm_in_numpy
 
 exit status: 0 checked; 1 it claims `unbiased = True` and is biased; 2 it could not be checked
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # More threads are slower on nets this small.
     torch.set_num_threads(1)
     try:
-        return check(load(options.target, options.fields, options.neuron, options.config_dir))
+        words = options.target, options.fields, options.neuron, options.config_dir, options.noise
+        return check(load(*words))
     except (UserError, ContractError) as error:
         print(f"bnrun-check: {sentence(error)}", file=sys.stderr)
     except Exception as error:
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("fields", nargs="*", metavar="key=value", help="fields of the estimator")
     parser.add_argument("--neuron", default="sbn", help="binary neuron: sbn (default) or dbn")
+    parser.add_argument("--noise", default="logistic", help="logistic (default), normal or uniform")
     parser.add_argument("--config-dir", type=Path, help="a folder with your configs, searched too")
     return parser
 

@@ -8,9 +8,12 @@ import torch
 from bnrun.conformance.findings import Finding
 from bnrun.conformance.report import findings_of
 from bnrun.conformance.target import load, target_of
+from bnrun.core.laws import NoiseLaw
 
 
-def check(target: Any, neuron: str = "sbn", **fields: Any) -> pl.DataFrame:
+def check(
+    target: Any, neuron: str = "sbn", noise: NoiseLaw = "logistic", **fields: Any
+) -> pl.DataFrame:
     """Compare gradients with the exact ones on small nets, as `bnrun-check` does.
 
     target  the name of an estimator; a class of your own or a function with its call,
@@ -23,6 +26,7 @@ def check(target: Any, neuron: str = "sbn", **fields: Any) -> pl.DataFrame:
             draws   the number of draws to return, [draws, B, U], independent of each other
             seed    an integer; another one must give other draws
     neuron  sbn or dbn
+    noise   logistic, normal or uniform
     fields  of the estimator, or keywords of the function
 
     Returns one row per net and gradient: net, gradient (by what), bias (relative), z and the
@@ -33,10 +37,11 @@ def check(target: Any, neuron: str = "sbn", **fields: Any) -> pl.DataFrame:
     Raises bnrun.UserError or ValueError for a target that cannot be checked.
     """
     if isinstance(target, str):
-        checked = load(target, [f"{key}={value}" for key, value in fields.items()], neuron)
+        words = [f"{key}={value}" for key, value in fields.items()]
+        checked = load(target, words, neuron, noise=noise)
     else:
         name = getattr(target, "__name__", type(target).__name__)
-        checked = target_of(name, target, fields, neuron)
+        checked = target_of(name, target, fields, neuron, noise)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # More are slower on nets this small.
     try:

@@ -1,7 +1,7 @@
 """Draw an estimator's gradients on a problem until their mean is known precisely enough."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnrun.conformance.problems import Problem, linear
 from bnrun.core.chain import Downstream, nest
-from bnrun.core.neurons import SBN, Neuron
+from bnrun.core.neurons import SBN, LawNeuron, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact
 from bnrun.estimators.tools.contract import ContractError, check_loss
@@ -25,6 +25,7 @@ EstimatorFunction = Callable[[Tensor, Downstream, Noise], Tensor]
 Build = Callable[[Neuron], EstimatorFunction]
 """Builds a new estimator for a neuron; called once for each binary layer."""
 
+PLAIN = SBN()
 WARM_UP = 20
 """Calls before measuring, so that learned parts are no longer in their initial state."""
 LEAST = 4096
@@ -67,7 +68,7 @@ class Measurement:
 def measure(
     build: Build,
     problem: Problem,
-    neuron: type[Neuron] = SBN,
+    neuron: LawNeuron = PLAIN,
     precision: float = 0.0075,
     seed: int = 0,
     warm_up: int = WARM_UP,
@@ -75,32 +76,42 @@ def measure(
     """Draw until the standard error of the gradient's relative scale is below `precision`.
 
     Stops at 2^18 draws, or after the first 64 if the estimate is not random. The exact gradient
-    is that of the SBN, for any `neuron`. An estimator that learns does so for `warm_up` calls and
-    is then frozen. Raises ContractError if a call does not return a loss that can be measured.
+    is that of the SBN with the slope and noise of `neuron`, for any neuron; the problem says
+    whether it is signed. An estimator that learns does so for `warm_up` calls and is then frozen.
+    Raises ContractError if a call does not return a loss that can be measured.
     """
     noise = Noise([seed + replica for replica in range(problem.replicas)], "conformance")
-    estimators = [build(neuron(signed=problem.signed)) for _ in range(problem.depth)]
+    neuron = replace(neuron, signed=problem.signed)
+    estimators = [build(neuron) for _ in range(problem.depth)]
     for _ in range(warm_up):
-        draw(problem, estimators, noise, 8)
+        draw(problem, estimators, noise, 8, neuron=neuron)
     estimators = [_frozen(estimator) for estimator in estimators]
 
-    return until_precise(
-        problem, lambda draws, count: draw(problem, estimators, noise, draws, count), precision
-    )
+    def draw_chunk(draws: int, evaluations: Evaluations | None) -> dict[Side, Tensor]:
+        return draw(problem, estimators, noise, draws, evaluations, neuron)
+
+    return until_precise(problem, draw_chunk, precision, neuron)
+
+
+def _sampling(problem: Problem, neuron: LawNeuron) -> SBN:
+    """The SBN of a problem with the slope and noise of `neuron`."""
+    return SBN(signed=problem.signed, slope=neuron.slope, noise=neuron.noise)
 
 
 def until_precise(
     problem: Problem,
     draw_chunk: Callable[[int, Evaluations | None], dict[Side, Tensor]],
     precision: float,
+    neuron: LawNeuron = PLAIN,
 ) -> Measurement:
     """Draw in chunks, each independent of the others, as `measure` says.
 
     draw_chunk  (number of draws, where to count evaluations or None) -> draws by side, [D, P]
+    neuron      whose slope and noise the exact gradient is for
     """
     evaluations = Evaluations()
     chunks = [draw_chunk(64, evaluations)]
-    exact = {side: exact_gradients(problem)[side] for side in chunks[0]}
+    exact = {side: exact_gradients(problem, neuron)[side] for side in chunks[0]}
     chunk = int(min(max(EVALUATIONS_PER_CHUNK / max(evaluations.total, 1), 64), LEAST))
     while True:
         draws = {side: torch.cat([chunk[side] for chunk in chunks]) for side in exact}
@@ -136,9 +147,9 @@ class _Serving(NamedTuple):
 
 
 @cache
-def exact_gradients(problem: Problem) -> dict[Side, Tensor]:
+def exact_gradients(problem: Problem, neuron: LawNeuron = PLAIN) -> dict[Side, Tensor]:
     """Loss and gradients by enumeration of every pattern of every layer, by side, [P]."""
-    exact = [Exact(neuron=SBN(signed=problem.signed))] * problem.depth
+    exact = [Exact(neuron=_sampling(problem, neuron))] * problem.depth
     noise = Noise(range(problem.replicas))
     return {side: drawn[0] for side, drawn in draw(problem, exact, noise, 1).items()}
 
@@ -149,8 +160,11 @@ def draw(
     noise: Noise,
     draws: int,
     evaluations: Evaluations | None = None,
+    neuron: LawNeuron = PLAIN,
 ) -> dict[Side, Tensor]:
     """Many estimates in one call, by side, [D, P]: draws are a leading axis of the logits.
+
+    neuron  whose slope and noise the bits of the later layers have
 
     Each draw has its own copy of all weights, so one backward pass gives a gradient per draw.
     """
@@ -173,7 +187,7 @@ def draw(
     logits = linear(problem.inputs, weights[0], biases[0])
     before = logits.shape[:-1]
     later = [stage(layer) for layer in range(1, problem.depth)]
-    serving = [_Serving(estimator, SBN(signed=problem.signed)) for estimator in estimators[1:]]
+    serving = [_Serving(estimator, _sampling(problem, neuron)) for estimator in estimators[1:]]
     downstream = nest(later, serving, lambda fired: head(fired[-1].activations), noise)
     loss = estimators[0](logits, downstream if later else head, noise)
     check_loss("the estimator", loss, logits)

@@ -35,9 +35,11 @@ def findings_of(target: Target | DrawsTarget) -> list[Finding]:
 
 def _table(target: Target | DrawsTarget, findings: Sequence[Finding]) -> Table:
     reference = "exact gradient of an SBN" if _is_dbn(target) else "exact gradient"
+    noise = target.neuron.noise if isinstance(target, Target) else "logistic"
+    under = "" if noise == "logistic" else f", {noise} noise"
     sides = findings[0].sides
     table = Table(
-        title=f"{escape(target.name)} compared with the {reference} at the same logits",
+        title=f"{escape(target.name)} compared with the {reference} at the same logits{under}",
         caption="gradient by the logits of the first layer; variance of one draw in units of the "
         "squared exact gradient;\nz: largest deviation of a coordinate, in standard errors"
         + "; after: gradient by the weights after the layer"
@@ -73,7 +75,7 @@ def _shown_z(z: float) -> str:
 
 
 def _is_dbn(target: Target | DrawsTarget) -> bool:
-    return isinstance(target, Target) and target.neuron is not SBN
+    return isinstance(target, Target) and not isinstance(target.neuron, SBN)
 
 
 def _bias(target: Target | DrawsTarget, findings: Sequence[Finding]) -> Iterator[str]:
@@ -114,7 +116,7 @@ def _where(words: str, names: Sequence[str], findings: Sequence[Finding]) -> str
 
 
 def _calls(target: Target) -> Iterator[str]:
-    broken = broken_rules(target.build, target.neuron())
+    broken = broken_rules(target.build, target.neuron)
     if not broken:
         yield (
             "Keeps the rules of a call: dtypes, leading axes, strides, extreme logits, "
@@ -136,7 +138,7 @@ def _cost(target: Target | DrawsTarget, finding: Finding) -> str:
     if isinstance(target, DrawsTarget):
         return f"{text}."
     try:
-        ratio = relative_time(target.build, target.neuron())
+        ratio = relative_time(target.build, target.neuron)
     except ValueError as error:
         return f"{text}; not timed: {error}."
     return f"{text}; {ratio:.1f} times the time of sigmoid_st on the MLP 784-100-10, batch 50."

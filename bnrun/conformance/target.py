@@ -19,10 +19,15 @@ from bnrun.config.sentence import sentence
 from bnrun.conformance.draws import DrawsFunction, measure_draws
 from bnrun.conformance.measurement import Build, EstimatorFunction, Measurement, measure
 from bnrun.conformance.problems import Problem
+from bnrun.core.laws import NoiseLaw
 from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
 from bnrun.run.build import build_estimator
 
 NEURONS: dict[str, type[BinaryNeuron]] = {"sbn": SBN, "dbn": DBN}
+
+SLOPES: dict[str, float] = {"logistic": 1.0, "normal": 0.55, "uniform": 0.16}
+"""Of the neuron, so that the noise of each law has the standard deviation of the logistic one, 1.8,
+to which the logits of the nets fit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Target:
 
     name: str
     build: Build
-    neuron: type[BinaryNeuron]
+    neuron: BinaryNeuron
     claims_unbiased: bool
 
     def measure(self, problem: Problem) -> Measurement:
@@ -53,7 +58,11 @@ class DrawsTarget:
 
 
 def load(
-    name: str, fields: Sequence[str], neuron: str = "sbn", config_dir: Path | None = None
+    name: str,
+    fields: Sequence[str],
+    neuron: str = "sbn",
+    config_dir: Path | None = None,
+    noise: NoiseLaw = "logistic",
 ) -> Target | DrawsTarget:
     """The estimator called `name`, with `fields` (key=value) set.
 
@@ -63,12 +72,16 @@ def load(
     Raises UserError for a mistake in the words, and whatever the user's own code raises.
     """
     if ":" in name or "." in name:
-        return target_of(name, _member(name), _values(fields), neuron)
-    return _target(name, configured(name, fields, config_dir), neuron)
+        return target_of(name, _member(name), _values(fields), neuron, noise)
+    return _target(name, configured(name, fields, config_dir), neuron, noise)
 
 
 def target_of(
-    name: str, member: Any, values: dict[str, Any], neuron: str = "sbn"
+    name: str,
+    member: Any,
+    values: dict[str, Any],
+    neuron: str = "sbn",
+    noise: NoiseLaw = "logistic",
 ) -> Target | DrawsTarget:
     """What to check for an object: an estimator's class, or a function of either kind.
 
@@ -84,15 +97,19 @@ def target_of(
             raise UserError(
                 f"{name} is abstract: give it a __call__(self, logits, downstream, noise)"
             )
-        return _target(name, _constructor(name, member, values), neuron)
+        return _target(name, _constructor(name, member, values), neuron, noise)
     if hasattr(member, "neuron"):
         raise UserError(f"{name} is an estimator for one neuron: check its class, or its name")
     function = partial(member, **values) if values else member
     if _takes(function, 4) and not _takes(function, 3):
         if neuron != "sbn":
             raise UserError(f"--neuron={neuron}: {name} returns draws of an SBN, leave it out")
+        if noise != "logistic":
+            raise UserError(
+                f"--noise={noise}: {name} returns draws of an SBN with logistic noise, leave it out"
+            )
         return DrawsTarget(name, function, bool(getattr(member, "unbiased", False)))
-    return _target(name, lambda neuron: function, neuron)
+    return _target(name, lambda neuron: function, neuron, noise)
 
 
 def _takes(function: Callable[..., Any], arguments: int) -> bool:
@@ -104,19 +121,22 @@ def _takes(function: Callable[..., Any], arguments: int) -> bool:
     return True
 
 
-def _target(name: str, build: Build, neuron: str) -> Target:
+def _target(name: str, build: Build, neuron: str, noise: NoiseLaw) -> Target:
     if neuron not in NEURONS:
         raise UserError(
             f"--neuron={neuron}: not a binary neuron, use one of {', '.join(NEURONS)} (others "
             f"are differentiable and need no estimator)"
         )
+    if noise not in SLOPES:
+        raise UserError(f"--noise={noise}: not a law of noise, use one of {', '.join(SLOPES)}")
+    binary = NEURONS[neuron](noise=noise, slope=SLOPES[noise])
     try:
-        estimator = build(NEURONS[neuron]())
+        estimator = build(binary)
     except (ValueError, HydraException) as error:
         raise UserError(sentence(error)) from error
     _check_signature(name, estimator)
     claim = bool(getattr(estimator, "unbiased", False))
-    return Target(name, build, NEURONS[neuron], claim)
+    return Target(name, build, binary, claim)
 
 
 def _check_signature(name: str, estimator: EstimatorFunction) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import hardtanh
+from torch.nn.functional import hardtanh, logsigmoid
 
 NoiseLaw = Literal["logistic", "normal", "uniform"]
 
@@ -43,9 +43,24 @@ class Law(ABC):
         """log p - log(1 - p), finite also where p is 0 or 1, and differentiable."""
         return _log(self.distribution(a)) - _log(self.distribution(-a))
 
-    def ratio(self, a: Tensor, inside: Tensor) -> Tensor:
-        """F'(a) / F'(inside), where `inside` is within the support or at its edge."""
-        return self.density(a) / self.density(inside)
+    def truncated(self, a: Tensor, u: Tensor) -> Tensor:
+        """A draw of a + z given that it is positive, from a uniform u on [0, 1).
+
+        A share u of the truncated law is below it. Differentiable by `a` at fixed u.
+        """
+        limits = torch.finfo(a.dtype)
+        level = ((1 - u) * self.distribution(a)).clamp(limits.tiny, 1 - limits.eps / 2)
+        return (a - self.quantile(level)).clamp(min=0)
+
+    def truncated_slope(self, a: Tensor, value: Tensor) -> Tensor:
+        """d truncated / d a at fixed u, where truncated(a, u) = value."""
+        hazard, shifted = self._hazard(a), self._hazard(a - value)
+        # Where the bit is certain, `value` moves as `a` does.
+        return 1 - torch.where(hazard > 0, hazard / shifted.where(hazard > 0, 1), 0)
+
+    def _hazard(self, a: Tensor) -> Tensor:
+        """F' / F = d log F / d a."""
+        return self.density(a) / self.distribution(a).clamp(min=torch.finfo(a.dtype).tiny)
 
 
 class Logistic(Law):
@@ -66,6 +81,13 @@ class Logistic(Law):
 
     def log_odds(self, a: Tensor) -> Tensor:
         return a
+
+    def truncated(self, a: Tensor, u: Tensor) -> Tensor:
+        # Without a division by the probability, which may be exactly 0.
+        return -logsigmoid(logsigmoid(-a) - torch.logit(positive(u)))
+
+    def truncated_slope(self, a: Tensor, value: Tensor) -> Tensor:
+        return -torch.expm1(-value) * torch.sigmoid(a)
 
 
 class Normal(Law):
@@ -97,8 +119,15 @@ class Uniform(Law):
     def quantile(self, u: Tensor) -> Tensor:
         return u - 0.5
 
-    def ratio(self, a: Tensor, inside: Tensor) -> Tensor:
-        return self.density(a)  # `inside` may be rounded to an edge
+    def truncated_slope(self, a: Tensor, value: Tensor) -> Tensor:
+        # The noise, a share of a + 1/2, may be rounded to an edge, where the density is 0.
+        within = a.abs() < 0.5
+        return torch.where(within, value / (a + 0.5).where(within, 1), 1)
+
+
+def positive(uniform: Tensor) -> Tensor:
+    """The uniform, with an exact 0 replaced: its quantile would be infinite."""
+    return uniform.clamp(min=torch.finfo(uniform.dtype).tiny)
 
 
 def _log(p: Tensor) -> Tensor:

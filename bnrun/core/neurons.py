@@ -93,11 +93,11 @@ class Neuron(ABC):
 
 
 @validated
-class BinaryNeuron(Neuron):
-    """A neuron that outputs bits; an estimator provides its gradient.
+class LawNeuron(Neuron):
+    """A neuron with a choice of the law of its noise.
 
-    noise    law of the noise: logistic (F is the sigmoid), normal, of standard deviation 1
-             (probit), or uniform on [-1/2, 1/2] (hard sigmoid)
+    noise    logistic (F is the sigmoid), normal of standard deviation 1 (probit), or uniform on
+             [-1/2, 1/2] (hard sigmoid)
     """
 
     noise: NoiseLaw = "logistic"
@@ -105,6 +105,11 @@ class BinaryNeuron(Neuron):
     @property
     def law(self) -> Law:
         return LAWS[self.noise]
+
+
+@validated
+class BinaryNeuron(LawNeuron):
+    """A neuron that outputs bits; an estimator provides its gradient."""
 
     @abstractmethod
     def fire(self, logits: Tensor, noise: Noise) -> Tensor:
@@ -151,20 +156,10 @@ class DifferentiableNeuron(Neuron):
 
 
 @validated
-class Real(DifferentiableNeuron):
-    """F(slope * logit): a real-valued neuron as a baseline for binary ones.
-
-    noise    law whose distribution function is F, as in binary neurons: logistic (sigmoid), normal
-             (probit) or uniform (hard sigmoid)
-    """
-
-    noise: NoiseLaw = "logistic"
+class Real(LawNeuron, DifferentiableNeuron):
+    """F(slope * logit): a real-valued neuron as a baseline for binary ones."""
 
     mode = "mean_field"
-
-    @property
-    def law(self) -> Law:
-        return LAWS[self.noise]
 
     def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         return self.encode(self.probability(logits))

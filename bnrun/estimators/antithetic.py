@@ -23,7 +23,7 @@ class ARM(Estimator):
     """Augment-REINFORCE-merge: an antithetic pair of samples, weighted by their uniform.
 
     forward:  the pair 1[u < p] and 1[u > 1 - p]; the loss is their mean
-    backward: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times slope
+    backward: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times score_slope
     Exact: always, in expectation. Its variance can exceed REINFORCE's where p is far from 1/2.
     Cost: 2 downstream evaluations.
 
@@ -38,7 +38,7 @@ class ARM(Estimator):
         bits = antithetic_bits(self.neuron.probability(logits.detach()), uniforms)
         losses = downstream(self.neuron.encode(bits))
         difference = (losses[1] - losses[0]).detach().unsqueeze(-1)
-        gradient = self.neuron.slope * difference * (uniforms - 0.5)
+        gradient = self.neuron.score_slope(logits) * difference * (uniforms - 0.5)
         return inject(losses.mean(0), logits, gradient)
 
 
@@ -47,7 +47,7 @@ class DisARM(Estimator):
     """ARM with the uniform integrated out: only units whose two bits differ get a gradient.
 
     forward:  the antithetic pair b = 1[u < p], b~ = 1[u > 1 - p]; the loss is their mean
-    backward: (f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times slope
+    backward: (f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times score_slope
     Exact: always, in expectation. Its variance never exceeds ARM's.
     Cost: 2 downstream evaluations.
 
@@ -64,5 +64,5 @@ class DisARM(Estimator):
         losses = downstream(self.neuron.encode(bits))
         difference = (losses[0] - losses[1]).detach().unsqueeze(-1)
         weight = torch.maximum(probability, 1 - probability)
-        gradient = self.neuron.slope * difference / 2 * (bits[0] - bits[1]) * weight
+        gradient = self.neuron.score_slope(logits) * difference / 2 * (bits[0] - bits[1]) * weight
         return inject(losses.mean(0), logits, gradient)

@@ -30,8 +30,8 @@ class ARMS(Estimator):
     """Leave-one-out on antithetic samples, with a correction for their correlation.
 
     forward:  K samples from a Dirichlet copula; the loss is their mean
-    backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1) * p (1 - p) / (p - P2), times slope; P2,
-              the probability that two samples of a unit are both 1, is
+    backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1) * p (1 - p) / (p - P2), times score_slope;
+              P2, the probability that two samples of a unit are both 1, is
               max(2 p^(1/(K-1)) - 1, 0)^(K-1); for p >= 1/2, 0 and 1 are swapped
     Exact: always, in expectation. K = 2 is DisARM.
     Cost: K downstream evaluations.

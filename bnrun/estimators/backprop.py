@@ -15,7 +15,7 @@ class Backprop(ActivationEstimator):
     """Ordinary backpropagation through a neuron that has a derivative.
 
     forward:  the neuron's activations, which are not bits
-    backward: the derivative of the activation, sigmoid(a) for neuron=real: span * slope * p (1 - p)
+    backward: the derivative of the activation; for neuron=real it is span * d p / d logit
     Exact: for the loss of these activations, not for a loss of bits. On losses multilinear in the
     bits of one layer, where the mean field is exact, it equals the SBN's gradient.
     Cost: one downstream evaluation and its backward pass.

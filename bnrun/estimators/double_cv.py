@@ -17,9 +17,10 @@ class DoubleCV(ControlVariate):
     """Leave-one-out on two samples, each with a linear control variate from the other sample.
 
     forward:  two independent samples; the loss is their mean
-    backward: (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times slope, with
-              F1 = f(b1) - eta f'(b2) . (b1 - p) and F2 = f(b2) - eta f'(b1) . (b2 - p); eta
-              minimises the variance, and is near 1 for a near-linear f
+    backward: (F1 - F2) * (b1 - b2) / 2 + eta * (f'(b1) + f'(b2)) / 2 * p (1 - p), times
+              score_slope, with F1 = f(b1) - eta f'(b2) . (b1 - p) and
+              F2 = f(b2) - eta f'(b1) . (b2 - p); eta minimises the variance, and is near 1 for a
+              near-linear f
     Exact: always, in expectation. This holds because the f' at one sample is independent of the
     other sample.
     Cost: 2 downstream evaluations and one backward pass.
@@ -31,7 +32,7 @@ class DoubleCV(ControlVariate):
     unbiased = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        neuron, slope = self.neuron, self.neuron.slope
+        neuron, slope = self.neuron, self.neuron.score_slope(logits)
         probability = neuron.probability(logits.detach())
         bits = fire(neuron, logits.expand(2, *logits.shape), noise)
         if not torch.is_grad_enabled():
@@ -40,8 +41,8 @@ class DoubleCV(ControlVariate):
         memory = self.recall(logits, noise)
         linear = (derivative.flip(0) * (bits - probability)).sum(-1)
         estimate = slope * _pair(losses.detach(), bits)
-        variance = probability * (1 - probability)
-        control = slope * (_pair(linear, bits) - derivative.mean(0) * variance)
+        mean = derivative.mean(0) * neuron.derivative(logits)
+        control = slope * _pair(linear, bits) - mean
         if self.learns(memory):
             self.remember(memory, self.averages(memory, estimate, control))
         return inject(losses.mean(0), logits, estimate - self.coefficient(memory) * control)

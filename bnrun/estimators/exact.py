@@ -46,9 +46,10 @@ class Exact(Estimator):
                 f"units, but estimator.max_units={self.max_units}: make the layer smaller, or "
                 f"choose an unbiased estimator that samples, e.g. estimator=disarm"
             )
-        scaled = self.neuron.slope * logits
+        scaled = self.neuron.scaled(logits)
         bits = patterns(units, logits).view(-1, *[1] * (logits.dim() - 1), units)
-        # sigmoid(-a) instead of 1 - sigmoid(a), which loses digits for large a.
-        probability = torch.sigmoid(torch.where(bits > 0, scaled, -scaled)).prod(-1)
+        # F(-a) instead of 1 - F(a), which loses digits for large a.
+        towards = torch.where(bits > 0, scaled, -scaled)
+        probability = self.neuron.law.distribution(towards).prod(-1)
         losses = downstream(self.neuron.encode(bits).expand(-1, *logits.shape))
         return (probability * losses).sum(0)

@@ -13,12 +13,12 @@ from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import ActivationEstimator, Progress, fire
 from bnrun.estimators.tools.gradients import with_derivative
-from bnrun.estimators.tools.logistic import conditional_latent, latent
+from bnrun.estimators.tools.latents import conditional_latent, latent
 
 
 @validated
 class Relaxation(ActivationEstimator):
-    """A bit 1[z > 0] relaxed to sigmoid(z / t), z = neuron.slope * logit + logistic noise.
+    """A bit 1[z > 0] relaxed to sigmoid(z / t), z = neuron.slope * logit + the neuron's noise.
 
     temperature   initial t, > 0; a small t is closer to the bit and has more variance
     decay         factor on t per epoch or step, in (0, 1]; 1 keeps t constant
@@ -61,11 +61,13 @@ class Relaxation(ActivationEstimator):
 class GumbelSigmoid(Relaxation):
     """Gumbel-sigmoid, or binary Concrete: a soft bit replaces the bit, and is differentiated.
 
+    Binary Concrete for logistic noise; other noise is relaxed in the same way.
+
     forward:  sigmoid(z / t), between 0 and 1 (or -1 and +1); the loss is that of soft bits, while
               evaluation uses the neuron's bits
     backward: pathwise derivative: f'_i times span * neuron.slope * s (1 - s) / t,
               s = sigmoid(z / t)
-    Noise law: logistic.
+    Noise law: the neuron's.
     Exact: in the limit t -> 0. There its variance grows without bound. At every t it is unbiased
     for the relaxed loss.
     Cost: one downstream evaluation and its backward pass.
@@ -85,10 +87,10 @@ class GumbelSigmoid(Relaxation):
 class STGumbel(Relaxation):
     """Straight-through Gumbel-sigmoid: the bit forward, the soft bit's derivative backward.
 
-    forward:  1[z > 0] with z = neuron.slope * logit + f * logistic noise, f the forward
-              temperature: the bits of a neuron with slope neuron.slope / f
+    forward:  1[z > 0] with z = neuron.slope * logit + f * noise, f the forward temperature: the
+              bits of a neuron with slope neuron.slope / f
     backward: multiplier span * neuron.slope * s (1 - s) / t, s = sigmoid(z / t) at the same z
-    Noise law: logistic, of scale f.
+    Noise law: the neuron's, times f.
     Exact: in the limit t -> 0, on losses multilinear in the bits. There its variance grows without
     bound.
     Cost: one downstream evaluation and its backward pass.
@@ -132,7 +134,7 @@ class GumbelRao(Relaxation):
     forward:  the neuron's bits
     backward: mean over K draws z_k given b of span * neuron.slope * s_k (1 - s_k) / t,
               s_k = sigmoid(z_k / t)
-    Noise law: logistic.
+    Noise law: the neuron's.
     Exact: in the limit t -> 0, on losses multilinear in the bits. Its mean is ST-Gumbel's; its
     mean squared error is lower for every K > 1 (K = 1 is ST-Gumbel in distribution).
     Cost: one downstream evaluation and its backward pass; K uniforms per unit, on an axis.

@@ -15,8 +15,7 @@ class LocalExpectation(Estimator):
     """Each unit compares the loss at the sample with the loss after flipping its own bit.
 
     forward:  the neuron's bits
-    backward: p (1 - p) * (f(b_i = 1) - f(b_i = 0)) for unit i, the other bits at the sample, times
-              slope
+    backward: d p / d logit * (f(b_i = 1) - f(b_i = 0)) for unit i, the other bits at the sample
     Exact: always, in expectation. It has the least variance of all estimators that use one sample
     of the other bits.
     Cost: U + 1 downstream evaluations, U of them without gradient and batched on a leading axis:
@@ -30,7 +29,6 @@ class LocalExpectation(Estimator):
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         units = logits.shape[-1]
-        probability = self.neuron.probability(logits.detach())
         bits = fire(self.neuron, logits, noise)
         losses = downstream(self.neuron.encode(bits))
         with torch.no_grad():
@@ -38,5 +36,4 @@ class LocalExpectation(Estimator):
             flips = (bits - one_each.view(units, *[1] * (bits.dim() - 1), units)).abs()
             flipped = downstream(self.neuron.encode(flips)).movedim(0, -1)
         difference = (2 * bits - 1) * (losses.detach().unsqueeze(-1) - flipped)
-        gradient = self.neuron.slope * probability * (1 - probability) * difference
-        return inject(losses, logits, gradient)
+        return inject(losses, logits, self.neuron.derivative(logits) * difference)

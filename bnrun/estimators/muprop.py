@@ -16,7 +16,8 @@ class MuProp(Estimator):
     """REINFORCE on the residual of a linear expansion of f at the mean, plus its exact gradient.
 
     forward:  the neuron's bits
-    backward: (f(b) - f(p) - f'(p) . (b - p)) * (b - p) + f'(p) * p (1 - p), times slope
+    backward: (f(b) - f(p) - f'(p) . (b - p)) * (b - p), times score_slope, plus
+              f'(p) * d p / d logit
     Exact: always, in expectation. This holds because f(p) and f'(p) are independent of b; a poor
     expansion only costs variance.
     Cost: 2 downstream evaluations and one backward pass.
@@ -36,5 +37,5 @@ class MuProp(Estimator):
         at_mean, derivative = differentiate(self.neuron, downstream, probability)
         expansion = at_mean + (derivative * (bits - probability)).sum(-1)
         residual = (losses - expansion).detach().unsqueeze(-1)
-        mean = self.neuron.slope * derivative * probability * (1 - probability)
+        mean = self.neuron.derivative(logits) * derivative
         return inject(losses, logits, residual * score(self.neuron, logits, bits) + mean)

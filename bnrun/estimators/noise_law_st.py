@@ -5,7 +5,8 @@ the distribution function of the noise. The derivative of its mean activation is
 and F' is the density of the noise: each estimator here multiplies by one such density.
 Source of the rule: Shekhovtsov, Yanush, Reintroducing Straight-Through Estimators as Principled
 Methods for Stochastic Binary Networks (2020), arXiv 2006.06880.
-The estimator for logistic noise, the noise of the SBN, is sigmoid_st.
+For neuron.noise=normal that is gaussian_st, for uniform clipped_st with slope 2, and for logistic,
+the default, sigmoid_st.
 """
 
 import math
@@ -25,8 +26,8 @@ class NoiseLawST(StraightThrough):
     forward:  the neuron's bits
     backward: multiplier span * s * density(s * logit), s = slope * neuron.slope; span is 1 for
               activations 0, 1 and 2 for -1, +1
-    Exact: under noise of this law, on losses multilinear in the bits. An SBN's noise is logistic
-    and a DBN has none, so for both it is an approximation.
+    Exact: under noise of this law, on losses multilinear in the bits. For other noise, and for a
+    DBN, which has none, it is an approximation.
 
     slope   of the smooth step, > 0: 1 / width of the noise
     """
@@ -48,7 +49,7 @@ class ClippedST(NoiseLawST):
 
     backward: multiplier span * s * 1[abs(x) <= 1] / 2, x = s * logit; at slope 1 that is
               1[abs(logit) <= 1] for -1, +1 activations, and half of it for 0, 1
-    Noise law: uniform on [-1, 1].
+    Noise law: uniform on [-1, 1]; at slope 2 that of neuron.noise=uniform, on [-1/2, 1/2].
     Exact: under uniform noise, on losses multilinear in the bits.
 
     Source: Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, Binarized Neural Networks (2016),
@@ -142,7 +143,7 @@ class GaussianST(NoiseLawST):
     """Gaussian straight-through: the normal distribution function (erf) as the smooth step.
 
     backward: multiplier span * s * exp(-x^2 / 2) / sqrt(2 pi), x = s * logit
-    Noise law: normal, of standard deviation 1 / slope.
+    Noise law: normal, of standard deviation 1 / slope; at slope 1 that of neuron.noise=normal.
     Exact: under normal noise, on losses multilinear in the bits.
 
     Source: Shekhovtsov, Yanush (2020), arXiv 2006.06880.

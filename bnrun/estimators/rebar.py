@@ -12,30 +12,30 @@ from bnrun.estimators.tools.control_variate import ControlVariate
 from bnrun.estimators.tools.derivatives import differentiate
 from bnrun.estimators.tools.gradients import inject
 from bnrun.estimators.tools.learner import Memory
-from bnrun.estimators.tools.relaxed_control import Logistic, control, logistic
+from bnrun.estimators.tools.relaxed_control import Latents, control, latents
 
 
 class Sample(NamedTuple):
     """The random quantities of one call.
 
-    reinforce  f(b) * (b - p), times slope, [*S, R, B, U]
-    relaxed    the control variate from the relaxed loss, times slope, [*S, R, B, U]
-    logistic   the points where the relaxed loss was evaluated
-    centred    b - p, [*S, R, B, U]
+    reinforce  f(b) * score, [*S, R, B, U]
+    relaxed    the control variate from the relaxed loss, [*S, R, B, U]
+    latents    the points where the relaxed loss was evaluated
+    score      d log P(b) / d logit, [*S, R, B, U]
     """
 
     reinforce: Tensor
     relaxed: Tensor
-    logistic: Logistic
-    centred: Tensor
+    latents: Latents
+    score: Tensor
 
 
 @validated
 class REBAR(ControlVariate):
     """REINFORCE minus eta times a control variate of mean 0, made from the relaxed loss.
 
-    forward:  the neuron's bits, b = 1[z > 0], z the logit a plus logistic noise
-    backward: (f(b) - eta f(s(z~))) * (b - p) + eta d/da f(s(z)) - eta d/da f(s(z~)), times slope;
+    forward:  the neuron's bits, b = 1[z > 0], z = slope * logit + noise
+    backward: (f(b) - eta f(s(z~))) * score + eta d/da f(s(z)) - eta d/da f(s(z~)), a the logit;
               s(z) = sigmoid(z / t), and z~ is drawn like z given b; eta minimises the variance,
               and eta = 0 is REINFORCE to the bit
     Exact: always, in expectation. In a net of several layers, only if the estimators of the later
@@ -55,23 +55,23 @@ class REBAR(ControlVariate):
     coupled: bool = False
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
-        neuron, slope = self.neuron, self.neuron.slope
+        neuron = self.neuron
         probability = neuron.probability(logits.detach())
         uniforms = noise.uniform(logits)
         bits = (uniforms < probability).to(logits.dtype)
         losses = downstream(neuron.encode(bits))
         if not torch.is_grad_enabled():
             return losses
-        drawn = logistic(neuron, logits.detach(), bits, uniforms, noise, self.coupled)
+        drawn = latents(neuron, logits.detach(), bits, uniforms, noise, self.coupled)
         soft = torch.sigmoid(drawn.points / self.temperature)
         values, derivative = differentiate(neuron, downstream, soft)
         slopes = derivative * soft * (1 - soft) / self.temperature
-        centred = bits - probability
+        score = neuron.score_slope(logits) * (bits - probability)
         sample = Sample(
-            reinforce=losses.detach().unsqueeze(-1) * (slope * centred),
-            relaxed=slope * control(values.detach().unsqueeze(-1), slopes, drawn, centred),
-            logistic=drawn,
-            centred=centred,
+            reinforce=losses.detach().unsqueeze(-1) * score,
+            relaxed=control(values.detach().unsqueeze(-1), slopes, drawn, score),
+            latents=drawn,
+            score=score,
         )
         memory = self.recall(logits, noise)
         if self.learns(memory):

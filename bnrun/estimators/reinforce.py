@@ -16,7 +16,7 @@ class Reinforce(Learner):
     """The loss minus a baseline that does not depend on the sample, times the score.
 
     forward:  the neuron's bits
-    backward: (f(b) - baseline) * (b - p), times slope
+    backward: (f(b) - baseline) * (b - p), times score_slope
     Exact: always, in expectation. A baseline can give that up, like NVIL with `normalize`.
     Cost: one downstream evaluation; the logits need no backward pass through it.
 
@@ -40,8 +40,9 @@ class Reinforce(Learner):
         losses = downstream(self.neuron.encode(bits))
         memory = self.recall(logits, noise)
         fixed, loss = logits.detach(), losses.detach().unsqueeze(-1)
-        centred = bits - self.neuron.probability(fixed)
+        centred, slope = bits - self.neuron.probability(fixed), self.neuron.score_slope(fixed)
         signal = self.baseline.signal(memory, fixed, loss)
         if self.learns(memory):
-            self.remember(memory, self.baseline.learned(memory, fixed, centred, loss))
-        return inject(losses, logits, signal * (self.neuron.slope * centred))
+            score = centred * (slope / self.neuron.slope)
+            self.remember(memory, self.baseline.learned(memory, fixed, score, loss))
+        return inject(losses, logits, signal * (slope * centred))

@@ -15,13 +15,14 @@ from bnrun.estimators.straight_through import StraightThrough
 class ReinMax(StraightThrough):
     """ReinMax for binary units: the trapezoid rule between a unit's two activations.
 
-    forward:  the neuron's bits, fired with p = sigmoid(a), a = neuron.slope * logit
-    backward: multiplier span * neuron.slope * abs(b - p) / 2; at temperature t, with
-              q = sigmoid(a / t), span * neuron.slope * (abs(b - q) + q (1 - q) - p (1 - p)) / 2
-    Noise law: logistic, that of the SBN; at temperature 1 the multiplier's mean is span * density,
-    but its value depends on the bit.
-    Exact: on losses quadratic in each bit, at temperature 1. There the mean of the derivatives at
-    both ends is the difference of the losses.
+    forward:  the neuron's bits, fired with p
+    backward: multiplier span * score_slope * abs(b - p) / 2; at temperature t, with q the
+              probability at log-odds divided by t, span * score_slope *
+              (abs(b - q) + q (1 - q) - p (1 - p)) / 2
+    Noise law: the neuron's; at temperature 1 the multiplier's mean is span * d p / d logit, but its
+    value depends on the bit: it is span * d p / d logit / (2 P(b)).
+    Exact: on losses quadratic in each bit, at temperature 1, under every law. There the mean of the
+    derivatives at both ends is the difference of the losses.
     Cost: one downstream evaluation and its backward pass.
 
     temperature   > 0; 1 is exact to second order, a larger one gives a wider multiplier
@@ -37,10 +38,11 @@ class ReinMax(StraightThrough):
     temperature: PositiveFloat = 1.0
 
     def multiplier(self, logits: Tensor, bits: Tensor) -> Tensor:
-        slope = self.neuron.slope
-        tempered = slope * logits / self.temperature
-        p = torch.sigmoid(slope * logits)
+        log_odds = self.neuron.log_odds(logits)
+        tempered = log_odds / self.temperature
+        p = torch.sigmoid(log_odds)
         q = torch.sigmoid(tempered)
         # abs(bits - q), by a sigmoid, because 1 - q loses digits.
         missing = torch.sigmoid((1 - 2 * bits) * tempered)
-        return self.neuron.span * slope * (missing + q * (1 - q) - p * (1 - p)) / 2
+        scale = self.neuron.span * self.neuron.score_slope(logits)
+        return scale * (missing + q * (1 - q) - p * (1 - p)) / 2

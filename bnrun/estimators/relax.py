@@ -16,7 +16,7 @@ class RELAX(REBAR):
     """REBAR with a small net added to its control variate and trained to reduce the variance.
 
     forward:  the neuron's bits
-    backward: f(b) * (b - p) - c(z~) * (b - p) + d/da c(z) - d/da c(z~), times slope;
+    backward: f(b) * score - c(z~) * score + d/da c(z) - d/da c(z~), a the logit;
               c(z) = eta f(sigmoid(z / t)) + r(z), with z and z~ as in REBAR and r a net with one
               tanh layer, which starts at 0 (that is REBAR) and is trained by Adam on the mean
               square of the estimate; eta minimises the variance for the current r
@@ -53,6 +53,6 @@ class RELAX(REBAR):
     def _net_control(self, memory: Memory, sample: Sample) -> Tensor:
         """The control variate from r, [*S, R, B, U]; differentiable by the net's weights."""
         values, slopes = value_and_derivative(
-            lambda z: perceptron(memory, z), sample.logistic.points.detach(), create_graph=True
+            lambda z: perceptron(memory, z), sample.latents.points.detach(), create_graph=True
         )
-        return self.neuron.slope * control(values, slopes, sample.logistic, sample.centred)
+        return control(values, slopes, sample.latents, sample.score)

@@ -26,7 +26,7 @@ class RLOO(Estimator):
     """Leave-one-out REINFORCE: the baseline of each sample is the mean loss of the others.
 
     forward:  K independent samples; the loss is their mean
-    backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1), times slope
+    backward: sum_k (f_k - mean f) * (b_k - p) / (K - 1), times score_slope
     Exact: always, in expectation.
     Cost: K downstream evaluations.
 

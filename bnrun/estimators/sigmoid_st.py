@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bnrun.core.fields import Slope, validated
+from bnrun.core.laws import LOGISTIC
 from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress, fire
@@ -19,14 +20,14 @@ from bnrun.estimators.tools.gradients import with_derivative, with_gradient_of
 
 @validated
 class SigmoidST(StraightThrough):
-    """Sigmoid-adjusted straight-through: the multiplier is the derivative of the probability.
+    """Sigmoid-adjusted straight-through: the multiplier is the derivative of a sigmoid.
 
     forward:  the neuron's bits, with slope s if `forward` is on
     backward: multiplier span * s * q (1 - q), q = sigmoid(s * logit), with s = 1 if `backward` is
               off
-    Noise law: logistic, that of the SBN.
-    Exact: on losses multilinear in the bits. That is, no bit is squared; both passes must use the
-    same slope.
+    Noise law: logistic. For normal noise see gaussian_st, for uniform noise clipped_st.
+    Exact: under logistic noise, on losses multilinear in the bits. That is, no bit is squared; both
+    passes must use the same slope.
     Cost: one downstream evaluation and its backward pass.
 
     slope     initial s, > 0
@@ -66,7 +67,8 @@ class SigmoidST(StraightThrough):
 
     def activate(self, logits: Tensor, noise: Noise) -> Tensor:
         neuron = self.firing_neuron
-        if isinstance(neuron, SBN) and (self.slope == 1.0 or self.forward == self.backward):
+        same_slope = self.slope == 1.0 or self.forward == self.backward
+        if isinstance(neuron, SBN) and neuron.law is LOGISTIC and same_slope:
             # Both passes use the same sigmoid, so autograd gives the multiplier.
             q = neuron.probability(logits)
             bits = neuron.fire_with(q.detach(), noise)

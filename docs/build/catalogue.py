@@ -18,7 +18,7 @@ from bnrun.config.paths import CONFIGS
 from bnrun.conformance.measurement import Build, EstimatorFunction
 from bnrun.conformance.problems import Problem, problems
 from bnrun.conformance.target import configured
-from bnrun.core.neurons import SBN, Neuron, Real
+from bnrun.core.neurons import SBN, LawNeuron, Neuron, Real
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.tools.baselines import Baseline
 
@@ -41,7 +41,7 @@ class Entry:
 
     name: str
     description: str
-    neuron: type[Neuron]
+    neuron: type[LawNeuron]
     build: Build
 
     @cached_property
@@ -102,7 +102,7 @@ def entry(name: str) -> Entry:
     start = f"# estimator={name}: "
     first = path.read_text().partition("\n")[0]
     assert first.startswith(start), f"{path} does not begin with {start!r}"
-    neuron: type[Neuron]
+    neuron: type[LawNeuron]
     neuron = SBN if issubclass(SBN, _class(path).accepts) else Real
     once = cache(configured(name))
 

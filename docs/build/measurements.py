@@ -145,7 +145,7 @@ def _findings(entry: Entry) -> Sequence[Finding]:
     return [
         assess(
             measurement.measure(
-                entry.build, problem, entry.neuron, PRECISION, warm_up=_warm_up(entry)
+                entry.build, problem, entry.neuron(), PRECISION, warm_up=_warm_up(entry)
             )
         )
         for problem in chosen_problems()

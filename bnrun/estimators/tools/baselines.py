@@ -32,8 +32,11 @@ class Baseline(ABC):
     def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
         """The factor of the score in place of the loss, [*S, R, B, 1] or [*S, R, B, U]."""
 
-    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
-        """The memory after this call; `centred` is bits - p, [*S, R, B, U]."""
+    def learned(self, memory: Memory, logits: Tensor, score: Tensor, losses: Tensor) -> Memory:
+        """The memory after this call.
+
+        score  d log P(bits) / d (slope * logit), [*S, R, B, U]: bits - p for logistic noise
+        """
         return memory
 
 
@@ -63,7 +66,7 @@ class MovingAverage(Baseline):
         started = memory["weight"] > 0
         return losses - torch.where(started, memory["sum"] / memory["weight"].where(started, 1), 0)
 
-    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
+    def learned(self, memory: Memory, logits: Tensor, score: Tensor, losses: Tensor) -> Memory:
         return {
             "sum": memory["sum"].lerp(replica_mean(losses), 1 - self.decay),
             "weight": 1 - self.decay * (1 - memory["weight"]),
@@ -72,7 +75,7 @@ class MovingAverage(Baseline):
 
 @validated
 class OptimalBaseline(Baseline):
-    """The constant of least variance for each unit: E[(b - p)^2 f] / E[(b - p)^2].
+    """The constant of least variance for each unit: E[score^2 f] / E[score^2].
 
     Both means are running averages, which start at 0 and 1; 1e-4 is added to the second to avoid
     a division by 0 at a saturated unit.
@@ -92,8 +95,8 @@ class OptimalBaseline(Baseline):
     def signal(self, memory: Memory, logits: Tensor, losses: Tensor) -> Tensor:
         return losses - memory["weighted_loss"] / (memory["weight"] + 1e-4)
 
-    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
-        squared = centred.square()
+    def learned(self, memory: Memory, logits: Tensor, score: Tensor, losses: Tensor) -> Memory:
+        squared = score.square()
         return {
             "weighted_loss": memory["weighted_loss"].lerp(
                 replica_mean(squared * losses), 1 - self.decay
@@ -139,7 +142,7 @@ class NVIL(Baseline):
         signal = losses - perceptron(memory, logits) - memory["mean"]
         return signal / memory["variance"].sqrt().clamp(min=1) if self.normalize else signal
 
-    def learned(self, memory: Memory, logits: Tensor, centred: Tensor, losses: Tensor) -> Memory:
+    def learned(self, memory: Memory, logits: Tensor, score: Tensor, losses: Tensor) -> Memory:
         def squared(memory: Memory) -> Tensor:
             return replica_mean((residual(memory) - memory["mean"]).square())
 

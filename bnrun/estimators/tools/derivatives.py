@@ -10,8 +10,8 @@ from bnrun.core.neurons import Neuron
 
 
 def score(neuron: Neuron, logits: Tensor, bits: Tensor) -> Tensor:
-    """d log P(bits) / d logits = slope * (bits - p), all [*S, R, B, U], without gradient."""
-    return neuron.slope * (bits - neuron.probability(logits.detach()))
+    """d log P(bits) / d logits = score_slope * (bits - p), all [*S, R, B, U], without gradient."""
+    return neuron.score_slope(logits) * (bits - neuron.probability(logits.detach()))
 
 
 def differentiate(

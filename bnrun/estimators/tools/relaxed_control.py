@@ -1,4 +1,4 @@
-"""The control variate of REBAR and RELAX, for bits that are signs of a logistic variable."""
+"""The control variate of REBAR and RELAX, for bits that are signs of a continuous variable."""
 
 from typing import NamedTuple
 
@@ -7,47 +7,46 @@ from torch import Tensor
 
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
-from bnrun.estimators.tools.logistic import conditional_latent, latent, positive
+from bnrun.estimators.tools.latents import conditional_latent, latent
 
 
-class Logistic(NamedTuple):
-    """z = a + logistic noise, whose sign is the bit, and z~, drawn like z given the bit.
+class Latents(NamedTuple):
+    """z = slope * logit + noise, whose sign is the bit, and z~, drawn like z given the bit.
 
     points      z first, z~ last, [N, *S, R, B, U]; N = 1 if z~ is z
-    derivative  d z~ / d a at fixed noise, [*S, R, B, U]; d z / d a is 1
+    slope       d z / d logit
+    derivative  d z~ / d logit at fixed noise, [*S, R, B, U]
     """
 
     points: Tensor
+    slope: float
     derivative: Tensor
 
 
-def logistic(
+def latents(
     neuron: Neuron, logits: Tensor, bits: Tensor, uniforms: Tensor, noise: Noise, coupled: bool
-) -> Logistic:
-    """z and z~ of the bits 1[u < sigmoid(a)], a = slope * logit; all [*S, R, B, U].
+) -> Latents:
+    """z and z~ of the bits 1[u < p]; all [*S, R, B, U].
 
     uniforms  u on [0, 1)
     coupled   reuse the noise, so that z~ = z; otherwise draw z~ with new noise
     """
-    drawn = latent(neuron, logits, uniforms)
-    scaled = neuron.slope * logits
-    sign = 2 * bits - 1
-    if coupled:
-        # The noise held fixed as p changes is u / p for a 1, (1 - u) / (1 - p) for a 0.
-        room = torch.where(bits > 0, 1 - uniforms, positive(uniforms))
-        return Logistic(drawn.unsqueeze(0), 1 - torch.sigmoid(-sign * scaled) / room)
-    given = conditional_latent(neuron, logits, bits, noise.uniform(logits))
-    derivative = -torch.expm1(-given.abs()) * torch.sigmoid(sign * scaled)
-    return Logistic(torch.stack([drawn, given]), derivative)
+    points = latent(neuron, logits, uniforms).unsqueeze(0)
+    if not coupled:
+        given = conditional_latent(neuron, logits, bits, noise.uniform(logits))
+        points = torch.cat([points, given.unsqueeze(0)])
+    towards = (2 * bits - 1) * neuron.slope * logits
+    derivative = neuron.slope * neuron.law.truncated_slope(towards, points[-1].abs())
+    return Latents(points, neuron.slope, derivative)
 
 
-def control(values: Tensor, slopes: Tensor, drawn: Logistic, centred: Tensor) -> Tensor:
-    """c(z~) * (b - p) - d/da c(z) + d/da c(z~), whose mean is 0, [*S, R, B, U].
+def control(values: Tensor, slopes: Tensor, drawn: Latents, score: Tensor) -> Tensor:
+    """c(z~) * score - d c(z) / d logit + d c(z~) / d logit, whose mean is 0, [*S, R, B, U].
 
-    values   c at the points, [N, *S, R, B, 1]
-    slopes   dc/dz at the points, [N, *S, R, B, U]
-    centred  b - p, [*S, R, B, U]
+    values  c at the points, [N, *S, R, B, 1]
+    slopes  dc/dz at the points, [N, *S, R, B, U]
+    score   d log P(b) / d logit, [*S, R, B, U]
 
     Source: Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), arXiv 1703.07370.
     """
-    return values[-1] * centred - slopes[0] + slopes[-1] * drawn.derivative
+    return values[-1] * score - drawn.slope * slopes[0] + slopes[-1] * drawn.derivative
