@@ -178,6 +178,7 @@ def test_all_built_in_data_pass_again_after_every_task():
         ["model=mlp"],
         ["task=vae", "model=vae"],
         ["task=structured_prediction"],
+        ["task=autoencoder", "model=autoencoder"],
         ["task=gan", "model=generator_mlp", "task.judge_steps=1"],
         ["task=toy", "model=bits", "dataset=blank"],
     ):

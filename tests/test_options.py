@@ -39,6 +39,7 @@ NEEDS = {
     "dataset=binarized_mnist": ["task=vae", "model=vae"],
     "model=vae": ["task=vae"],
     "model=gated": ["task=gated"],
+    "model=autoencoder": ["task=autoencoder"],
     # The gradient of a bias before a batch norm is zero, so affine.
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
     "model=generator_cnn": [
@@ -55,6 +56,7 @@ SIZES = {
     "model=cnn": SMALL_CNN,
     "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
     "model=bits": SMALL[1:],
+    "model=autoencoder": ["model.width=2", "model.code=3", *SMALL[1:]],
     "model=gated": ["model.hidden=6", "model.gater=4", *SMALL[1:]],
     "dataset=blank": SMALL[1:],
     "dataset=binarized_mnist": SMALL_VAE,

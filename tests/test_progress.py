@@ -21,6 +21,7 @@ TASKS = {
     "dbn": (["neuron=dbn"], "validation accuracy thresholded"),
     "real": (["neuron=real", "estimator=backprop"], "validation accuracy mean-field"),
     "vae": (["task=vae", "model=vae", "model.latent=[4]"], "validation nll averaged"),
+    "autoencoder": (["task=autoencoder"], "validation mse sampled"),
     "structured": (["task=structured_prediction"], "validation nll averaged"),
     "toy": (["task=toy", "model=bits", "dataset=blank"], "validation expected_loss"),
 }

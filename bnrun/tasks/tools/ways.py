@@ -43,7 +43,7 @@ def evaluate_ways(
     samples  number of passes that "averaged" averages over
     """
     sums: Scores = {}
-    for chunk in _chunks(model, split, len(noise.seeds), samples):
+    for chunk in chunks(model, split, len(noise.seeds), samples):
         batch = task.drawn(chunk, noise)
         shape = (len(noise.seeds), len(chunk.inputs[0]))
         for way, scores in _scores(task, model, neurons, batch, noise, samples):
@@ -69,7 +69,7 @@ def _check_shape(
         )
 
 
-def _chunks(model: Network, split: Split, replicas: int, samples: int) -> Iterator[Split]:
+def chunks(model: Network, split: Split, replicas: int, samples: int) -> Iterator[Split]:
     """Inputs [R, n, ...] without a copy per replica, and targets [1, n, ...]."""
     size = max(1, CHUNK // (replicas * min(samples, SAMPLES_PER_PASS) * model.widest))
     for inputs, targets in zip(split.inputs.split(size), split.targets.split(size), strict=True):
