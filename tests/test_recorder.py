@@ -24,13 +24,16 @@ from bnrun.recording.history import read_metrics
 from bnrun.recording.metrics import METRICS
 from bnrun.recording.recorder import Recorder
 from bnrun.recording.records import Record
-from bnrun.recording.tags import SPEED, ScoreName, band
+from bnrun.recording.tags import SPEED, SPLITS, TRAINING_LOSS, ScoreName, band, logits_gradient
 from bnrun.recording.tiles import tile
+from bnrun.recording.view import View
 
 LOWER, UPPER = band("")
+A, B = logits_gradient(1), TRAINING_LOSS  # two curves with a band
 ACCURACY, LOSS = ScoreName("test", "accuracy", "sampled"), ScoreName("test", "loss", "sampled")
 SEEDS = (3, 11, 4)
 NAN = math.nan
+WAYS = ("thresholded", "sampled", "averaged", "mean_field")
 
 
 def events(folder: Path) -> EventAccumulator:
@@ -78,26 +81,26 @@ def test_scalars_are_means_and_their_band_is_the_t_interval_of_the_mean(tmp_path
 
 
 def test_a_seed_that_is_not_finite_does_not_affect_the_mean(tmp_path: Path) -> None:
-    run(tmp_path, [record(0, {"a": [1.0, NAN, 2.0], "b": [3.0, math.inf, NAN]})])
-    assert curve(tmp_path, "a") == [(0, 1.5)]
+    run(tmp_path, [record(0, {A: [1.0, NAN, 2.0], B: [3.0, math.inf, NAN]})])
+    assert curve(tmp_path, A) == [(0, 1.5)]
     for prefix in ("", LOWER, UPPER):
-        assert curve(tmp_path, f"{prefix}b") == [(0, 3.0)]
+        assert curve(tmp_path, prefix + B) == [(0, 3.0)]
 
 
 def test_a_tag_without_a_finite_value_has_no_point_but_is_in_the_metrics_file(
     tmp_path: Path,
 ) -> None:
-    run(tmp_path, [record(0, {"a": [NAN] * 3, "b": [1.0] * 3})])
+    run(tmp_path, [record(0, {A: [NAN] * 3, B: [1.0] * 3})])
     tags = events(tmp_path).Tags()["scalars"]
-    assert sorted(tags) == ["b", f"{LOWER}b", f"{UPPER}b"]
-    assert read_metrics(tmp_path).filter(tag="a")["value"].is_nan().all()
+    assert sorted(tags) == [B, LOWER + B, UPPER + B]
+    assert read_metrics(tmp_path).filter(tag=A)["value"].is_nan().all()
 
 
 def test_values_too_large_for_a_curve_raise_no_error(tmp_path: Path) -> None:
     huge = torch.tensor([1e300, -1e308, 1e308], dtype=torch.float64)
-    run(tmp_path, [Record(0, 0.0, 0.0, {"a": huge}), record(1, {"a": [1.0, 1.0, 1.0]})])
-    assert all(len(curve(tmp_path, prefix + "a")) == 2 for prefix in ("", LOWER, UPPER))
-    assert curve(tmp_path, "a")[-1] == (1, 1.0)
+    run(tmp_path, [Record(0, 0.0, 0.0, {A: huge}), record(1, {A: [1.0, 1.0, 1.0]})])
+    assert all(len(curve(tmp_path, prefix + A)) == 2 for prefix in ("", LOWER, UPPER))
+    assert curve(tmp_path, A)[-1] == (1, 1.0)
     assert read_metrics(tmp_path)["value"].to_list()[:3] == huge.tolist()
 
 
@@ -119,14 +122,34 @@ def test_every_tag_has_one_margin_chart_in_the_category_of_its_section(tmp_path:
             assert steps[0]
 
 
+def test_a_tag_has_a_band_and_a_chart_if_the_view_says_so(tmp_path: Path) -> None:
+    view = View(ACCURACY._replace(split="validation"), hidden=("mean_field",))
+    names = [ScoreName(split, "accuracy", way).tag for split in SPLITS for way in WAYS]
+    rows = {tag: [0.5, 0.7, 0.9] for tag in (*names, "units/layer1/dead", TRAINING_LOSS)}
+    run(tmp_path, [record(3, rows)], view=view, per_seed=True)
+    goal, shown = "_goal/validation accuracy sampled", [n for n in names if "mean_field" not in n]
+    banded = [TRAINING_LOSS, "accuracy/validation/sampled", "accuracy/test/sampled"]
+    edges = [prefix + tag for tag in banded for prefix in (LOWER, UPPER)]
+    found = events(tmp_path).Tags()["scalars"]
+    assert sorted(found) == sorted([goal, *shown, "units/layer1/dead", TRAINING_LOSS, *edges])
+    assert curve(tmp_path, goal) == curve(tmp_path, "accuracy/validation/sampled")
+    assert curve(tmp_path / f"seed={SEEDS[1]}", goal) == [(3, pytest.approx(0.7))]
+    of_seed = events(tmp_path / f"seed={SEEDS[1]}").Tags()["scalars"]
+    assert sorted(of_seed) == sorted([goal, *shown, "units/layer1/dead", TRAINING_LOSS])
+    titles = [chart.title for category in layout(tmp_path).category for chart in category.chart]
+    assert titles[0] == goal
+    assert sorted(titles) == sorted([goal, *banded])
+    assert set(read_metrics(tmp_path)["tag"]) == set(rows)
+
+
 def test_charts_of_later_tags_join_the_layout(tmp_path: Path) -> None:
-    run(tmp_path, [record(0, {"a/x": [1.0] * 3}), record(1, {"b/y": [1.0] * 3})])
-    assert [category.title for category in layout(tmp_path).category] == ["a", "b"]
+    run(tmp_path, [record(0, {A: [1.0] * 3}), record(1, {B: [1.0] * 3})])
+    assert [category.title for category in layout(tmp_path).category] == ["gradient", "loss"]
 
 
 def test_runs_with_different_tags_share_their_common_charts(tmp_path: Path) -> None:
-    run(tmp_path / "one", [record(0, {"a/x": [1.0] * 3, "a/y": [1.0] * 3})])
-    run(tmp_path / "two", [record(0, {"a/y": [1.0] * 3, "b/z": [1.0] * 3})])
+    run(tmp_path / "one", [record(0, {A: [1.0] * 3, B: [1.0] * 3})])
+    run(tmp_path / "two", [record(0, {B: [1.0] * 3, ACCURACY.tag: [1.0] * 3})])
     charts = [
         {chart.SerializeToString() for category in found.category for chart in category.chart}
         for found in (layout(tmp_path / "one"), layout(tmp_path / "two"))

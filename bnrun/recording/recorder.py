@@ -14,6 +14,7 @@ from bnrun.recording.events import EventFile
 from bnrun.recording.files import Digest
 from bnrun.recording.metrics import MetricsFile, points
 from bnrun.recording.records import Record
+from bnrun.recording.view import View
 
 MAIN = ""
 """Folder of the main TensorBoard run, in the run's."""
@@ -34,11 +35,12 @@ class Recorder:
                  number keeps what was recorded up to this step and drops the rest
     rewritten    TensorBoard runs ("" for the main one, or seed=<seed>) whose files are lost or
                  altered: they are removed, and their scalars written again from the metrics file
+    view         which curves TensorBoard shows
 
     TensorBoard's scalars are means over the seeds whose value is finite. The Custom Scalars tab
-    has one chart per tag, in one category per section of tags: the mean and, for two or more finite
-    seeds, the 95 % t interval of the mean as a band (without width for one seed). Histograms hold
-    the values of all seeds together.
+    has a chart for each curve with a band, in one category per section of tags: the mean and, for
+    two or more finite seeds, the 95 % t interval of the mean (without width for one seed).
+    Histograms hold the values of all seeds together.
 
     Raises ValueError if `resume_step` is given and there is no history, OSError if the folder
     cannot be written.
@@ -51,8 +53,9 @@ class Recorder:
         per_seed: bool = False,
         resume_step: int | None = None,
         rewritten: Collection[str] = (),
+        view: View = View(),  # noqa: B008  # immutable
     ) -> None:
-        self._folder = folder
+        self._folder, self._view = folder, view
         self._metrics = MetricsFile(folder, seeds, resume_step)
         self._step = resume_step or 0
         names = [MAIN, *(seed_run(seed) for seed in seeds if per_seed)]
@@ -82,14 +85,14 @@ class Recorder:
         self._events.write(record.step, summary)
         for events, column in zip(self._seed_events, values.T, strict=False):
             row = dict(zip(names, column.tolist(), strict=True))
-            events.write(record.step, summaries.scalars(row))
+            events.write(record.step, summaries.seed_curves(self._view, row))
 
     def _curves(self, names: Sequence[str], values: NDArray[np.float64]) -> Any:
         """Means and bands, and the charts of them if there are new ones."""
-        summary = summaries.banded(names, values)
+        summary = summaries.curves(self._view, names, values)
         if not self._charted.keys() >= set(names):
             self._charted |= dict.fromkeys(names)
-            summary.MergeFrom(summaries.charts(self._charted))
+            summary.MergeFrom(summaries.charts(self._view, self._charted))
         return summary
 
     def _rewrite(self, lost: Sequence[bool]) -> None:
@@ -104,7 +107,7 @@ class Recorder:
             for n, events in enumerate(self._seed_events):
                 if seeds[n]:
                     row = dict(zip(names, values[:, n].tolist(), strict=True))
-                    events.write(step, summaries.scalars(row))
+                    events.write(step, summaries.seed_curves(self._view, row))
 
     def text(self, tag: str, markdown: str) -> None:
         """Show a text in TensorBoard's Text tab."""
@@ -156,11 +159,14 @@ class Recorder:
 
 
 def write_curves(
-    folder: Path, curves: Mapping[str, tuple[Sequence[int], NDArray[np.float64]]], text: str
+    folder: Path,
+    curves: Mapping[str, tuple[Sequence[int], NDArray[np.float64]]],
+    text: str,
+    view: View,
 ) -> None:
     """Write finished curves as a TensorBoard run, replacing what is in the folder.
 
-    curves  tag -> steps [T] and values [T, R], shown as Recorder shows them: mean and band
+    curves  tag -> steps [T] and values [T, R]; `view` says which are shown, as by Recorder
     text    Markdown for the Text tab
 
     Raises OSError if the folder cannot be written.
@@ -172,10 +178,10 @@ def write_curves(
     folder.mkdir(parents=True, exist_ok=True)
     events = EventFile(folder, None)
     head = summaries.text(tags.GROUP_ABOUT, text)
-    head.MergeFrom(summaries.charts(curves))
+    head.MergeFrom(summaries.charts(view, curves))
     events.write(0, head)
     for step, rows in sorted(points.items()):
-        events.write(step, summaries.banded(list(rows), np.stack(list(rows.values()))))
+        events.write(step, summaries.curves(view, list(rows), np.stack(list(rows.values()))))
     events.close()
 
 

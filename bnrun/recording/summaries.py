@@ -14,6 +14,7 @@ from torch.utils.tensorboard import summary as torch_summary
 from bnrun.recording import tags
 from bnrun.recording.intervals import mean_interval
 from bnrun.recording.tiles import png, tile
+from bnrun.recording.view import View
 
 _BINS = 64
 
@@ -33,26 +34,47 @@ def scalars(values: Mapping[str, float]) -> Summary:
     return summary
 
 
-def banded(names: Sequence[str], values: NDArray[np.float64]) -> Summary:
-    """Means over the seeds of values [T, R], T tags, and the edges of their bands."""
-    mean, half, _ = mean_interval(values)
-    half = np.where(np.isnan(half), 0.0, half)
-    lower, upper = zip(*map(tags.band, names), strict=True) if names else ((), ())
-    summary = Summary()
-    for curves, points in ((names, mean), (lower, mean - half), (upper, mean + half)):
-        shown = np.clip(points, -_LARGEST, _LARGEST).tolist()
-        summary.MergeFrom(scalars(dict(zip(curves, shown, strict=True))))
-    return summary
+def curves(view: View, names: Sequence[str], values: NDArray[np.float64]) -> Summary:
+    """Means over the seeds of values [T, R], T tags, and the edges of bands, as `view` wants."""
+    means, halves, _ = mean_interval(values)
+    halves = np.where(np.isnan(halves), 0.0, halves)
+    points: dict[str, float] = {}
+    for tag, mean, half in zip(names, means, halves, strict=True):
+        if not view.shows(tag):
+            continue
+        if view.goal is not None and tag == view.goal.tag:
+            points[tags.goal(view.goal)] = mean
+        points[tag] = mean
+        if view.has_band(tag):
+            lower, upper = tags.band(tag)
+            points |= {lower: mean - half, upper: mean + half}
+    return scalars({tag: _clipped(value) for tag, value in points.items()})
 
 
-def charts(names: Iterable[str]) -> Summary:
-    """The layout of the Custom Scalars tab: one margin chart per tag.
+def seed_curves(view: View, values: Mapping[str, float]) -> Summary:
+    """The values of one seed, as `view` wants."""
+    points = {tag: value for tag, value in values.items() if view.shows(tag)}
+    if view.goal is not None and view.goal.tag in values:
+        points[tags.goal(view.goal)] = values[view.goal.tag]
+    return scalars(points)
+
+
+def _clipped(value: float) -> float:
+    return float(np.clip(value, -_LARGEST, _LARGEST))
+
+
+def charts(view: View, names: Iterable[str]) -> Summary:
+    """The layout of the Custom Scalars tab: a margin chart for each tag with a band.
 
     One chart per tag lets TensorBoard merge the layouts of several runs.
     """
     layout: dict[str, dict[str, list[Any]]] = {}
+    if view.goal is not None:
+        goal = tags.goal(view.goal)
+        layout[tags.section(goal)] = {goal: ["Margin", [goal, *tags.band(view.goal.tag)]]}
     for tag in names:
-        layout.setdefault(tags.section(tag), {})[tag] = ["Margin", [tag, *tags.band(tag)]]
+        if view.shows(tag) and view.has_band(tag):
+            layout.setdefault(tags.section(tag), {})[tag] = ["Margin", [tag, *tags.band(tag)]]
     return _torch.custom_scalars(layout)
 
 

@@ -46,6 +46,11 @@ class ScoreName(NamedTuple):
         """Tag of its final value, which the HParams tab shows."""
         return f"score/{self.split}/{self.score}/{self.way}"
 
+    @property
+    def goal_hparam(self) -> str:
+        """The same for the score that a run is judged by, whose column comes first."""
+        return f"_goal/final {self.split} {self.score} {self.way.replace('_', '-')}"
+
     def at_slope(self, slope: float) -> Self:
         """The same score, evaluated with this slope of all neurons."""
         return self._replace(way=f"{self.way}_slope_{slope:g}")
@@ -65,9 +70,17 @@ def layer(number: int) -> str:
     return f"layer{number}"
 
 
+_LOGITS_GRADIENT = "gradient/logits/"
+
+
 def logits_gradient(number: int) -> str:
     """Norm of the gradient with respect to the logits of a layer."""
-    return f"gradient/logits/{layer(number)}"
+    return f"{_LOGITS_GRADIENT}{layer(number)}"
+
+
+def is_logits_gradient(tag: str) -> bool:
+    """Whether the curve is such a norm, of any layer."""
+    return tag.startswith(_LOGITS_GRADIENT)
 
 
 def parameter_gradient(name: str) -> str:
@@ -164,9 +177,17 @@ def parse_averaged(statistic: str) -> tuple[str, int] | None:
     return (name, int(draws)) if draws.isdecimal() else None
 
 
+def goal(name: ScoreName) -> str:
+    """The curve of the score that a run is judged by, once more, in the first section.
+
+    TensorBoard sorts sections by the parts between underscores, so that this one comes first.
+    """
+    return f"_goal/{name.split} {name.score} {name.way.replace('_', '-')}"
+
+
 def band(tag: str) -> tuple[str, str]:
-    """The lower and the upper edge of a curve's band, in a section of their own to keep it tidy."""
-    return f"band/lower/{tag}", f"band/upper/{tag}"
+    """The lower and the upper edge of a curve's band, in the last section."""
+    return f"zz_band/lower/{tag}", f"zz_band/upper/{tag}"
 
 
 def section(tag: str) -> str:

@@ -42,7 +42,7 @@ def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
 
 def _write_groups(output: Path, options: argparse.Namespace, damaged: list[str]) -> str:
     # Loads torch and TensorBoard (1.2 s), which the rest of a report does without.
-    from bnrun.report.render.tensorboard import write_groups
+    from bnrun.report.render.tensorboard import NO_GROUPS, write_groups
 
     unread: list[str] = []
     try:
@@ -52,4 +52,4 @@ def _write_groups(output: Path, options: argparse.Namespace, damaged: list[str])
         return f"no group runs: {error}"
     if folders:
         return f"group runs: tensorboard --logdir {folders[0].parent}"
-    return "no group runs: no setting has runs of all contestants, or each group is one run"
+    return NO_GROUPS

@@ -15,13 +15,16 @@ from bnrun.measurement.probe import Probe
 from bnrun.recording import tags
 from bnrun.recording.recorder import MAIN, Recorder, seed_run
 from bnrun.recording.result import write_result
+from bnrun.recording.tags import ScoreName
+from bnrun.recording.view import View
+from bnrun.report.read.runs import overridden
 from bnrun.run.about import config_text, outcome_text, run_text
 from bnrun.run.build import build, build_training
 from bnrun.run.checkpoint import Header
 from bnrun.run.context import RunContext
 from bnrun.run.identity import DATA_FILES, code_now, data_files
 from bnrun.run.keeper import Keeper
-from bnrun.run.outcome import flat, hyperparameters, means_of, scores_of, versions
+from bnrun.run.outcome import final_scores, flat, hyperparameters, scores_of, versions
 from bnrun.run.progress import Headline, follow
 from bnrun.run.receipt import receipt
 from bnrun.run.resume import Point, lost_events, remove_earlier, starting_point
@@ -55,7 +58,8 @@ def execute(context: RunContext) -> None:
             remove_earlier(folder)
         step = None if point is None else point.header.step
         seeds, per_seed = settings.seed_list, settings.recorder.per_seed
-        recorder = Recorder(folder, seeds, per_seed, step, lost)
+        view = view_of(training)
+        recorder = Recorder(folder, seeds, per_seed, step, lost, view)
     try:
         # Before training, because the files of the code may change during a long run.
         kept = {
@@ -78,7 +82,8 @@ def execute(context: RunContext) -> None:
                 keeper.record(record)
             if point is None or not point.header.final or MAIN in lost:
                 scores = scores_of(keeper.scalars)
-                recorder.hparams(hyperparameters(context.config), means_of(scores))
+                shown = hyperparameters(context.config, overridden(folder))
+                recorder.hparams(shown, final_scores(scores, view.goal))
                 recorder.text(tags.OUTCOME, outcome_text(scores, training.diverged_steps()))
                 keeper.write()
         write_result(folder, _result(context, training, scores_of(keeper.scalars), code))
@@ -108,6 +113,15 @@ def _lost_events(context: RunContext, point: Point) -> list[str]:
 def way_of(training: Training) -> str:
     """The neuron's own way of evaluating; that of the last binary layer, if they differ."""
     return training.current_estimators()[-1].evaluation_neuron.mode
+
+
+def view_of(training: Training) -> View:
+    """TensorBoard's view: the goal in its way, and no mean field of a net that has only bits."""
+    goal, way = training.task.goal, way_of(training)
+    name = ScoreName("validation", goal["score"], goal["way"] or way)
+    neurons = [estimator.evaluation_neuron for estimator in training.current_estimators()]
+    deterministic = all(neuron.mode == "thresholded" for neuron in neurons)
+    return View(name, ("mean_field",) if deterministic else ())
 
 
 def _result(

@@ -2,10 +2,12 @@
 
 import math
 import platform
+from collections.abc import Collection
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from bnrun.config.run_id import IGNORED
 from bnrun.recording.tags import ScoreName
 
 
@@ -19,14 +21,24 @@ def scores_of(scalars: dict[str, list[float]]) -> dict[str, Any]:
     return scores
 
 
-def means_of(scores: dict[str, Any]) -> dict[str, float]:
-    """Tag of each final score -> mean over the seeds whose score is finite, NaN if none is."""
-    return {
-        ScoreName(split, score, way).hparam: _finite_mean(values)
+def final_scores(scores: dict[str, Any], goal: ScoreName | None) -> dict[str, float]:
+    """Tag of each score that the HParams tab shows -> mean over the seeds with a finite score.
+
+    These are the goal on test in a first column, its other ways on test, all its ways on
+    validation, and the other scores on test in the goal's way. NaN if no seed's score is finite.
+
+    goal  on any split; None shows every score
+    """
+    means = {
+        ScoreName(split, score, way): _finite_mean(values)
         for split in ("validation", "test")
         for score, ways in scores.get(split, {}).items()
         for way, values in ways.items()
+        if goal is None or score == goal.score or (split, way) == ("test", goal.way)
     }
+    first = goal and goal._replace(split="test")
+    shown = {name.hparam: mean for name, mean in means.items() if name != first}
+    return {first.goal_hparam: means[first]} | shown if first in means else shown
 
 
 def _finite_mean(values: list[float]) -> float:
@@ -34,16 +46,25 @@ def _finite_mean(values: list[float]) -> float:
     return sum(finite) / len(finite) if finite else math.nan
 
 
-def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
-    """What the HParams tab compares: the choices, and the values that affect training."""
-    shown = {group: config[group] for group in ("neuron", "estimator", "model", "optimizer")}
-    values = flat(shown | {"trainer": config["trainer"]})
-    plain = {
-        key: value
-        for key, value in values.items()
-        if not key.startswith("estimator.neuron") and not key.split(".")[-1].startswith("_")
-    }
-    return config["choices"] | plain | {"seeds": config["seeds"]}
+def hyperparameters(config: dict[str, Any], overridden: Collection[str]) -> dict[str, Any]:
+    """What the HParams tab compares: neuron, estimator, and what a command line has chosen.
+
+    Anything else is the same in all runs of a sweep.
+
+    overridden  keys named on the command line
+    """
+    choices, values = config["choices"], flat(config)
+    shown = {group: choices[group] for group in ("neuron", "estimator")}
+    for key in sorted(set(overridden) - shown.keys()):
+        if key.startswith("hydra") or key.partition(".")[0] in IGNORED or key in IGNORED:
+            continue
+        if key in choices:
+            shown[key] = choices[key]
+        elif key in config:
+            shown[key] = config[key]
+        elif key in values:
+            shown[key] = values[key]
+    return shown
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -45,14 +45,16 @@ class _GroupRuns:
         if self._by == [] or len(finished) < 2 or finished == self._written:
             return
         # Imported here, because it loads torch and TensorBoard, and most sweeps end before.
-        from bnrun.report.render.tensorboard import write_groups
+        from bnrun.report.render.tensorboard import NO_GROUPS, write_groups
 
         start = time.monotonic()
         damaged: list[str] = []
         try:
             self.folders = write_groups(self._study, finished, self._by, damaged)
-            # Written again at the end, where the log hears of them.
-            self._written = [] if damaged else finished
+            # Tried once more at the end, where the log hears of what is missing.
+            self._written = finished if self.folders and not damaged else []
+            if not self.folders:
+                log(NO_GROUPS)
         except (ValueError, OSError) as reason:
             log(f"no group runs: {reason}")
         for sentence in damaged:

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bnrun.recording.escape import markdown
+from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.field import Contestant, Field, fields
 from bnrun.report.read.settings import RunTable
 
@@ -29,11 +30,13 @@ class Group:
     curves  tag -> steps [T] and values [T, R]: for each seed the mean over the settings, NaN
             where the seed diverged in one of them
     text    a description in Markdown
+    goal    the score that the runs are judged by, on validation
     """
 
     name: str
     curves: dict[str, tuple[list[int], Array]]
     text: str
+    goal: ScoreName
 
 
 def grouped(table: RunTable, histories: Histories, by: Sequence[str] | None = None) -> list[Group]:
@@ -82,7 +85,8 @@ def _groups(same: Sequence[Field], histories: Histories) -> Iterator[Group]:
                 tag: ([int(step) for step in steps], values)
                 for tag, (steps, values) in _curves(frames[label], unit, seeds)
             }
-            yield Group(_name(same[0], label), curves, _text(same, shared, seeds, unit))
+            goal = same[0].yardstick.name._replace(split="validation")
+            yield Group(_name(same[0], label), curves, _text(same, shared, seeds, unit), goal)
 
 
 def _name(field: Field, label: str) -> str:

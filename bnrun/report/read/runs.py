@@ -61,7 +61,7 @@ def find_runs(paths: Sequence[Path]) -> FoundRuns:
             _check_links(folder, root)
             if os.path.lexists(folder / RESULT):
                 result = read_result(folder / RESULT)
-                found.runs.append(Run(folder, result, _overridden(folder)))
+                found.runs.append(Run(folder, result, overridden(folder)))
             else:
                 found.unfinished[folder] = last_step(folder)
         except ValueError as error:
@@ -117,7 +117,8 @@ def _leads_out(link: Path, root: Path) -> bool:
         return True
 
 
-def _overridden(folder: Path) -> frozenset[str]:
+def overridden(folder: Path) -> frozenset[str]:
+    """Keys named on the command line of a run. Raises ValueError if its file is damaged."""
     path = folder / _OVERRIDES
     if not os.path.lexists(path):
         return frozenset()

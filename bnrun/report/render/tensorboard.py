@@ -8,12 +8,16 @@ import polars as pl
 from bnrun.recording.escape import file_name
 from bnrun.recording.history import read_metrics
 from bnrun.recording.recorder import write_curves
+from bnrun.recording.view import View
 from bnrun.report.compare.group_means import grouped
 from bnrun.report.read.runs import Run, find_runs
 from bnrun.report.read.settings import tabulate
 
 GROUPS = "groups"
 """The folder of a study that holds its group runs."""
+NO_GROUPS = (
+    "no group runs: no setting has runs of all contestants, or each group would be a single run"
+)
 
 
 def write_groups(
@@ -38,7 +42,7 @@ def write_groups(
     table = tabulate([run for run in found if run.folder in histories])
     for group in grouped(table, histories, by):
         folder = groups / file_name(group.name, taken)
-        write_curves(folder, group.curves, group.text)
+        write_curves(folder, group.curves, group.text, View(group.goal))
         written.append(folder)
     _remove_others(groups, written)
     return written
