@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 import torch
@@ -46,9 +47,31 @@ def test_every_task_shows_its_goal_and_its_loss(task, show):
         list(_with_lines(training.run(), training.total, "title", console, headline))
     lines = [line for line in console.file.getvalue().splitlines() if "title" in line]
     assert text in lines[-1]
-    assert "loss " in lines[-1]
     if show == "lines":
+        assert "loss " in lines[-1]
         assert [line.split(", ")[1] for line in lines] == ["step 0", "step 2"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_bar_steps_time_score_and_loss_fit_into_80_columns(task):
+    words, text = words_for(task)
+    training = built(words)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    list(
+        _with_bar(training.run(), 20_000, "title", console, Headline(training.task.goal, "sampled"))
+    )
+    lines = (
+        re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", console.file.getvalue())
+        .replace("\r", "\n")
+        .splitlines()
+    )
+    bars = [line for line in lines if "steps" in line]
+    score = text.split()[1]
+    assert re.search(
+        rf"/20000 steps +[-:0-9]+ {score} -?[0-9.e+-]+(, loss [0-9.e+-]+)? *$", bars[-1]
+    )
+    assert {line.index("/20000 steps") for line in bars} == {22}
+    assert all(len(line) <= 80 for line in bars)
 
 
 def test_lines_say_how_long_the_rest_takes_at_the_pace_so_far():

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from bnrun.config.duration import duration
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER
+from bnrun.sweep.best import Best
 from bnrun.sweep.watch import watched
 
 
@@ -72,7 +75,10 @@ def test_a_job_that_ctrl_c_has_ended_is_not_called_failed(jobs: list[Job]) -> No
         watch.look()
         jobs[0].end(well=False)
         raise KeyboardInterrupt
-    assert lines(console) == []
+    assert lines(console) == [
+        "sweep stopped: 0 of 3 done, 1 unfinished, 2 not started; run the same command again to "
+        "resume"
+    ]
 
 
 def test_a_job_that_failed_at_once_is_noticed_when_the_next_one_starts(jobs: list[Job]) -> None:
@@ -88,6 +94,42 @@ def test_a_job_that_failed_at_once_is_noticed_when_the_next_one_starts(jobs: lis
             jobs[1].end()
         assert shown == expected
         (jobs[1].folder / RESULT).unlink()
+
+
+def result(scores: list[float], score: str = "accuracy", larger: bool = True) -> str:
+    goal = {"score": score, "way": None, "larger_is_better": larger}
+    found = {"seeds": [0, 1], "goal": goal, "way": "sampled", "config": {"choices": {}}}
+    found |= {"scores": {"validation": {score: {"sampled": scores}}}}
+    return json.dumps(found | {"diverged": {}, "steps": 3, "seconds": 1.0})
+
+
+def test_the_best_run_so_far_is_the_one_with_the_best_mean_on_validation(tmp_path: Path) -> None:
+    best, texts = Best(), []
+    results = {
+        "diverged": result([0.9, math.nan]),
+        "first": result([0.5, 0.7]),
+        "worse": result([0.5, 0.6]),
+        "better": result([0.6, 0.7]),
+        "other": result([9.0, 9.0], "f1"),
+        "damaged": "{}",
+    }
+    for name, text in results.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / RESULT).write_text(text)
+        best.add(tmp_path / name, name)
+        texts.append(best.text)
+    first = "best validation accuracy sampled 0.6: first"
+    better = "best validation accuracy sampled 0.65: better"
+    assert texts == ["", first, first, better, better, better]
+
+
+def test_less_is_better_where_the_goal_says_so(tmp_path: Path) -> None:
+    best = Best()
+    for name, value in (("more", 2.0), ("less", 1.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / RESULT).write_text(result([value, value], "nll", larger=False))
+        best.add(tmp_path / name, name)
+    assert best.text == "best validation nll sampled 1: less"
 
 
 def test_files_of_an_earlier_sweep_are_ignored(jobs: list[Job]) -> None:

@@ -39,6 +39,8 @@ def run_job(
                 config, Settings.model_validate(config), folder, log, start or Path.cwd()
             )
             done = _is_done(context)
+        if not done and log.console.is_terminal:
+            log.print(f"{context.title}: loading torch and the data")  # 1 to 2 s
         trained = not done and _execute_claimed(context)
         with mistakes():
             result = read_result(folder / RESULT)

@@ -19,12 +19,15 @@ from bnrun.run.context import RunContext
 class Headline:
     """The numbers to watch: the training loss, and the task's goal on validation.
 
-    way  the neuron's own way of evaluating, for a goal that names none
+    way     the neuron's own way of evaluating, for a goal that names none
+    values  name -> its last value
+    score   name of the goal's, e.g. "validation accuracy sampled"
     """
 
     goal: Goal
     way: str
     values: dict[str, float] = field(default_factory=dict)
+    score: str = ""
 
     def update(self, scalars: Mapping[str, Tensor]) -> bool:
         """Take the new numbers, as means over the finite replicas; True if one is of the goal."""
@@ -33,12 +36,23 @@ class Headline:
         name = self._goal_in(scalars)
         if name is None:
             return False
-        text = f"validation {name.score} {name.way.replace('_', '-')}"
-        self.values[text] = float(scalars[name.tag].nanmean())
+        self.score = f"validation {name.score} {name.way.replace('_', '-')}"
+        self.values[self.score] = float(scalars[name.tag].nanmean())
         return True
 
     def __str__(self) -> str:
         return ", ".join(f"{plain(name)} {value:.3f}" for name, value in self.values.items())
+
+    @property
+    def short(self) -> str:
+        """Without the words that the line above the bar has: "accuracy 0.912, loss 0.345"."""
+        names = {self.score: plain(self.goal["score"]), "loss": "loss"}
+        words = [
+            f"{short} {self.values[name]:.4g}"
+            for name, short in names.items()
+            if name in self.values
+        ]
+        return ", ".join(words)
 
     def _goal_in(self, scalars: Mapping[str, Tensor]) -> ScoreName | None:
         """The goal in its way; if that was not evaluated, in the first way that was."""
@@ -70,18 +84,20 @@ def follow(
 def _with_bar(
     records: Iterable[Record], total: int, title: str, console: Console, headline: Headline
 ) -> Iterator[Record]:
+    # Bar, step and time left have fixed places, and all fits into 80 columns.
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} steps"),
+        BarColumn(bar_width=16),
+        TextColumn(f"{{task.completed:>{len(str(total))}}}/{total} steps"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[headline]}", markup=False),
+        TextColumn("{task.fields[numbers]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total, headline="")
-        for record in records:
+        task = progress.add_task("", total=total, numbers="")
+        for number, record in enumerate(records):
             headline.update(record.scalars)
-            progress.update(task, completed=record.step, headline=str(headline))
+            if number == 0:
+                console.print(f"{title}: {headline.score or 'training'}", soft_wrap=True)
+            progress.update(task, completed=record.step, numbers=headline.short)
             yield record
 
 

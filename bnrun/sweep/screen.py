@@ -1,13 +1,14 @@
 """What a sweep shows on the screen: bars in a terminal, lines in a file or a pipe."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 from bnrun.config.plain import plain
 from bnrun.sweep.say import say
@@ -22,25 +23,39 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._printed: set[Path] = set()
+        self._best = ""
 
     def begin(self) -> None:
         pass
 
-    def show(self, jobs: Sequence["JobState"], text: str) -> None:
-        """Print the jobs that have ended since the last call; `text` is about the sweep."""
+    def show(self, jobs: Sequence["JobState"], text: str, best: str) -> None:
+        """Print the jobs that have ended since the last call; `text` and `best` are about all."""
         for job in jobs:
             folder = job.job.folder
             if job.state in ("done", "failed") and folder not in self._printed:
                 self._printed.add(folder)
-                line = f"{job.state}: {job.name} ({text})"
-                say(self._console, line)
+                say(self._console, f"{job.state}: {job.name} ({text})")
+        if best != self._best:
+            self._best = best
+            say(self._console, best)
 
     def end(self) -> None:
         pass
 
 
+class _Bars(Progress):
+    """Bars with a line above them."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.line:
+            yield Text(self.line, no_wrap=True, overflow="ellipsis")
+        yield from super().get_renderables()
+
+
 class Bars:
-    """A bar for the sweep, and one below it for each running job."""
+    """The best run so far, a bar for the sweep, and one below it for each running job."""
 
     def __init__(self, console: Console) -> None:
         name = TextColumn(
@@ -49,7 +64,7 @@ class Bars:
             table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
         )
         text = TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True))
-        self._progress = Progress(
+        self._progress = _Bars(
             name,
             BarColumn(bar_width=20),
             text,
@@ -64,8 +79,9 @@ class Bars:
     def begin(self) -> None:
         self._progress.start()
 
-    def show(self, jobs: Sequence["JobState"], text: str) -> None:
-        """Update all bars; `text` is about the sweep."""
+    def show(self, jobs: Sequence["JobState"], text: str, best: str) -> None:
+        """Update all bars; `text` and `best` are about the sweep."""
+        self._progress.line = plain(best)
         ended = sum(1.0 if job.state in ("failed", "elsewhere") else job.share for job in jobs)
         self._progress.update(self._sweep, completed=ended, total=len(jobs), text=text)
         for job in jobs:

@@ -15,8 +15,9 @@ from bnrun.recording.files import mark
 from bnrun.recording.metrics import history_end
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER, sweep_at_work
+from bnrun.sweep.best import Best
 from bnrun.sweep.follower import repeated
-from bnrun.sweep.say import names
+from bnrun.sweep.say import names, say
 from bnrun.sweep.screen import Bars, Lines
 
 EVERY = 1.0
@@ -105,6 +106,7 @@ class Watch:
         self.jobs = [JobState(job, called[job.folder], sweep) for job in jobs]
         self.screen = Bars(console) if jobs and console.is_terminal else Lines(console)
         self._in_turn = in_turn
+        self._best = Best()
         self._start = time.monotonic()
 
     def look(self) -> None:
@@ -115,7 +117,11 @@ class Watch:
         if self._in_turn and started:
             for job in self.jobs[: started[-1]]:
                 job.pass_over()
-        self.screen.show(self.jobs, counts(self.jobs, time.monotonic() - self._start))
+        for job in self.jobs:
+            if job.state == "done":
+                self._best.add(job.job.folder, job.name)
+        seconds = time.monotonic() - self._start
+        self.screen.show(self.jobs, counts(self.jobs, seconds), self._best.text)
 
 
 @contextmanager
@@ -129,6 +135,7 @@ def watched(
     """
     watch = Watch(jobs, console, in_turn, sweep)
     watch.screen.begin()
+    stopped = False
     try:
         watch.look()
         with repeated(watch.look, lambda: EVERY):
@@ -136,10 +143,28 @@ def watched(
     except Exception:
         watch.look()
         raise
+    except KeyboardInterrupt:
+        stopped = True  # Without a look: the running job has no result, but did not fail.
+        raise
     else:
         watch.look()
-    finally:  # After Ctrl-C without a look: the running job has no result, but did not fail.
+    finally:
         watch.screen.end()
+        if stopped:
+            say(console, f"sweep stopped: {left_behind(watch.jobs)}")
+
+
+def left_behind(jobs: Sequence[JobState]) -> str:
+    """How far a sweep came that is stopped, e.g. 3 of 12 done, 1 unfinished, 8 not started."""
+    number = Counter(job.state for job in jobs)
+    words = [f"{number['done']} of {len(jobs)} done"]
+    texts: dict[State, str] = {
+        "running": "unfinished",
+        "failed": "failed",
+        "waiting": "not started",
+    }
+    words += [f"{number[state]} {text}" for state, text in texts.items() if number[state]]
+    return f"{', '.join(words)}; run the same command again to resume"
 
 
 def counts(jobs: Sequence[JobState], seconds: float) -> str:
