@@ -38,9 +38,9 @@ def test_the_goal_on_test_comes_first_among_the_final_scores():
     ways = {"sampled": [0.5], "averaged": [0.7]}
     scores = {split: {"loss": ways, "accuracy": ways} for split in ("train", "validation", "test")}
     shown = final_scores(scores, ScoreName("validation", "accuracy", "sampled"))
-    assert next(iter(shown.items())) == ("_goal/final test accuracy sampled", 0.5)
+    assert next(iter(shown.items())) == ("_goal/final: test accuracy sampled", 0.5)
     assert set(shown) == {
-        "_goal/final test accuracy sampled",
+        "_goal/final: test accuracy sampled",
         "score/validation/accuracy/sampled",
         "score/validation/accuracy/averaged",
         "score/test/accuracy/averaged",

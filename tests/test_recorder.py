@@ -127,7 +127,10 @@ def test_a_tag_has_a_band_and_a_chart_if_the_view_says_so(tmp_path: Path) -> Non
     names = [ScoreName(split, "accuracy", way).tag for split in SPLITS for way in WAYS]
     rows = {tag: [0.5, 0.7, 0.9] for tag in (*names, "units/layer1/dead", TRAINING_LOSS)}
     run(tmp_path, [record(3, rows)], view=view, per_seed=True)
-    goal, shown = "_goal/validation accuracy sampled", [n for n in names if "mean_field" not in n]
+    goal, shown = (
+        "_goal/curve: validation accuracy sampled",
+        [n for n in names if "mean_field" not in n],
+    )
     banded = [TRAINING_LOSS, "accuracy/validation/sampled", "accuracy/test/sampled"]
     edges = [prefix + tag for tag in banded for prefix in (LOWER, UPPER)]
     found = events(tmp_path).Tags()["scalars"]

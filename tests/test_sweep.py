@@ -165,10 +165,16 @@ def test_a_sweep_prints_one_line_per_job(sweep):
     status, out, err = sweep("optimizer.lr=0.1,0.3")
     assert status == 0
     assert out == ""
-    first, second, last, compare, curves = err.splitlines()
+    best = [line for line in err.splitlines() if line.startswith("best validation accuracy ")]
+    assert 1 <= len(best) <= 2
+    first, second, groups, last, compare, curves, address = (
+        line for line in err.splitlines() if line not in best
+    )
+    assert groups.startswith("no group runs: ")
     assert first.startswith("done: sbn-sigmoid_st-digits-mlp-")
     assert "(1 of 2 done" in first or "(2 of 2 done)" in first
     assert second.endswith("(2 of 2 done)")
     assert last == "sweep of 2 jobs: 2 done"
     assert compare == "compare: bnrun-report outputs/s"
     assert curves == "curves: tensorboard --logdir outputs/s"
+    assert address.endswith("http://localhost:6006/?smoothing=0#timeseries")

@@ -46,7 +46,7 @@ def recorded(words: list[str], folder: Path) -> tuple[list[str], dict[str, objec
 def test_the_default_run_has_at_most_60_curves_and_the_goal_is_the_first(tmp_path: Path) -> None:
     tags, _ = recorded(["trainer.steps=3"], tmp_path)
     assert len(tags) <= 60
-    assert "_goal/validation accuracy sampled" in tags
+    assert "_goal/curve: validation accuracy sampled" in tags
     # As TensorBoard sorts them: by the parts between underscores and slashes.
     ordered = sorted(tags, key=lambda tag: re.split("[_/]", tag))
     assert [tag.partition("/")[0] for tag in ordered[:2]] == ["_goal", "_goal"]

@@ -49,7 +49,7 @@ class ScoreName(NamedTuple):
     @property
     def goal_hparam(self) -> str:
         """The same for the score that a run is judged by, whose column comes first."""
-        return f"_goal/final {self.split} {self.score} {self.way.replace('_', '-')}"
+        return f"_goal/final: {self.split} {self.score} {self.way.replace('_', '-')}"
 
     def at_slope(self, slope: float) -> Self:
         """The same score, evaluated with this slope of all neurons."""
@@ -182,7 +182,7 @@ def goal(name: ScoreName) -> str:
 
     TensorBoard sorts sections by the parts between underscores, so that this one comes first.
     """
-    return f"_goal/{name.split} {name.score} {name.way.replace('_', '-')}"
+    return f"_goal/curve: {name.split} {name.score} {name.way.replace('_', '-')}"
 
 
 def band(tag: str) -> tuple[str, str]:

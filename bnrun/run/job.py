@@ -16,6 +16,9 @@ from bnrun.run.folder import check_own
 from bnrun.run.identity import changes_of_code, code_of, conflict
 from bnrun.run.log import Log
 
+WITHOUT_SMOOTHING = "        then open http://localhost:6006/?smoothing=0#timeseries"
+"""The line below that of TensorBoard, whose page smooths curves unless the address says so."""
+
 
 def run_job(
     config: dict[str, Any], folder: Path, start: Path | None = None, shown: bool = True
@@ -100,6 +103,7 @@ def _print_scores(folder: Path, result: Result) -> None:
     console.print(plain(f"folder: {folder}"), soft_wrap=True)
     study = shlex.quote(str(folder.parent))
     console.print(plain(f"curves: tensorboard --logdir {study}"), soft_wrap=True)
+    console.print(WITHOUT_SMOOTHING, soft_wrap=True)
 
 
 def _check_divergence(result: Result) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from bnrun.config.errors import UserError
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.identity import changes_of_code, code_of
+from bnrun.run.job import WITHOUT_SMOOTHING
 from bnrun.sweep.configs import Configs
 from bnrun.sweep.estimate import time_left
 from bnrun.sweep.fresh import with_fresh_seeds
@@ -162,6 +163,8 @@ class Sweep:
             self.log(f"compare: bnrun-report {quoted(study)}")
         for study in studies:
             self.log(f"curves: tensorboard --logdir {quoted(study)}")
+        if studies:
+            self.log(WITHOUT_SMOOTHING)
 
     def _list(self, jobs: list[Job]) -> None:
         console, called = Console(), names(job.folder for job in jobs)
