@@ -4,6 +4,7 @@ import pytest
 import torch
 from configured import built
 
+from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.measurement.instrument import _reference_statistics
@@ -228,3 +229,11 @@ def test_each_layer_may_have_its_own_estimator_and_neuron():
     assert type(second).__name__ == "ST"
     assert type(second.neuron).__name__ == "DBN"
     assert [record.step for record in training.run()][-1] == 4
+
+
+@pytest.mark.parametrize("neuron", ["sbn", "dbn"])
+def test_the_reference_has_the_noise_of_the_neuron(neuron):
+    words = [f"neuron={neuron}", "neuron.noise=normal", "neuron.slope=0.5", "estimator=st"]
+    training = built([*TWO_LAYERS, *words, "gradients.estimators=[]"])
+    references = [estimator.neuron for estimator in training.instrument.reference.estimators]
+    assert references == [SBN(noise="normal", slope=0.5)] * 2

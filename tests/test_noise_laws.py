@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from all_estimators import PAIRINGS, UNBIASED, build_of
+from all_estimators import PAIRINGS, UNBIASED, UNBIASED_CLASSES, build_of
 from enumeration import GivenNoise, exact_gradient, load, mean_gradient, multilinear
 from quadrature import all_draws, estimates, exact, mean, wavy
 from scipy import integrate, stats
@@ -17,6 +17,7 @@ from bnrun.conformance.findings import agreement
 from bnrun.conformance.measurement import SIDES, measure
 from bnrun.conformance.problems import problems
 from bnrun.conformance.target import SLOPES
+from bnrun.core.fields import validated
 from bnrun.core.laws import LAWS
 from bnrun.core.neurons import DBN, SBN, LawNeuron
 from bnrun.core.noise import Noise
@@ -114,6 +115,27 @@ def test_every_unbiased_estimator_agrees_with_enumeration_in_two_layers(name, no
     for side in SIDES:
         compared = agreement(measured, side)
         assert compared.holds, (side, compared)
+
+
+@validated
+class LogisticScore(SBN):
+    """Fires by its law, with the score and the derivative of the logistic law: wrong."""
+
+    def score_slope(self, logits: Tensor) -> float:
+        return self.slope
+
+    def derivative(self, logits: Tensor) -> Tensor:
+        p = self.probability(logits.detach())
+        return self.slope * p * (1 - p)
+
+
+@pytest.mark.parametrize("noise", OTHERS)
+@pytest.mark.parametrize("name", [name for name in UNBIASED_CLASSES if name != "exact"])
+def test_the_score_of_another_law_is_found_biased(name, noise):
+    (problem,) = (p for p in problems() if p.name == "1 layer, quadratic")
+    neuron = LogisticScore(noise=noise, slope=SLOPES[noise])
+    measured = measure(build_of(name), problem, neuron, precision=0.02)
+    assert not agreement(measured, "logits").holds
 
 
 # Straight-through

@@ -72,11 +72,11 @@ def joint(model, x, bits, encode=lambda b: b):
     return log_probability
 
 
-def posterior(model, x, bits, slope=1.0, encode=lambda b: b):
+def posterior(model, x, bits, slope=1.0, encode=lambda b: b, log_odds=lambda a: a):
     """log q(b | x), written out."""
     log_probability, inputs = 0, x
     for stage, layer in zip(model.stages, bits, strict=True):
-        log_probability = log_probability + log_p(layer, slope * stage(inputs))
+        log_probability = log_probability + log_p(layer, log_odds(slope * stage(inputs)))
         inputs = encode(layer).expand(-1, 2, x.shape[1], -1)
     return log_probability
 
@@ -103,6 +103,12 @@ LAWS = {
     "plain": SBN(),
     "steep": SBN(slope=1.7),
     "signed": SBN(signed=True),
+    "normal": SBN(noise="normal", slope=0.7),
+    "uniform": SBN(noise="uniform", slope=0.04),
+}
+LOG_ODDS = {
+    "normal": lambda a: torch.logit(torch.special.ndtr(a)),
+    "uniform": lambda a: torch.logit(a + 0.5),  # The slope keeps all logits inside.
 }
 
 
@@ -110,7 +116,10 @@ LAWS = {
 def test_exact_loss_and_gradient_are_those_of_the_enumerated_elbo(net, law):
     neuron = LAWS[law]
     exact = Exact(neuron=neuron)
-    expected = negative_elbo(net, images(), slope=neuron.slope, encode=neuron.encode)
+    log_odds = LOG_ODDS.get(law, lambda a: a)
+    expected = negative_elbo(
+        net, images(), slope=neuron.slope, encode=neuron.encode, log_odds=log_odds
+    )
     actual = trained_loss(net, exact, batch(), Noise(SEEDS))
     torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
     for one, other in zip(gradients(actual, net), gradients(expected, net), strict=True):
