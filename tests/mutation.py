@@ -133,6 +133,10 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    'config/words: is_info = word in ("--info", "-i") and rest[:1] and rest[0] in _INFORMATION -> '
+    'is_info = word in ("--info", "-i") and rest[:2] and rest[0] in _INFORMATION': (
+        "both are empty if rest is"
+    ),
     "estimators/rebar: probability = neuron.probability(logits.detach()) -> "
     "probability = neuron.probability(logits)": (
         "the estimate is detached where it is injected; only the cost differs"

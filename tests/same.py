@@ -7,7 +7,7 @@ def same(first: object, second: object) -> bool:
     """Whether two nested states are equal; NaN equals NaN of the same bits."""
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
         return first.dtype == second.dtype and torch.equal(
-            first.reshape(-1).view(torch.uint8), second.reshape(-1).view(torch.uint8)
+            *(part.reshape(-1).contiguous().view(torch.uint8) for part in (first, second))
         )
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)

@@ -99,9 +99,14 @@ def test_a_restored_training_continues_to_the_bit(name, step, tmp_path):
             "trainer.schedule_per=step",
             "model.hidden=[5]",
         ],
+        [
+            *("gradients.every=1e-9", "gradients.draws=4", "gradients.examples=4"),
+            *("gradients.estimators=[relax,reinforce_nvil]", "model.hidden=[5,4]"),
+            *("gradients.reference=reinforce_nvil", "gradients.reference_draws=4"),
+        ],
     ],
 )
-def test_a_restored_task_and_schedule_continue_to_the_bit(words, tmp_path):
+def test_a_restored_task_schedule_or_instrument_continues_to_the_bit(words, tmp_path):
     words = [*words, "seeds=[3,7]", "trainer.steps=6", "trainer.log_every=1", "trainer.samples=2"]
     if "task=gan" in words:
         words += ["optimizer=adam", "optimizer.lr=1e-3", "task.images=20"]

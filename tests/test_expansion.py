@@ -1,12 +1,14 @@
 """Which jobs a sweep's words stand for: each of them, by whatever words, and each of them once."""
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from sweeps import counts, ended, sweeping
 
 from bnrun.config.compose import composed, resolved
 from bnrun.config.errors import UserError
 from bnrun.config.run_id import run_id
+from bnrun.sweep.expansion import _by_key
 from bnrun.sweep.plan import plan_jobs
 
 
@@ -52,6 +54,19 @@ def test_a_word_of_the_command_line_replaces_that_of_a_grid_also_with_a_plus():
     assert repeats == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["+new.key=1,2", "new.key=3"], "+new.key=3"),
+        (["++new.key=1", "+new.key=2", "new.key=3"], "+new.key=3"),
+        (["lr=1", "++lr=2"], "++lr=2"),
+        (["lr=1", "lr=2"], "lr=2"),
+    ],
+)
+def test_the_last_word_for_a_key_counts_and_keeps_the_plus_that_adds_it(words, kept):
+    assert _by_key(OverridesParser.create().parse_overrides(words)) == [[kept]]
+
+
 @pytest.fixture
 def recipes(tmp_path):
     folder = tmp_path / "mine" / "experiment"
@@ -88,6 +103,14 @@ def test_every_budget_of_a_sweep_brings_its_own_params(recipes):
 def test_params_of_a_recipe_that_cannot_be_used_are_refused(recipes):
     with pytest.raises(UserError, match=r"experiment=a .*: sets params or grids of hydra.sweeper"):
         planned("+hydra.sweeper.params={experiment: 'a,b'}", configs_of=recipes)
+
+
+def test_jobs_that_differ_in_nothing_that_affects_results_are_refused(tmp_path):
+    words = ["estimator=st", "recorder.per_seed=true,false", "seeds=2"]
+    text, launched, error = ended(words, ["done"], tmp_path)
+    assert launched == []
+    assert "duplicate of an earlier job: recorder.per_seed does not affect results" in text
+    assert error.startswith("1 of 2 jobs cannot be run")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every job of a sweep is launched once and counted once, whatever the sweep is made of."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from sweeps import FATES, counts, ended
 
 from bnrun.sweep.halt import Halt, halting
+from bnrun.sweep.outcome import idle_outcome
+from bnrun.sweep.plan import Job
 
 GRIDS = st.fixed_dictionaries(
     {
@@ -76,6 +79,17 @@ def test_a_result_older_than_the_launch_is_not_done_by_it(tmp_path):
     assert len(launched) == 2
     assert counts(text) == (2, {"done": 1, "failed": 1})
     assert "1 of 2 jobs failed" in error
+    assert "it was not started" in text
+    text, _, _ = ended([*words, "name=other"], ["done", "killed"], tmp_path)
+    assert "it ended without a result, as if killed" in text
+
+
+def test_a_job_that_was_to_be_run_again_and_was_not_is_not_done(tmp_path):
+    job = Job([], {"resume": "force"}, tmp_path, tmp_path, "done")
+    assert idle_outcome(job).kind == "not started"
+    assert idle_outcome(replace(job, config={"resume": "auto"}, status="missing")).kind == (
+        "not started"
+    )
 
 
 def test_jobs_at_work_elsewhere_are_no_failure(tmp_path):

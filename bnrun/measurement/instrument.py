@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -87,6 +87,20 @@ class Instrument:
             by_place = self._compare([layer.double() for layer in layers], truth, batch_size)
             scalars |= self._tagged(name, by_place)
         return {tag: value.cpu() for tag, value in scalars.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the estimators have learned from what they measured."""
+        return {name: [e.state_dict() for e in layers] for name, layers in self._layers().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict()` returned."""
+        for name, layers in self._layers().items():
+            for estimator, learned in zip(layers, state[name], strict=True):
+                estimator.load_state_dict(learned)
+
+    def _layers(self) -> dict[str, Sequence[Estimator]]:
+        # No estimator has a name of two words.
+        return {**self.estimators, "the reference": self.reference.estimators}
 
     def _draw_reference(self, probe: Probe, step: int) -> list[Tensor]:
         """Draws of the reference gradient, per layer [D, R, B, U] in float64."""

@@ -191,7 +191,8 @@ class Training:
         parts = {"model": self.model, "optimizer": self.optimizer, "noise": self.noise}
         parts |= {"task": self.task, "task_noise": self.task_noise, "tally": self.tally}
         layers = {f"layer{k}": layer for k, layer in enumerate(self.estimators, start=1)}
-        return parts | layers | ({"scheduler": self.scheduler} if self.scheduler else {})
+        optional = {"scheduler": self.scheduler, "instrument": self.instrument}
+        return parts | layers | {name: part for name, part in optional.items() if part is not None}
 
     def _steps(self, epochs: float) -> int:
         return max(1, round(min(epochs * self.batches.steps_per_epoch, 2.0**62)))
