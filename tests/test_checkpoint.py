@@ -122,6 +122,11 @@ def test_a_restored_task_schedule_or_instrument_continues_to_the_bit(words, tmp_
     assert same([list(place) for place in before + rest], [list(place) for place in expected])
 
 
+def test_a_header_that_does_not_say_so_is_of_no_step_and_no_end():
+    header = Header.model_validate({"config": {}, "data": {}})
+    assert (header.step, header.final) == (0, False)
+
+
 def test_a_diverged_replica_stays_diverged_and_its_weights_do_not_change():
     run = training([3, 7], optimizer=torch.optim.Adam, lr=0.1, epochs=3)
     halted(run, 8)

@@ -58,6 +58,7 @@ def test_the_folder_of_a_run_that_has_left_something_stays(tmp_path):
     assert (run / "notes").exists()
     assert (run / ".hydra").exists()
     (run / "notes").unlink()
+    (run / ".lock").touch()
     remove_unused(run, tmp_path / "study")
     assert list(tmp_path.iterdir()) == []
 

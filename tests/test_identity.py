@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bnrun.run.identity as identity
+from bnrun.recording.result import read_result
 from bnrun.report_cli import main as report
 
 WORDS = ["dataset=file", "dataset.path=mine.npz", "trainer.batch_size=10"]
@@ -110,6 +111,22 @@ def test_the_same_words_in_another_folder_mean_another_file(run, tmp_path, monke
     folder = result_of(tmp_path).parent
     words = [*WORDS, *TINY, f"hydra.run.dir='{folder}'", f"dataset.path='{other / 'mine.npz'}'"]
     assert "dataset.path was mine.npz and is" in run(*words)[2]
+
+
+def test_the_same_config_in_another_working_folder_means_another_file(run, tmp_path):
+    result = read_result(result_of(tmp_path))
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    save(other / "mine.npz", 1)
+    assert identity.other_run(result["config"], result, tmp_path, {}) == ""
+    assert "of other data" in identity.other_run(result["config"], result, other, {})
+
+
+def test_a_hash_is_shortened_and_a_version_is_not():
+    then = {"commit": "0" * 40 + "+", "versions": {"torch": "2.13.0+cu126.with_a_long_name"}}
+    first, second, *_ = identity.changes_of_code(then)
+    assert first.startswith("commit (000000000000 then, ")
+    assert second.startswith("torch (2.13.0+cu126.with_a_long_name then, ")
 
 
 def test_data_that_are_gone_are_reported_and_the_run_is_skipped(run, tmp_path):
