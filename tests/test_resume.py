@@ -16,10 +16,11 @@ from runs import assert_equal_runs, bnrun
 
 from bnrun.config.errors import DivergedError, UserError
 from bnrun.estimators.reinforce import Reinforce
-from bnrun.run.checkpoint import Header
+from bnrun.run.checkpoint import DamagedError, Header
 from bnrun.run.claim import claimed
 from bnrun.run.folder import remove_unused
 from bnrun.run.keeper import Keeper
+from bnrun.run.resume import _check_history
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["estimator=reinforce_nvil", "optimizer=adam", "scheduler=step", "scheduler.step_size=1"]
@@ -107,6 +108,15 @@ def test_a_checkpoint_whose_history_lost_lines_is_not_used(whole, crash, tmp_pat
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
     assert "metrics.csv has lost" in capfd.readouterr().err
     assert_equal_runs(whole, run)
+
+
+def test_a_history_of_which_only_the_size_is_known_must_not_be_shorter(tmp_path):
+    (tmp_path / "metrics.csv").write_bytes(b"12345")
+    header = Header(config={}, data={}, history={"metrics.csv": 5})
+    _check_history(tmp_path, tmp_path / "checkpoint.pt", header)
+    header = Header(config={}, data={}, history={"metrics.csv": 6})
+    with pytest.raises(DamagedError, match="metrics.csv has lost 1 bytes"):
+        _check_history(tmp_path, tmp_path / "checkpoint.pt", header)
 
 
 def test_a_torn_last_line_of_the_history_is_written_again(whole, crash, tmp_path):
