@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from bnrun.binary import advance as advance
     from bnrun.conformance.frame import check as check
     from bnrun.core.errors import UserError as UserError
+    from bnrun.core.estimate import estimate as estimate
     from bnrun.core.fields import validated as validated
     from bnrun.core.noise import Noise as Noise
-    from bnrun.core.sites import estimate as estimate
     from bnrun.estimators.base import Estimator as Estimator
     from bnrun.report.read.frames import load_runs as load_runs
     from bnrun.runner import run as run
@@ -28,7 +28,7 @@ _HOMES = {
     "Estimator": "bnrun.estimators.base",
     "Noise": "bnrun.core.noise",
     "advance": "bnrun.binary",
-    "estimate": "bnrun.core.sites",
+    "estimate": "bnrun.core.estimate",
     "UserError": "bnrun.core.errors",
     "check": "bnrun.conformance.frame",
     "load_estimator": "bnrun.api",

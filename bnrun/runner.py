@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from bnrun.config.complaint import mistakes
 from bnrun.config.paths import CONFIGS
+from bnrun.config.words import with_arguments
 from bnrun.report.read.frames import FinishedRun, Runs
 from bnrun.report.read.runs import find_runs
 from bnrun.task import task
@@ -82,7 +83,7 @@ def _command_line(
         with initialize_config_dir(str(CONFIGS), job_name="cli", version_base="1.3"):
             hydra = GlobalHydra.instance().hydra
             assert hydra is not None
-            yield hydra, [*overrides, *searched]
+            yield hydra, [*map(with_arguments, overrides), *searched]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "data": {"core"},
     # Networks, and what trains them.
     "estimators": {"core"},
-    "models": {"core"},
+    "models": {"core", "config"},
     "tasks": {*MODEL_SIDE, "models"},
     "measurement": {*MODEL_SIDE, "estimators", "models", "tasks", "config"},
     "training": {*MODEL_SIDE, "estimators", "models", "tasks", "measurement", "config"},

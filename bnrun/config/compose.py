@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bnrun.config.budget import by_budget
 from bnrun.config.paths import CONFIGS
 from bnrun.config.run_id import choice_name, run_id, study
+from bnrun.config.words import with_arguments
 
 if TYPE_CHECKING:
     from bnrun.core.neurons import Neuron
@@ -45,7 +46,7 @@ def composed(
     Raises hydra.errors.HydraException if a group, a choice or a key does not exist, ValueError if
     there is no such config_dir.
     """
-    overrides = list(words)
+    overrides = list(map(with_arguments, words))
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():

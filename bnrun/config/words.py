@@ -7,6 +7,7 @@ _FLAGS_WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd", "--experimental-rerun"),
 )
+_ARGUMENTS = "model.args."
 _INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -23,7 +24,7 @@ def arranged(words: Sequence[str]) -> list[str]:
         word = rest.pop(0)
         name, sign, value = word.partition("=")
         if not word.startswith("-"):
-            overrides.append(f"{name}{sign}{_from_home(value)}")
+            overrides.append(with_arguments(f"{name}{sign}{_from_home(value)}"))
         elif sign:
             flags.append(f"{name}{sign}{_from_home(value)}")
         else:
@@ -32,6 +33,11 @@ def arranged(words: Sequence[str]) -> list[str]:
             if rest and (word in _FLAGS_WITH_VALUE or is_info):
                 flags.append(_from_home(rest.pop(0)))
     return [*flags, *overrides]
+
+
+def with_arguments(override: str) -> str:
+    """The override as Hydra takes it: any name is an argument of a module, in model.args."""
+    return f"++{override}" if override.startswith(_ARGUMENTS) else override
 
 
 def _from_home(value: str) -> str:

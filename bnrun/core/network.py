@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,14 @@ class LayerEstimator(Protocol):
     def firing_neuron(self) -> Neuron: ...
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor: ...
+
+
+@runtime_checkable
+class Activating(LayerEstimator, Protocol):
+    """An estimator that is an activation function: it needs to know nothing of the loss."""
+
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor:
+        """Activations with their gradient, [*S, R, B, U]."""
 
 
 class Firing(Protocol):

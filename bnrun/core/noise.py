@@ -68,12 +68,16 @@ class Noise:
         self.seeds = _integers(seeds)
         self._streams = [stream(seed, *(purpose or ("noise",))) for seed in self.seeds]
         # Whether every stream is at the start of a 64-bit word. An odd number of float32 numbers
-        # leaves half a word, which NumPy uses for the next number.
-        self._whole_words = True
+        # leaves half a word, which NumPy uses for the next number. A list, to be shared.
+        self._whole_words = [True]
         self._purpose = purpose or ("noise",)
-        # Streams on another device: their keys [R, 2] and the number of the next block.
+        # Streams on another device: their keys [R, 2] and the numbers of their next blocks [R, 1].
         self._device_state: tuple[Tensor, Tensor] | None = None
         self._position = 0
+
+    def replica(self, index: int) -> "Noise":
+        """The stream of one replica alone; what it draws is used up here as well."""
+        return _Replica(self, index)
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniforms on [0, 1) with shape and device of `like`, [*S, R, B, U].
@@ -91,8 +95,8 @@ class Noise:
         if like.device.type != "cpu":
             return self._draw_on_device(like, uniforms, 1)
         count = like.numel() // len(self.seeds)
-        self._whole_words &= count % 2 == 0 or like.dtype == torch.float64
-        if self._whole_words and count >= BULK and like.dtype != torch.float64:
+        self._whole_words[0] &= count % 2 == 0 or like.dtype == torch.float64
+        if self._whole_words[0] and count >= BULK and like.dtype != torch.float64:
             return self._fill(like, draw_float32)
         return self._fill(like, lambda generator, out: generator.random(dtype=out.dtype, out=out))
 
@@ -105,7 +109,7 @@ class Noise:
     def _normal(self, like: Tensor) -> Tensor:
         if like.device.type != "cpu":
             return self._draw_on_device(like, normals, 2)
-        self._whole_words &= like.dtype == torch.float64
+        self._whole_words[0] &= like.dtype == torch.float64
         return self._fill(
             like, lambda generator, out: generator.standard_normal(dtype=out.dtype, out=out)
         )
@@ -115,7 +119,7 @@ class Noise:
         states = [generator.bit_generator.state for generator in self._streams]
         return {
             "seeds": list(self.seeds),
-            "position": int(self._device_state[1]) if self._device_state else self._position,
+            "position": int(self._device_state[1][0]) if self._device_state else self._position,
             "streams": [
                 {
                     "state": [int(word) for word in state["state"]["state"]],
@@ -143,13 +147,13 @@ class Noise:
         self._position = state["position"]
         if self._device_state is not None:
             self._device_state[1].fill_(self._position)
-        self._whole_words = not any(saved["has_uint32"] for saved in state["streams"])
+        self._whole_words[0] = not any(saved["has_uint32"] for saved in state["streams"])
 
     def _fill(self, like: Tensor, draw: Any) -> Tensor:
         *samples, replicas, examples, units = self._checked_shape(like)
         dtype = _precision(like)
         buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
-        if like.numel() >= LARGE * replicas:
+        if like.numel() >= LARGE * replicas > LARGE:
             with ThreadPoolExecutor(torch.get_num_threads()) as threads:
                 list(threads.map(draw, self._streams, buffer.numpy()))
         else:
@@ -172,7 +176,10 @@ class Noise:
         if self._device_state is None:
             drawn = [stream(s, *self._purpose, "philox") for s in self.seeds]
             words = np.stack([generator.integers(2**32, size=2) for generator in drawn])
-            self._device_state = torch.from_numpy(words), torch.tensor(self._position)
+            self._device_state = (
+                torch.from_numpy(words),
+                torch.full((len(words), 1), self._position),
+            )
         keys, position = self._device_state
         if keys.device != device:
             self._device_state = keys.to(device), position.to(device)
@@ -186,6 +193,20 @@ class Noise:
                 f"seeds: create Noise(seeds=...) with one seed per replica"
             )
         return like.shape
+
+
+class _Replica(Noise):
+    """One stream of another source, whose state it shares."""
+
+    def __init__(self, source: Noise, index: int) -> None:
+        self.seeds = source.seeds[index : index + 1]
+        self._streams = source._streams[index : index + 1]
+        self._whole_words = source._whole_words
+        self._source, self._index = source, index
+
+    def _streams_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        keys, position = self._source._streams_on(device)
+        return keys[self._index :][:1], position[self._index :][:1]
 
 
 def _precision(like: Tensor) -> torch.dtype:

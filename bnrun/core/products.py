@@ -35,10 +35,18 @@ class ProductLayer(nn.Module):
 
 
 def set_product_dtype(net: nn.Module, dtype: torch.dtype) -> None:
-    """Compute all products of the net with factors of `dtype`; weights and sums keep theirs."""
-    for layer in net.modules():
-        if isinstance(layer, ProductLayer):
-            layer.product_dtype = dtype
+    """Compute all products of the net with factors of `dtype`; weights and sums keep theirs.
+
+    Raises ValueError if the net has none of these layers.
+    """
+    layers = [layer for layer in net.modules() if isinstance(layer, ProductLayer)]
+    if not layers:
+        raise ValueError(
+            f"trainer.products={str(dtype).removeprefix('torch.')} is for the layers of "
+            f"bnrun.core.products, and the model has none: set trainer.products=null"
+        )
+    for layer in layers:
+        layer.product_dtype = dtype
 
 
 class Linear(ProductLayer):

@@ -1,23 +1,25 @@
-"""Estimates for any module that holds sites: binary layers at any place of its forward pass.
+"""Passes through modules that hold sites: binary layers at any place of their forward pass.
 
 The downstream of a site is the module run once more from its start, with the activations of the
 sites before it as they were and those of the site itself replaced. A run that comes to a site whose
 estimator needs the loss stops there and hands the logits to that estimator. So skips across binary
 layers, branches and recurrences are a part of downstream like everything else.
 
-Sample axes are folded into the batch, so that the module sees [N, ...] as it always does.
+Sample axes are folded into the batch, so that the module sees [N, ...] as it always does. Replicas
+are modules of their own, run in turn.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bnrun.core.chain import LayerEstimator
+from bnrun.core.errors import UserError
+from bnrun.core.network import Downstream, LayerEstimator
 from bnrun.core.noise import Noise
 
 Visitor = Callable[["Site", Tensor], Tensor]
@@ -30,7 +32,7 @@ class Site(nn.Module, ABC):
     """
 
     visitor: Visitor | None = None
-    """Answers for the site while an estimate runs the module."""
+    """Answers for the site while passes run the module."""
 
     @abstractmethod
     def serving(self) -> LayerEstimator:
@@ -45,133 +47,148 @@ class Site(nn.Module, ABC):
         """Random numbers for one call."""
 
 
-def estimate(
-    model: nn.Module,
-    inputs: Tensor | tuple[Tensor, ...],
-    loss: Callable[..., Tensor],
-    *targets: Tensor,
-    noise: Noise | None = None,
-) -> Tensor:
-    """The loss per example [B] of a module with sites; its autograd gradient is the estimate.
+def sites_of(module: nn.Module) -> list[Site]:
+    """All sites in a module."""
+    return [part for part in module.modules() if isinstance(part, Site)]
 
-    model    any nn.Module with `bnrun.Binary` sites, in its training or evaluation mode
-    inputs   of the module, with the batch axis first, [B, ...]
-    loss     a function of the outputs and the targets that returns one loss per example, [N]; N is
-             B times the samples that an estimator takes, and outputs and targets have N rows
-    targets  what else the loss needs, each [B, ...]
-    noise    one random stream for all sites, Noise([seed]); None takes each site's own
 
-    With n evaluations and k sites the module runs at most n + k times; once, if all estimators are
-    activation functions. Layers with statistics of the batch, like batch norm in training mode, see
-    the folded batch, and keep the running statistics of their first pass.
+class Use(NamedTuple):
+    """A use of a site in a pass, in R parts: logits and activations, [*S, 1, B, U] each."""
 
-    Raises ValueError if the module or the loss does not keep the batch axis, or has no site;
-    RuntimeError if the module draws random numbers of its own, like dropout.
+    logits: tuple[Tensor, ...]
+    activations: tuple[Tensor, ...]
+
+
+class Met(NamedTuple):
+    """What a pass answers for a use that is not given.
+
+    logits       [*S', 1, B, U]; S' may have more axes than S if the run stops
+    activations  [*S, 1, B, U]; None stops the run
     """
-    sites = [module for module in model.modules() if isinstance(module, Site)]
-    if not sites:
-        raise ValueError("the model has no bnrun.Binary layer, so there is nothing to estimate")
-    parts = inputs if isinstance(inputs, tuple) else (inputs,)
-    passes = _Passes(model, sites, parts, loss, targets, noise)
-    try:
-        with _first_statistics(model):
-            return passes.losses([], ()).squeeze(0)
-    finally:
-        for site in sites:
-            site.visitor = None
+
+    logits: Tensor
+    activations: Tensor | None
+
+
+class Run(NamedTuple):
+    """One run of one module.
+
+    outputs  None if it stopped
+    met      all uses that were not given; the last one has no activations if it stopped
+    used     number of uses, given ones included
+    reached  the site where it stopped
+    """
+
+    outputs: Any
+    met: list[Met]
+    used: int
+    reached: Site | None = None
 
 
 class _Reached(BaseException):
     """Stops a run where an estimator takes over. A model may catch every Exception: it is none."""
 
-    def __init__(self, site: Site, logits: Tensor) -> None:
-        self.site, self.logits = site, logits
+    def __init__(self, site: Site) -> None:
+        self.site = site
 
 
-class _Passes:
-    """Runs of one module on one batch."""
+def run(
+    module: nn.Module,
+    sites: Sequence[Site],
+    inputs: Sequence[Tensor],
+    samples: tuple[int, ...],
+    given: Sequence[Tensor],
+    meet: Callable[[int, Site, Tensor], Met],
+) -> Run:
+    """Run a module on inputs [B, ...], once for each sample S.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        sites: Sequence[Site],
-        inputs: tuple[Tensor, ...],
-        loss: Callable[..., Tensor],
-        targets: Sequence[Tensor],
-        noise: Noise | None,
-    ) -> None:
-        self.model, self.inputs, self.loss = model, inputs, loss
-        self.targets, self.noise = targets, noise
-        self.sites = sites
-        self.batch = len(inputs[0])
+    given  activations of the first uses, [*S', 1, B, U]; S' are the last axes of S
+    meet   answers for every later use: (use, site, logits [*S, 1, B, U]) -> Met
 
-    def losses(self, given: Sequence[Tensor], samples: tuple[int, ...]) -> Tensor:
-        """Losses [*S, 1, B] where the first sites, in the order of their use, are given.
+    Raises UserError if a site's input does not have the batch axis first.
+    """
+    met: list[Met] = []
+    used = 0
+    batch = len(inputs[0])
+    rows = math.prod(samples) * batch
 
-        given    activations [*S', 1, B, U] of each; S' are the last axes of S
-        samples  S
-        """
-        seen = list(given)
-        reached: tuple[Site, Tensor]
-        try:
-            outputs = self._run(seen, samples)
-        except _Reached as stop:
-            reached = stop.site, stop.logits
+    def visit(site: Site, x: Tensor) -> Tensor:
+        nonlocal used
+        if x.dim() < 1 or len(x) != rows:
+            raise UserError(
+                f"a bnrun.Binary layer was given {list(x.shape)} where the batch has {rows} "
+                f"rows: its input must have the batch axis first, [N, ...]"
+            )
+        if used < len(given):
+            activations = given[used]
         else:
-            return self._checked_loss(outputs, samples)
-        site, logits = reached
+            logits = x if x.dtype in (torch.float32, torch.float64) else x.float()
+            met.append(meet(used, site, logits.reshape(*samples, 1, batch, -1)))
+            if met[-1].activations is None:
+                raise _Reached(site)
+            activations = met[-1].activations
+        used += 1
+        return _folded(activations, samples).reshape(x.shape).to(x.dtype)
+
+    for site in sites:
+        site.visitor = visit
+    try:
+        return Run(module(*(repeated(part, samples) for part in inputs)), met, used)
+    except _Reached as stop:
+        return Run(None, met, used + 1, stop.site)
+    finally:
+        for site in sites:
+            site.visitor = None
+
+
+class Passes(ABC):
+    """Losses of R modules with sites on one batch.
+
+    A subclass says what happens at a use, where an estimator takes over, and at the end.
+    """
+
+    @abstractmethod
+    def run(self, replica: int, samples: tuple[int, ...], given: Sequence[Tensor]) -> Run:
+        """Run the module of a replica."""
+
+    @abstractmethod
+    def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
+        """The loss from the estimator of a use of a site, [*S, R, B]; logits are [*S, R, B, U]."""
+
+    @abstractmethod
+    def ended(
+        self, outputs: Sequence[Any], uses: Sequence[Use], samples: tuple[int, ...]
+    ) -> Tensor:
+        """The loss of each example, [*S, R, B], from the outputs of all replicas."""
+
+    def losses(
+        self, replicas: int, given: Sequence[Use] = (), samples: tuple[int, ...] = ()
+    ) -> Tensor:
+        """Losses [*S, R, B] where the first uses are given."""
+        runs = [
+            self.run(replica, samples, [use.activations[replica] for use in given])
+            for replica in range(replicas)
+        ]
+        met = list(zip(*(run.met for run in runs), strict=True))
+        uses = [*given]
+        for parts in met:
+            logits, activations = zip(*parts, strict=True)
+            uses.append(Use(logits, activations))
+        reached = runs[0].reached
+        if reached is None:
+            return self.ended([run.outputs for run in runs], uses, samples)
+        last = uses.pop()
 
         def downstream(activations: Tensor) -> Tensor:
-            return self.losses([*seen, activations], tuple(activations.shape[:-3]))
+            use = Use(last.logits, activations.split(1, -3))
+            return self.losses(replicas, [*uses, use], tuple(activations.shape[:-3]))
 
-        return site.serving()(logits, downstream, self.noise or site.next_noise())
+        return self.estimated(reached, len(uses), whole(last.logits), downstream)
 
-    def _run(self, seen: list[Tensor], samples: tuple[int, ...]) -> Any:
-        """The module's outputs; `seen` grows by what activation functions give on the way."""
-        used = 0
 
-        def visit(site: Site, x: Tensor) -> Tensor:
-            nonlocal used
-            rows = math.prod(samples) * self.batch
-            if x.dim() < 1 or len(x) != rows:
-                raise ValueError(
-                    f"a bnrun.Binary layer was given {list(x.shape)} where the batch has {rows} "
-                    f"rows: its input must have the batch axis first, [N, ...]"
-                )
-            if used == len(seen):
-                logits = x if x.dtype in (torch.float32, torch.float64) else x.float()
-                logits = logits.reshape(*samples, 1, self.batch, -1)
-                activations = site.activate(logits, self.noise or site.next_noise())
-                if activations is None:
-                    raise _Reached(site, logits)
-                seen.append(activations)
-            used += 1
-            return _folded(seen[used - 1], samples).reshape(x.shape).to(x.dtype)
-
-        for site in self.sites:
-            site.visitor = visit
-        folded = [_repeated(part, samples) for part in self.inputs]
-        before = torch.get_rng_state()
-        try:
-            return self.model(*folded)
-        finally:
-            if not torch.equal(before, torch.get_rng_state()):
-                raise RuntimeError(
-                    "the model draws random numbers besides its bnrun.Binary layers (dropout?), "
-                    "other ones in each pass of one estimate: put that layer into evaluation mode "
-                    "(layer.eval()), or leave it out"
-                )
-
-    def _checked_loss(self, outputs: Any, samples: tuple[int, ...]) -> Tensor:
-        losses = self.loss(outputs, *(_repeated(part, samples) for part in self.targets))
-        rows = math.prod(samples) * self.batch
-        if not isinstance(losses, Tensor) or losses.shape != (rows,):
-            shape = list(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-            raise ValueError(
-                f"loss returned {shape} for a batch of {rows}: it must return one loss per "
-                f"example, [{rows}], e.g. with reduction='none'"
-            )
-        return losses.reshape(*samples, 1, self.batch)
+def whole(parts: Sequence[Tensor]) -> Tensor:
+    """[*S, 1, B, U] of each replica -> [*S, R, B, U]."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), -3)
 
 
 def _folded(activations: Tensor, samples: tuple[int, ...]) -> Tensor:
@@ -179,31 +196,33 @@ def _folded(activations: Tensor, samples: tuple[int, ...]) -> Tensor:
     return activations.expand(*samples, *activations.shape[-3:]).flatten(0, -2)
 
 
-def _repeated(part: Tensor, samples: tuple[int, ...]) -> Tensor:
+def repeated(part: Tensor, samples: tuple[int, ...]) -> Tensor:
     """[B, ...] -> [N, ...], the batch once for each sample."""
     return part.expand(*samples, *part.shape).flatten(0, len(samples)) if samples else part
 
 
 @contextmanager
-def _first_statistics(model: nn.Module) -> Iterator[None]:
-    """Let buffers, such as running means, keep what the first pass through each module gave."""
-    kept: dict[Tensor, Tensor] = {}
+def first_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let buffers, such as running means, keep what the first pass through each part gave."""
+    kept: dict[tuple[nn.Module, str], Tensor] = {}
 
-    def keep(module: nn.Module, args: Any, output: Any) -> None:
-        for buffer in module.buffers(recurse=False):
-            kept.setdefault(buffer, buffer.clone())
+    def keep(part: nn.Module, args: Any, output: Any) -> None:
+        for name, buffer in part.named_buffers(recurse=False):
+            if (part, name) not in kept:
+                kept[part, name] = buffer.clone()
 
     hooks = [
-        module.register_forward_hook(keep)
-        for module in model.modules()
-        if not isinstance(module, Site) and next(module.buffers(recurse=False), None) is not None
+        part.register_forward_hook(keep)
+        for module in modules
+        for part in module.modules()
+        if not isinstance(part, Site) and next(part.buffers(recurse=False), None) is not None
     ]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
-        for buffer, value in kept.items():
+        for (part, name), value in kept.items():
             # Not through autograd's eyes: batch norm names its buffers for the backward pass, and
             # does not use them there.
-            buffer.data.copy_(value)
+            part.get_buffer(name).data.copy_(value)

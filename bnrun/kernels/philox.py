@@ -41,7 +41,8 @@ def words(keys: Tensor, position: Tensor, count: int) -> Tensor:
     """The next `count` words of every stream, [R, count] as int64.
 
     keys      key of each stream, [R, 2] as int64
-    position  number of the first block, an int64 tensor on the same device
+    position  number of the first block, an int64 tensor on the same device: one for all streams,
+              or one each, [R, 1]
     """
     index = position + torch.arange(-(-count // 4), device=keys.device)
     zero = torch.zeros_like(index)

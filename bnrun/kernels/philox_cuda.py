@@ -24,7 +24,7 @@ def _store(out, index, count, words):  # type: ignore[no-untyped-def]  # Triton 
 def _fill(keys, position, out, count, blocks: tl.constexpr):  # type: ignore[no-untyped-def]  # as above
     replica = tl.program_id(1).to(tl.int64)
     block = tl.program_id(0).to(tl.int64) * blocks + tl.arange(0, blocks)
-    counter = tl.load(position) + block
+    counter = tl.load(position + replica) + block
     key = tl.load(keys + 2 * replica) | (tl.load(keys + 2 * replica + 1) << 32)
     zero = tl.zeros([blocks], tl.uint32)
     low, high = counter.to(tl.uint32), (counter >> 32).to(tl.uint32)
@@ -40,9 +40,10 @@ def uniforms(keys: Tensor, position: Tensor, count: int) -> Tensor:
     """Float32 uniforms on [0, 1), [R, count].
 
     keys      key of each stream, [R, 2] as int64
-    position  number of the first block, int64. It is read on the device, so that every replay of a
-              captured step draws new numbers
+    position  number of the first block, int64, one for all streams or one each. It is read on the
+              device, so that every replay of a captured step draws new numbers
     """
+    position = position.expand(len(keys), 1).contiguous()
     out = torch.empty(len(keys), count, device=keys.device, dtype=torch.float32)
     programs = triton.cdiv(count, 4 * _BLOCKS), len(keys)
     fill: Any = _fill

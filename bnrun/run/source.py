@@ -28,6 +28,9 @@ SECRET = (
 )
 """Names of files, in any folder and in any case, that must not be copied into a run's folder."""
 
+MODULE = "bnrun.models.module.Module"
+"""A `_target_` whose key `target` is one as well."""
+
 _LARGE = 2**20
 """Bytes above which the patch names a new file without its content."""
 
@@ -157,6 +160,8 @@ def _targets(node: Any) -> set[str]:
     match node:
         case Mapping():
             target = {str(node["_target_"])} if "_target_" in node else set()
+            if target == {MODULE}:
+                target.add(str(node.get("target")))
             return target.union(*map(_targets, node.values()))
         case list() | tuple():
             return set().union(*map(_targets, node))

@@ -1,5 +1,6 @@
 """Classification by a net that computes only some of its units."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from bnrun.core.fields import PositiveFloat, validated
 from bnrun.core.network import Network, Pass
 from bnrun.core.products import Linear
-from bnrun.data.base import Split
+from bnrun.data.base import Data, Split
 from bnrun.tasks.classification import Classification
 
 _EDGE = 1e-6  # at a mean probability of exactly 0 or 1 the divergence is infinite
@@ -33,6 +34,14 @@ class GatedClassification(Classification):
     sparsity: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
     cost: Literal["kl", "l1"] = "kl"
     max_norm: PositiveFloat | None = 2.1
+
+    def begin(self, model: Network, data: Data, seeds: Sequence[int]) -> None:
+        """Raises ValueError if there is no layer whose norms could be limited."""
+        if self.max_norm and not any(isinstance(layer, Linear) for layer in model.modules()):
+            raise ValueError(
+                f"task.max_norm={self.max_norm} is for the layers of bnrun.core.products, and the "
+                f"model has none: set task.max_norm=null"
+            )
 
     def loss(self, model: Network, batch: Split, fired: Pass) -> Tensor:
         """Return cross-entropy in nats plus the cost, [*S, R, B]."""

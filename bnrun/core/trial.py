@@ -1,0 +1,81 @@
+"""The first pass of a new module: whether it fits, and what it uses."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bnrun.core.errors import UserError
+from bnrun.core.noise import stream
+from bnrun.core.sites import Met, Site, run, sites_of
+
+
+class Trial(NamedTuple):
+    """What a pass of two examples shows: units and layer of each use, and sizes per example."""
+
+    units: tuple[int, ...]
+    layers: tuple[int, ...]
+    size: int
+    widest: int
+
+
+def tried(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int, name: str
+) -> tuple[nn.Module, Trial]:
+    """A module from its seed, after a pass, in which lazy layers get their weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(stream(seed, "weights").integers(2**62)))
+        net = make()
+        return net, _run(net, shape, name)
+
+
+@torch.no_grad()
+def _run(net: nn.Module, shape: tuple[int, ...], name: str) -> Trial:
+    sites = sites_of(net)
+    units, used, widest = [], [], [1]
+
+    def meet(use: int, site: Site, logits: Tensor) -> Met:
+        units.append(logits.shape[-1])
+        used.append(sites.index(site))
+        return Met(logits, torch.zeros_like(logits))
+
+    with _evaluating(net), _watched(net, widest):
+        outputs = run(net, sites, [torch.zeros(2, *shape)], (), [], meet).outputs
+    if not units:
+        raise UserError(
+            f"{name}: its forward pass uses no bnrun.Binary layer, so it has no binary neurons: "
+            f"put one where the bits are to be"
+        )
+    if not isinstance(outputs, Tensor) or outputs.dim() < 1 or len(outputs) != 2:
+        what = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise UserError(
+            f"{name}: returned {what} for two examples: it must return one tensor with the batch "
+            f"axis first, [N, ...]"
+        )
+    order = list(dict.fromkeys(used))
+    layers = tuple(order.index(site) for site in used)
+    return Trial(tuple(units), layers, prod(outputs.shape[1:]), max(widest))
+
+
+@contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    net.eval()
+    yield
+    net.train()
+
+
+@contextmanager
+def _watched(net: nn.Module, sizes: list[int]) -> Iterator[None]:
+    """Collect how many values per example each part computes for a batch of two."""
+
+    def watch(part: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel() // 2)
+
+    hooks = [part.register_forward_hook(watch) for part in net.modules()]
+    yield
+    for hook in hooks:
+        hook.remove()
