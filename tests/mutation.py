@@ -83,6 +83,7 @@ TESTS: dict[str, Sequence[str]] = {
     "data/checks": ("data_checks", "data_kinds"),
     "data/base": ("data_split", "data_checks"),
     "data/amat": ("data_amat",),
+    "data/augment": ("augment",),
     "data/cifar": ("data_cifar",),
     "data/omniglot": ("data_omniglot",),
     "data/download": ("data_download",),

@@ -1,12 +1,15 @@
 """Training images that are shifted and mirrored."""
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from configured import built
 from runs import assert_equal_runs, bnrun
+from studies import finish
 
 from bnrun.config.compose import composed, resolved
 from bnrun.config.run_id import scientific, scientific_hash
@@ -17,6 +20,8 @@ from bnrun.data.batches import Batches
 from bnrun.data.digits import Digits
 from bnrun.data.errors import DataError
 from bnrun.report.compare.comparable import refused
+from bnrun.report.read.runs import find_runs
+from bnrun.report.read.settings import tabulate
 from bnrun.run.keeper import Keeper
 
 BOTH = Augmentation(crop=2, flip=True)
@@ -169,3 +174,20 @@ def test_runs_from_before_the_option_existed_keep_their_names():
 def test_augmentation_can_compete_because_the_data_of_evaluations_are_the_same():
     assert refused("dataset.augment.crop") is None
     assert refused("dataset.validation")
+
+
+def settings_of_study() -> dict[str, tuple[str, ...]]:
+    """Setting -> its value in each run."""
+    return {c.title: c.cells for c in tabulate(find_runs([Path("study")]).runs).settings}
+
+
+def test_older_runs_are_compared_with_those_without_augmentation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finish("older", [0.1, 0.2], estimator="st")
+    for name, crop in (("newer", 0), ("shifted", 2)):
+        path = finish(name, [0.3, 0.4], estimator="reinmax") / "result.json"
+        result = json.loads(path.read_text())
+        result["config"]["dataset"] = {"augment": {"crop": crop, "flip": False}}
+        path.write_text(json.dumps(result))
+        shown = {title: cells for title, cells in settings_of_study().items() if "augm" in title}
+        assert shown == ({"dataset.augment.crop": ("0", "2", "0")} if crop else {})

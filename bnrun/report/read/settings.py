@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnrun.config.run_id import IGNORED, NAMED
+from bnrun.config.run_id import ADDED, IGNORED, NAMED
 from bnrun.recording.tags import ScoreName
 from bnrun.report.read.column import Column
 from bnrun.report.read.runs import Run
@@ -59,7 +59,8 @@ def _choices(run: Run) -> dict[str, str]:
 
 
 def _key_columns(runs: Sequence[Run]) -> list[Column]:
-    flat = [dict(_leaves(run.result["config"])) for run in runs]
+    older = {key: value for k, values in ADDED.items() for key, value in _leaves(values, f"{k}.")}
+    flat = [older | dict(_leaves(run.result["config"])) for run in runs]
     choices = [_choices(run) for run in runs]
     overridden = frozenset().union(*(run.overridden for run in runs))
     columns: list[Column] = []
