@@ -51,11 +51,13 @@ def grid(probability: Tensor, layout: str, nodes: int) -> Grid:
     """Nodes on every piece between 0, p, 1 - p and 1 of every uniform that an estimator draws.
 
     layout  "one": U uniforms; "pair": a sample axis of 2; "two": U, then U; "fresh": U, then U
-            that are compared with no probability
+            that are compared with no probability; "flip": U, then one that chooses a unit
     """
     pieces = [sorted({0.0, float(p), 1 - float(p), 1.0}) for p in probability]
     whole = [[0.0, 1.0]] * len(pieces)
     edges = {"one": pieces, "pair": pieces * 2, "two": pieces * 2, "fresh": pieces + whole}
+    units = [[number / len(pieces) for number in range(len(pieces) + 1)]]
+    edges["flip"] = pieces + units
     axes = edges[layout]
     points, weights = zip(*(_gauss(axis, nodes) for axis in axes), strict=True)
     uniforms = torch.cartesian_prod(*points).view(-1, len(axes))

@@ -18,10 +18,21 @@ from bnrun.estimators.rebar import REBAR
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.rloo import RLOO
+from bnrun.estimators.rodeo import RODEO
 from bnrun.estimators.tools.control_variate import ControlVariate
+from bnrun.estimators.tools.learner import Learner
 from bnrun.estimators.tools.relaxed_control import latents
 
 NEURON = SBN(signed=True, slope=1.7)
+
+
+def started(estimator: Learner) -> Estimator:
+    """After some calls, frozen: its coefficients are 0 at first."""
+    for seed in range(3):
+        estimates(estimator, wavy, Noise([seed]), 50)
+    return estimator.frozen()
+
+
 # Each with the plain estimator that fires the same bits from the same uniforms.
 CASES: dict[str, tuple[Estimator, Estimator]] = {
     "muprop": (MuProp(NEURON), Reinforce(NEURON)),
@@ -29,6 +40,7 @@ CASES: dict[str, tuple[Estimator, Estimator]] = {
     "rebar, coupled": (REBAR(NEURON, coupled=True), Reinforce(NEURON)),
     "relax": (RELAX(NEURON), Reinforce(NEURON)),
     "double_cv": (DoubleCV(NEURON), RLOO(NEURON, samples=2)),
+    "rodeo": (started(RODEO(NEURON, lr=0.1)), RLOO(NEURON, samples=2)),
 }
 
 

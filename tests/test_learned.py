@@ -12,11 +12,13 @@ from torch import Tensor
 
 from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
+from bnrun.estimators.bitflip import UGC
 from bnrun.estimators.double_cv import DoubleCV
 from bnrun.estimators.mixture import Mixture
 from bnrun.estimators.rebar import REBAR
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
+from bnrun.estimators.rodeo import RODEO
 from bnrun.estimators.schedule import Schedule
 from bnrun.estimators.tools.baselines import NVIL, MovingAverage, OptimalBaseline
 from bnrun.estimators.tools.control_variate import ControlVariate
@@ -33,6 +35,8 @@ LEARNERS: dict[str, Callable[[], Learner]] = {
     "rebar": lambda: REBAR(NEURON, decay=0.5),
     "relax": lambda: RELAX(NEURON, hidden=5, lr=0.1, decay=0.5),
     "double_cv": lambda: DoubleCV(NEURON, decay=0.5),
+    "ugc": lambda: UGC(NEURON, decay=0.5),
+    "rodeo": lambda: RODEO(NEURON, hidden=5, lr=0.1),
 }
 LEARNING = {
     **LEARNERS,

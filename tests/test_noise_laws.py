@@ -31,6 +31,9 @@ from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.estimators.tools.latents import conditional_latent, latent
 from bnrun.estimators.tools.relaxed_control import latents
 
+# All but one, which refuses noise that is not logistic.
+FOLLOWING = [pair for pair in PAIRINGS if pair[0] != "reinmax_rao"]
+
 REFERENCE = {"logistic": stats.logistic, "normal": stats.norm, "uniform": stats.uniform(loc=-0.5)}
 OTHERS = ["normal", "uniform"]
 UNITS = torch.tensor([0.3, -0.7, 0.1]).double()
@@ -304,7 +307,7 @@ def test_gumbel_sigmoid_is_unbiased_for_its_relaxed_objective(noise):
 
 @pytest.mark.parametrize("noise", OTHERS)
 @pytest.mark.parametrize(
-    ("name", "neuron"), [pair for pair in PAIRINGS if issubclass(pair[1], LawNeuron)]
+    ("name", "neuron"), [pair for pair in FOLLOWING if issubclass(pair[1], LawNeuron)]
 )
 def test_every_estimator_is_finite_at_extreme_logits_under_every_law(name, neuron, noise):
     for dtype in (torch.float32, torch.float64):

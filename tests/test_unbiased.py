@@ -16,12 +16,14 @@ from bnrun.core.noise import Noise
 from bnrun.estimators.antithetic import ARM, DisARM
 from bnrun.estimators.arms import ARMS, dirichlet_copula
 from bnrun.estimators.base import Estimator
+from bnrun.estimators.bitflip import UGC, BitFlip
 from bnrun.estimators.double_cv import DoubleCV
 from bnrun.estimators.local_expectation import LocalExpectation
 from bnrun.estimators.rebar import REBAR
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.estimators.relax import RELAX
 from bnrun.estimators.rloo import RLOO
+from bnrun.estimators.rodeo import RODEO
 from bnrun.estimators.sigmoid_st import SigmoidST
 
 Build = Callable[[Neuron], Estimator]
@@ -45,6 +47,9 @@ ENUMERABLE: dict[str, tuple[Build, str, int]] = {
 } | {
     "rloo, K = 2": (lambda neuron: RLOO(neuron, samples=2), "pair", 1),
     "double_cv": (DoubleCV, "pair", 1),
+    "rodeo": (lambda neuron: RODEO(neuron, hidden=8, lr=0.1), "pair", 1),
+    "bitflip": (BitFlip, "flip", 1),
+    "ugc": (UGC, "flip", 1),
     "rebar": (REBAR, "fresh", 15),
     "rebar, coupled": (lambda neuron: REBAR(neuron, coupled=True), "one", 15),
 }
@@ -121,6 +126,9 @@ NESTS: dict[str, tuple[Build, Build]] = {
         ("rebar", "reinforce_nvil"),
         ("relax", "rloo"),
         ("double_cv", "arm"),
+        ("bitflip", "ugc"),
+        ("ugc", "rodeo"),
+        ("rodeo", "disarm"),
     ]
 }
 

@@ -21,6 +21,11 @@ def leave_one_out(losses: Tensor, scores: Tensor) -> Tensor:
     return (signal * scores).sum(0) / (len(losses) - 1)
 
 
+def others(values: Tensor) -> Tensor:
+    """For each sample, on the first axis, the mean of the other samples."""
+    return (values.sum(0) - values) / (len(values) - 1)
+
+
 @validated
 class RLOO(Estimator):
     """Leave-one-out REINFORCE: the baseline of each sample is the mean loss of the others.

@@ -1,6 +1,5 @@
 """Sigmoid-adjusted straight-through, with optional slope annealing."""
 
-import math
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -15,6 +14,7 @@ from bnrun.core.neurons import SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress, fire
 from bnrun.estimators.straight_through import StraightThrough
+from bnrun.estimators.tools.annealing import grown
 from bnrun.estimators.tools.gradients import with_derivative, with_gradient_of
 
 
@@ -81,9 +81,7 @@ class SigmoidST(StraightThrough):
         if self.growth == 1.0:
             return self
         passed = progress.epoch if self.per == "epoch" else progress.step
-        # In logarithms, because growth ** steps overflows.
-        grown = math.log(self.slope) + passed * math.log(self.growth)
-        return replace(self, slope=math.exp(grown) if grown < math.log(self.cap) else self.cap)
+        return replace(self, slope=grown(self.slope, self.growth, passed, self.cap))
 
     def scalars(self) -> dict[str, float]:
         return {"slope": self.slope}
