@@ -57,6 +57,14 @@ class Estimator(ABC):
         """
         return False
 
+    @property
+    def bound(self) -> int | None:
+        """K if it minimises the bound of K samples, -log mean_k exp(-loss_k); None: the mean loss.
+
+        Such an estimator serves nets with a single binary layer, and tasks with the same `bound`.
+        """
+        return None
+
     @abstractmethod
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         """A loss whose autograd gradient is the estimate.

@@ -33,6 +33,13 @@ def choose_instrument(
     """
     if settings.every is None:
         return None
+    in_question = [*in_use, *(named(name)(SBN()) for name in settings.estimators)]
+    if any(estimator.bound is not None for estimator in in_question):
+        raise ValueError(
+            "gradients.every compares estimates with the gradient of the mean loss, but "
+            "estimator=vimco minimises a bound of several samples: choose gradients.every=null, or "
+            "leave it out of gradients.estimators"
+        )
     neurons = [e.neuron for e in in_use if isinstance(e.neuron, BinaryNeuron)]
     if len(neurons) < len(in_use):
         raise ValueError(

@@ -49,6 +49,11 @@ class Task(ABC):
     goal: ClassVar[Goal]
     """The score that a run is judged by."""
 
+    @property
+    def bound(self) -> int | None:
+        """K if training minimises -log mean_k exp(-loss_k) over K samples; None: the mean loss."""
+        return None
+
     def prepared(self, data: Data) -> Data:
         """Return the data as the net is to see them, e.g. images cut into inputs and targets.
 

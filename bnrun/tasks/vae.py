@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from bnrun.core.fields import PositiveInt, validated
@@ -38,8 +39,14 @@ class Vae(ScoredTask):
     the mean of that derivative is not zero: such a net is trained without part of its own
     objective.
 
+    With objective "iwae", training minimises the bound of K samples, -log mean_k exp(-loss_k),
+    which needs an estimator made for it. It depends on the logits through log q too, so that this
+    derivative is kept. The bound is also a score, "bound".
+
     binarization  of the images, see bnrun.tasks.tools.pixels
     shown         number of images in each of TensorBoard's pictures
+    objective     what training minimises: "elbo", the mean loss, or "iwae", the bound of K samples
+    samples       K of "iwae", at least 2
 
     Source: Kingma, Welling (2013), arXiv 1312.6114; bound of K samples: Burda, Grosse,
     Salakhutdinov, Importance Weighted Autoencoders (2015), arXiv 1509.00519; without the score of
@@ -50,6 +57,12 @@ class Vae(ScoredTask):
 
     binarization: Binarization = "dynamic"
     shown: PositiveInt = 36
+    objective: Literal["elbo", "iwae"] = "elbo"
+    samples: Annotated[int, Field(ge=2)] = 5
+
+    @property
+    def bound(self) -> int | None:
+        return self.samples if self.objective == "iwae" else None
 
     def outputs(self, data: Data) -> int:
         """Return the number of pixels of an image."""
@@ -86,9 +99,11 @@ class Vae(ScoredTask):
         # Only for sampled bits is log q their probability, and nll a bound.
         sampled = ("sampled", "averaged")
         kept = {name: [way for way in scores[name] if way in sampled] for name in ("nll", "rate")}
-        return scores | {
-            name: {way: scores[name][way] for way in ways} for name, ways in kept.items()
-        }
+        scores |= {name: {way: scores[name][way] for way in ways} for name, ways in kept.items()}
+        if self.bound is not None:
+            trained = super().evaluate(model, neurons, split, noise, self.bound)
+            scores["bound"] = {"averaged": trained["nll"]["averaged"]}
+        return scores
 
     @torch.no_grad()
     def observed(
@@ -119,7 +134,8 @@ class Vae(ScoredTask):
         distortion = -log_likelihood(batch.inputs.flatten(2), model.outputs(batch.inputs, fired))
         rate = torch.zeros_like(distortion)
         for layer, logits in zip(fired, model.generative_logits(fired), strict=True):
-            bits, inferred = bits_of(layer), layer.neuron.log_odds(layer.logits.detach())
+            encoder = layer.logits.detach() if self.bound is None else layer.logits
+            bits, inferred = bits_of(layer), layer.neuron.log_odds(encoder)
             rate = rate + log_likelihood(bits, inferred) - log_likelihood(bits, logits)
         return distortion, rate
 

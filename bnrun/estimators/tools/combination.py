@@ -14,7 +14,8 @@ class Combination(Estimator):
 
     first, second  estimators for the same neuron
 
-    Raises ValueError if their neurons differ from `neuron`.
+    Raises ValueError if their neurons differ from `neuron`, or if one minimises a bound of several
+    samples and the other the mean loss.
     """
 
     accepts: ClassVar[tuple[type[Neuron], ...]] = (Neuron,)
@@ -31,6 +32,16 @@ class Combination(Estimator):
                     f"estimator.{part}.neuron is {neuron}, but estimator.neuron is "
                     f"{self.neuron}: both parts must have the neuron of the whole"
                 )
+
+        if self.first.bound != self.second.bound:
+            raise ValueError(
+                "estimator.first and estimator.second have different objectives: only one of them "
+                "minimises a bound of several samples (see estimator=vimco)"
+            )
+
+    @property
+    def bound(self) -> int | None:
+        return self.first.bound
 
     @property
     def unbiased(self) -> bool:
