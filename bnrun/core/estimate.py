@@ -32,8 +32,9 @@ def estimate(
     activation functions. Layers with statistics of the batch, like batch norm in training mode, see
     the folded batch, and keep the running statistics of their first pass.
 
-    Raises ValueError if the module or the loss does not keep the batch axis, or has no site;
-    RuntimeError if the module draws random numbers of its own, like dropout.
+    Raises ValueError if the module or the loss does not keep the batch axis, if there is no site,
+    or if an estimator of a bound of several samples is not the only one; RuntimeError if the module
+    draws random numbers of its own, like dropout.
     """
     sites = sites_of(model)
     if not sites:
@@ -57,6 +58,7 @@ class _Estimate(Passes):
     ) -> None:
         self.model, self.sites, self.inputs, self.loss = model, sites, inputs, loss
         self.targets, self.noise = targets, noise
+        self.bounded = False
 
     def run(self, replica: int, samples: tuple[int, ...], given: Sequence[Tensor]) -> Run:
         before = torch.get_rng_state()
@@ -74,7 +76,14 @@ class _Estimate(Passes):
         return Met(logits, site.activate(logits, self.noise or site.next_noise()))
 
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
-        return site.serving()(logits, downstream, self.noise or site.next_noise())
+        estimator = site.serving()
+        self.bounded |= getattr(estimator, "bound", None) is not None
+        if self.bounded and use > 0:
+            raise ValueError(
+                "a bound of several samples, as estimator=vimco minimises it, needs a model with "
+                "one bnrun.Binary layer that is used once: use an estimator of the mean loss"
+            )
+        return estimator(logits, downstream, self.noise or site.next_noise())
 
     def ended(
         self, outputs: Sequence[Any], uses: Sequence[Use], samples: tuple[int, ...]
