@@ -18,9 +18,11 @@ import argparse
 import ast
 import concurrent.futures
 import contextlib
+import functools
 import hashlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
 import signal
 import sys
@@ -354,7 +356,7 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != self._name:
             return None
-        return importlib.machinery.ModuleSpec(fullname, self, origin=self._path)
+        return importlib.util.spec_from_file_location(fullname, self._path, loader=self)
 
     def get_filename(self, fullname: str) -> str:
         return self._path
@@ -365,6 +367,20 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
 
 def survives(mutant: Mutant) -> bool:
     """Whether all its tests pass, in a fork of this process."""
+    if not loads(mutant.path, tuple(mutant.tests)):
+        raise RuntimeError(f"the tests of {mutant.path} cannot be loaded without any change")
+    return passes(mutant)
+
+
+@functools.cache
+def loads(path: str, tests: tuple[str, ...]) -> bool:
+    """Whether the tests of a file can be loaded with its own source: else all would seem killed."""
+    same = Mutant(path, 0, "", "", (PACKAGE / f"{path}.py").read_text())
+    return passes(same, "--collect-only")
+
+
+def passes(mutant: Mutant, *words: str) -> bool:
+    """Whether pytest with these words finds no failure, in a fork of this process."""
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -379,7 +395,7 @@ def survives(mutant: Mutant) -> bool:
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
             # Its assertions need not be rewritten: it is loaded once for all forks.
             options += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-            status = int(pytest.main([*options, *mutant.tests]))
+            status = int(pytest.main([*options, *words, *mutant.tests]))
         except BaseException:
             status = BROKEN
         os._exit(status)

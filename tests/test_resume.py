@@ -115,7 +115,7 @@ def test_a_history_of_which_only_the_size_is_known_must_not_be_shorter(tmp_path)
     header = Header(config={}, data={}, history={"metrics.csv": 5})
     _check_history(tmp_path, tmp_path / "checkpoint.pt", header)
     header = Header(config={}, data={}, history={"metrics.csv": 6})
-    with pytest.raises(DamagedError, match="metrics.csv has lost 1 bytes"):
+    with pytest.raises(DamagedError, match=r"metrics\.csv has lost 1 bytes"):
         _check_history(tmp_path, tmp_path / "checkpoint.pt", header)
 
 
