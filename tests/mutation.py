@@ -54,6 +54,8 @@ TESTS: dict[str, Sequence[str]] = {
     "core/bengio_neurons": ("neurons",),
     "core/neurons": ("neurons", "straight_through"),
     "core/noise": ("noise", "philox", "contract"),
+    "core/sites": ("sites", "binary"),
+    "core/site_noise": ("sites", "binary"),
     "core": ("layers", "replicas", "steps", "golden"),
     "kernels": ("philox", "layers"),
     "measurement/gradients": ("gradients",),
@@ -96,7 +98,7 @@ TESTS: dict[str, Sequence[str]] = {
     "run/folder": ("cleaning", "damaged", "resume"),
     "run/identity": ("identity",),
     "run/resume": ("resume", "damaged"),
-    "run/source": ("receipt", "own_code"),
+    "run/source": ("receipt",),
     "config/errors": ("bugs", "build", "texts"),
     "config/frames": ("bugs",),
     "config/near": ("words::test_the_nearest_name_is_meant", *NEAR_MISSES),
@@ -136,6 +138,7 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    "core/noise: BULK = 4096 -> BULK = 4097": "both ways draw the same numbers; one is faster",
     'run/checkpoint: model_config = ConfigDict(extra="forbid", frozen=True) -> '
     'model_config = ConfigDict(extra="forbid", frozen=False)': "nothing changes a header",
     'config/words: is_info = word in ("--info", "-i") and rest[:1] and rest[0] in _INFORMATION -> '

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bnrun.config.errors import UserError, is_mistake
-from bnrun.config.frames import library
+from bnrun.config.frames import chain, library
 
 ROOT = Path(__file__).parents[1]
 TINY = ["model.hidden=[6]", "trainer.steps=7", "trainer.log_every=2", "seeds=[3,7]"]
@@ -191,9 +191,23 @@ def test_a_bug_of_the_package_is_no_mistake():
         ("/usr/lib/python3/dist-packages/six.py", "six"),
         (os.__file__, "python"),
         ("<frozen importlib._bootstrap>", "python"),
+        (str(ROOT / "docs" / "examples" / "mine.py"), None),
         (str(ROOT / "bnrun" / "cli.py"), "bnrun"),
         (str(ROOT / "hydra_plugins" / "bnrun_sweeper.py"), "bnrun"),
     ],
 )
 def test_every_file_of_code_has_an_owner(file, owner):
     assert library(file) == owner
+
+
+@pytest.mark.parametrize(
+    ("cause", "length"), [("", 2), ("from None", 1), ("from TypeError('cause')", 2)]
+)
+def test_the_chain_of_an_error_is_what_python_would_print(cause, length):
+    code = f"try:\n    {{}}['x']\nexcept KeyError:\n    raise ValueError('last') {cause}"
+    with pytest.raises(ValueError, match="last") as caught:
+        exec(code)
+    links = list(chain(caught.value))
+    assert len(links) == length
+    assert links[0] is caught.value
+    assert all(isinstance(link, TypeError if "cause" in cause else KeyError) for link in links[1:])

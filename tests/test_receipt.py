@@ -1,6 +1,7 @@
 """What is kept of the code, the machine and the command, so that a run can be rerun."""
 
 import hashlib
+import importlib
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from runs import bnrun
 
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.receipt import receipt
-from bnrun.run.source import PATCH, _package_changes, changes, commit, is_tracked
+from bnrun.run.source import PATCH, _package_changes, changes, commit, is_tracked, own_code
 
 SMALL = ("trainer.steps=2", "seeds=1", "model.hidden=[4]")
 
@@ -44,6 +45,17 @@ def test_changes_are_edits_and_new_files_and_nothing_else(tmp_path: Path) -> Non
     assert len({b"", edited, added, changes(home)}) == 4
     (home / "b.py").unlink()
     assert changes(home) == edited
+
+
+def test_without_git_there_is_nothing_to_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    checkout(home)
+    assert is_tracked(home)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not is_tracked(home)
+    assert changes(home) is None
 
 
 def test_commit_and_patch_give_the_code_back(tmp_path: Path) -> None:
@@ -110,6 +122,21 @@ def test_a_receipt_names_command_and_machine() -> None:
     assert kept["hardware"]["threads"] == torch.get_num_threads()
     assert kept["hardware"]["cores"] >= 1
     assert kept["torch"].keys() == {"cuda", "vector_instructions", "mkl"}
+
+
+def test_own_code_is_that_of_the_targets_which_are_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine_for_the_receipt.py"
+    path.write_text("class Mine: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module(path.stem)
+    config = {
+        "estimator": {"_target_": "mine_for_the_receipt.Mine"},
+        "optimizer": {"_target_": "torch.optim.SGD"},
+        "layers": [{"_target_": "bnrun.core.noise.Noise"}, {"_target_": "never_imported.Mine"}],
+    }
+    assert own_code(config) == {str(path): hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 SECRETS = (
