@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from bnrun.api import built
 from bnrun.config.compose import EstimatorConfig
 from bnrun.core.chain import LayerEstimator
+from bnrun.core.estimate import ServedSite
 from bnrun.core.laws import NoiseLaw
 from bnrun.core.noise import Noise
 from bnrun.core.site_noise import SiteNoise, as_noise
-from bnrun.core.sites import Site
 from bnrun.estimators.base import ActivationEstimator, Estimator, Progress
 
 Evaluate = Literal["thresholded", "sampled", "mean_field"]
@@ -25,7 +25,7 @@ _REPLAYS = 1024
 """Latest calls that torch.utils.checkpoint may run again."""
 
 
-class Binary(Site):
+class Binary(ServedSite):
     """Bits in place of a real activation, with an estimator's gradient.
 
     Inputs are logits of any shape and floating dtype; outputs have the same. In training mode the

@@ -77,6 +77,7 @@ TESTS: dict[str, Sequence[str]] = {
         *("classification", "evaluations", "structured_prediction", "vae", "data_checks"),
         *("rehearsal", "golden"),
     ),
+    "models/r": ("nets",),
     "models": ("layers", "vae", "gated", "autoencoder", "gan", "golden", "replicas"),
     "report/compare/statistics": ("statistics",),
     "report": ("report_contest", "report_goals", "fair", "report", "groups"),

@@ -56,6 +56,8 @@ SIZES = {
     "model=cnn": SMALL_CNN,
     "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
     "model=bits": SMALL[1:],
+    "model=resnet": ["model.width=2", *SMALL[1:]],
+    "model=rnn": ["model.hidden=5", *SMALL[1:]],
     "model=autoencoder": ["model.width=2", "model.code=3", *SMALL[1:]],
     "model=gated": ["model.hidden=6", "model.gater=4", *SMALL[1:]],
     "dataset=blank": SMALL[1:],

@@ -14,6 +14,7 @@ DATA = {
     "gradient_study": [],
     "hinton": ["dataset=digits"],
     "r2rt": ["dataset=digits"],
+    "resnet": ["dataset=digits"],
     "structured": ["dataset=digits", "task.binarization=threshold"],
     "toy": [],
     "vae_disarm": ["dataset=digits"],

@@ -300,6 +300,8 @@ WORDS = {
     "vae": ["task=vae", "model=vae", "model.latent=[10,10]", "model.hidden=[10]"],
     "gated": ["task=gated", "model=gated", "model.hidden=10", "model.gater=10"],
     "autoencoder": ["task=autoencoder", "model=autoencoder", "model.code=10", "model.width=10"],
+    "resnet": ["model=resnet", "model.width=3"],
+    "rnn": ["model=rnn", "model.hidden=10"],
     "gan": ["task=gan", "model=generator_mlp", "model.hidden=[10]", "task.judge_steps=1"],
     "toy": ["task=toy", "model=bits", "model.units=10", "dataset=blank"],
     "structured": ["task=structured_prediction", "model.hidden=[10]", "model.norm=layer"],

@@ -1,15 +1,32 @@
 """Estimates for any module that holds sites, in a training loop of any kind."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bnrun.core.network import Downstream
+from bnrun.core.network import Downstream, LayerEstimator
 from bnrun.core.noise import Noise
 from bnrun.core.sites import Met, Passes, Run, Site, Use, first_statistics, repeated, run, sites_of
+
+
+class ServedSite(Site, ABC):
+    """A site with an estimator and random numbers of its own; `bnrun.Binary` is one."""
+
+    @abstractmethod
+    def serving(self) -> LayerEstimator:
+        """The estimator of the site at this moment."""
+
+    @abstractmethod
+    def activate(self, logits: Tensor, noise: Noise) -> Tensor | None:
+        """Activations with their gradient; None if the estimator needs the loss."""
+
+    @abstractmethod
+    def next_noise(self) -> Noise:
+        """Random numbers for one call."""
 
 
 def estimate(
@@ -36,7 +53,7 @@ def estimate(
     or if an estimator of a bound of several samples is not the only one; RuntimeError if the module
     draws random numbers of its own, like dropout.
     """
-    sites = sites_of(model)
+    sites = [site for site in sites_of(model) if isinstance(site, ServedSite)]
     if not sites:
         raise ValueError("the model has no bnrun.Binary layer, so there is nothing to estimate")
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
@@ -50,7 +67,7 @@ class _Estimate(Passes):
     def __init__(
         self,
         model: nn.Module,
-        sites: Sequence[Site],
+        sites: Sequence[ServedSite],
         inputs: tuple[Tensor, ...],
         loss: Callable[..., Tensor],
         targets: Sequence[Tensor],
@@ -73,9 +90,11 @@ class _Estimate(Passes):
                 )
 
     def _meet(self, use: int, site: Site, logits: Tensor) -> Met:
+        assert isinstance(site, ServedSite)
         return Met(logits, site.activate(logits, self.noise or site.next_noise()))
 
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
+        assert isinstance(site, ServedSite)
         estimator = site.serving()
         self.bounded |= getattr(estimator, "bound", None) is not None
         if self.bounded and use > 0:

@@ -19,14 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from bnrun.core.errors import UserError
-from bnrun.core.network import Downstream, LayerEstimator
-from bnrun.core.noise import Noise
+from bnrun.core.network import Downstream
 
 Visitor = Callable[["Site", Tensor], Tensor]
 
 
-class Site(nn.Module, ABC):
-    """A binary layer inside a module; `bnrun.Binary` is one.
+class Site(nn.Module):
+    """A place for a binary layer in a module that is run by `bnrun.core.modules.Modules`.
 
     A subclass asks `visitor` first in `forward`.
     """
@@ -34,17 +33,10 @@ class Site(nn.Module, ABC):
     visitor: Visitor | None = None
     """Answers for the site while passes run the module."""
 
-    @abstractmethod
-    def serving(self) -> LayerEstimator:
-        """The estimator of the site at this moment."""
-
-    @abstractmethod
-    def activate(self, logits: Tensor, noise: Noise) -> Tensor | None:
-        """Activations with their gradient; None if the estimator needs the loss."""
-
-    @abstractmethod
-    def next_noise(self) -> Noise:
-        """Random numbers for one call."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Activations for logits x, of the same shape and dtype."""
+        assert self.visitor is not None  # only passes run a module with bare sites
+        return self.visitor(self, x)
 
 
 def sites_of(module: nn.Module) -> list[Site]:
