@@ -16,6 +16,8 @@ from bnrun.config.words import arranged
 
 SENTENCES = {
     "estimator=sigmod_st": "estimator=sigmod_st: no such choice, did you mean sigmoid_st?",
+    "estimator=zgr": "estimator=zgr: that is estimator=reinmax",
+    "estimator=Fini-2": "estimator=Fini-2: that is estimator=reinmax",
     "estimator=REINFORCE": "no such choice, did you mean reinforce?",
     "dataset=digit": "dataset=digit: no such choice, did you mean digits?",
     "estimatr=st": "estimatr: no such option, did you mean estimator?",

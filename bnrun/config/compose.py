@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobRuntime
+from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -21,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bnrun.config.budget import by_budget
 from bnrun.config.paths import CONFIGS
 from bnrun.config.run_id import choice_name, run_id, study
+from bnrun.config.synonyms import synonym
 from bnrun.config.words import with_arguments
 
 if TYPE_CHECKING:
@@ -118,7 +120,13 @@ class EstimatorConfig:
         fields: Mapping[str, Any] | None = None,
         config_dir: Path | None = None,
     ) -> None:
-        self._config = composed(words, config_dir)
+        try:
+            self._config = composed(words, config_dir)
+        except MissingConfigException as error:
+            name = (error.missing_cfg_file or "").rpartition("/")[2]
+            if meant := synonym(name):
+                error.add_note(f"{name}: that is {meant}")
+            raise
         known = [str(key) for key in self._config.estimator if key != "_target_"]
         for key in fields or {}:
             if key not in known:

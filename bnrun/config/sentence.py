@@ -25,6 +25,7 @@ from bnrun.config.frames import own_place
 from bnrun.config.near import alternatives, meant
 from bnrun.config.paths import CONFIGS
 from bnrun.config.plain import plain
+from bnrun.config.synonyms import synonym
 
 EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray"}
 """Plugin of a launcher -> the extra of this package that installs it."""
@@ -90,6 +91,8 @@ def _missing_config(error: MissingConfigException) -> str:
     if not error.options:
         return first_line(error)
     group, _, choice = name.rpartition("/")
+    if group.endswith("estimator") and (known := synonym(choice)):
+        return f"{group}={choice}: that is {known}"
     return f"{group}={choice}: no such choice, {alternatives(choice, sorted(error.options))}"
 
 

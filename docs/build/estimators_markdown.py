@@ -13,6 +13,7 @@ from catalogue import Entry, chosen_problems
 from docstrings import LABELS, first_sentence, passages, short_source, summary
 from measurements import WARM_UP, Measurements, Row
 
+from bnrun.config.synonyms import SYNONYMS
 from bnrun.conformance.problems import Problem
 from bnrun.estimators.tools.baselines import Baseline
 
@@ -60,6 +61,14 @@ median over steps taken in turn. It depends on the machine.
 
 """
 
+SYNONYMS_TITLE = """\
+## Names in the literature
+
+Papers have other names for some of these estimators; as a choice, such a name is an error that says
+which one it is.
+
+"""
+
 Catalogue = Mapping[Entry, Measurements]
 
 
@@ -73,7 +82,7 @@ def page(catalogue: Catalogue) -> str:
         detectable=max(row.detectable for row in rows if row.unbiased),
     )
     sections = [section(entry, measured) for entry, measured in catalogue.items()]
-    return introduction + "\n".join([overview(catalogue), *sections])
+    return introduction + "\n".join([overview(catalogue), synonyms(), *sections])
 
 
 def _shape(problem: Problem) -> str:
@@ -99,6 +108,12 @@ def overview(catalogue: Catalogue) -> str:
         )
     units = chosen_problems()[0].stages[0][0].shape[-1]
     return OVERVIEW.format(units=units) + table(rows)
+
+
+def synonyms() -> str:
+    """The table of names that the literature has for estimators of other names."""
+    rows = [[f"`{name}`", f"`estimator={known}`"] for name, known in SYNONYMS.items()]
+    return SYNONYMS_TITLE + table([["name", "here"], *rows])
 
 
 def gradient(entry: Entry) -> str:
