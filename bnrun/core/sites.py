@@ -172,7 +172,7 @@ class Passes(ABC):
         last = uses.pop()
 
         def downstream(activations: Tensor) -> Tensor:
-            use = Use(last.logits, activations.split(1, -3))
+            use = Use(last.logits, _parts(activations, replicas))
             return self.losses(replicas, [*uses, use], tuple(activations.shape[:-3]))
 
         return self.estimated(reached, len(uses), whole(last.logits), downstream)
@@ -181,6 +181,11 @@ class Passes(ABC):
 def whole(parts: Sequence[Tensor]) -> Tensor:
     """[*S, 1, B, U] of each replica -> [*S, R, B, U]."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), -3)
+
+
+def _parts(tensor: Tensor, replicas: int) -> tuple[Tensor, ...]:
+    """The inverse of `whole`; the gradient of a split would be a copy, even of a single part."""
+    return (tensor,) if replicas == 1 else tensor.split(1, -3)
 
 
 def _folded(activations: Tensor, samples: tuple[int, ...]) -> Tensor:

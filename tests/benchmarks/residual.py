@@ -1,16 +1,20 @@
 """Plain PyTorch nets with `bnrun.Binary`, against the same nets with a hand-written function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from loops import Fire
+from ours import contender, training
 from stopwatch import Contender
 from torch import Tensor, nn
 from workload import BATCH, RATE
 
 import bnrun
-from bnrun.data.base import Split
+from bnrun.core.modules import Modules
+from bnrun.data.base import Data, Split
 
 WIDTH = 16
 NewBits = Callable[[], nn.Module]
@@ -95,6 +99,26 @@ def estimate_pairs(split: Split) -> Iterator[tuple[str, Contender, Contender]]:
     )
     for name, ours, plain in nets:
         yield name, with_estimate(ours), two_passes(plain)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """One of these nets as a model of bnrun's own loop, as model=module makes it."""
+
+    make: Callable[[], nn.Module]
+
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Modules:
+        return Modules(self.make, shape, outputs, seeds)
+
+
+def module_pairs(data: Data, seeds: Sequence[int]) -> Iterator[tuple[str, Contender, Contender]]:
+    """Name of a net; steps of bnrun with R of them; those of one in a plain loop."""
+    for name, net in (("residual net", resnet), ("784-200-10", mlp)):
+        make = partial(net, straight_through)
+        for count in seeds:
+            plain = _steps("loop with bnrun.Binary", make(), data.train)
+            run = training(data, count, Plain(make))
+            yield f"{name}, R = {count}", contender("model=module", run), plain
 
 
 def _steps(name: str, net: nn.Module, split: Split) -> Contender:

@@ -133,9 +133,13 @@ def options(size: Size) -> Iterator[list[str]]:
 
 
 def any_module(size: Size) -> Iterator[list[str]]:
-    """`bnrun.Binary` and `bnrun.estimate` in plain PyTorch nets."""
-    split = mnist_sized(5_000).train
-    for name, own, other in (*residual.layer_pairs(split), *residual.estimate_pairs(split)):
+    """`bnrun.Binary`, `bnrun.estimate` and model=module with plain PyTorch nets."""
+    data = mnist_sized(5_000)
+    for name, own, other in (
+        *residual.layer_pairs(data.train),
+        *residual.estimate_pairs(data.train),
+        *residual.module_pairs(data, (1, 3)),
+    ):
         size.race([own, other])
         yield [
             *(name, own.name, f"{own.milliseconds:.2f}"),
@@ -200,7 +204,7 @@ PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] =
         denormals,
     ),
     "module": (
-        "bnrun.Binary and bnrun.estimate in plain nets",
+        "bnrun.Binary, bnrun.estimate and model=module with plain nets",
         ["net", "bnrun", "ms", "plain", "ms", "ratio", "half of the repeats"],
         any_module,
     ),
