@@ -201,7 +201,8 @@ def enumerated(net, split, offsets, units):
     return total
 
 
-@pytest.mark.parametrize("name", SAMPLING)
+# vimco minimises a bound, which this task has not and measurements have no reference for.
+@pytest.mark.parametrize("name", sorted({*SAMPLING} - {"vimco"}))
 @pytest.mark.parametrize("net", ["Residual", "Recurrent"])
 def test_every_estimator_trains_a_module_and_can_be_measured(net, name):
     few = ["gradients.every=1", "gradients.draws=4", "gradients.examples=2", "trainer.steps=2"]

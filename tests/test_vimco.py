@@ -208,7 +208,7 @@ def test_training_with_vimco_lowers_the_bound():
         ([*IWAE, "estimator=vimco", "estimator.samples=7"], r"leave out estimator\.samples"),
         (
             [*IWAE, "estimator=vimco", "model.latent=[5,4]"],
-            "needs a model with one binary layer, but this one has 2",
+            "needs a model with one binary layer, used once, but this one uses 2",
         ),
         (
             [*IWAE, "estimator=vimco", "gradients.every=1"],

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from bnrun.core.modules import Modules
 from bnrun.core.network import Network, Pass
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
@@ -37,7 +38,7 @@ def rehearse(
     A batch of other than R examples shows which axis is which; three or more, because a batch norm
     of two has no gradient.
     """
-    _check_bound(task, estimators)
+    _check_bound(model, task, estimators)
     check_axes(model, seeds)
     examples = 3 if len(seeds) != 3 else 4
     batch = task.drawn(Split(*(part[:, :examples] for part in batch)), Noise(seeds, "rehearsal"))
@@ -51,29 +52,30 @@ def rehearse(
                 _check_goal(model, task, estimators, validation.spread(examples), seeds)
 
 
-def _check_bound(task: Task, estimators: Sequence[Estimator]) -> None:
+def _check_bound(model: Network, task: Task, estimators: Sequence[Estimator]) -> None:
     """Raise ValueError unless the estimators minimise what the task wants minimised."""
-    if task.bound is None and all(estimator.bound is None for estimator in estimators):
-        return
-    if len(estimators) > 1:
-        raise ValueError(
-            f"a bound of several samples needs a model with one binary layer, but this one has "
-            f"{len(estimators)}: choose e.g. model.latent=[200], or task.objective=elbo"
-        )
-    (trained,) = (estimator.bound for estimator in estimators)
-    if task.bound is None:
+    bounds = [estimator.bound for estimator in estimators]
+    if task.bound is None and any(bound is not None for bound in bounds):
         raise ValueError(
             "estimator=vimco minimises a bound of several samples, which this task has not: choose "
             "task=vae task.objective=iwae, or an estimator of the mean loss, e.g. estimator=rloo"
         )
-    if trained is None:
+    if task.bound is None:
+        return
+    if any(bound is None for bound in bounds):
         raise ValueError(
             "task.objective=iwae minimises a bound of several samples, and the estimator the mean "
             "loss of each: choose estimator=vimco, or task.objective=elbo"
         )
-    if trained != task.bound:
+    uses = len(model.uses) if isinstance(model, Modules) else len(estimators)
+    if uses > 1:
         raise ValueError(
-            f"estimator.samples={trained}, but task.samples={task.bound}: leave out "
+            f"a bound of several samples needs a model with one binary layer, used once, but this "
+            f"one uses {uses}: choose e.g. model.latent=[200], or task.objective=elbo"
+        )
+    if bounds[0] != task.bound:
+        raise ValueError(
+            f"estimator.samples={bounds[0]}, but task.samples={task.bound}: leave out "
             f"estimator.samples, which follows task.samples"
         )
 
