@@ -35,7 +35,7 @@ def latents(
     if not coupled:
         given = conditional_latent(neuron, logits, bits, noise.uniform(logits))
         points = torch.cat([points, given.unsqueeze(0)])
-    towards = (2 * bits - 1) * neuron.slope * logits
+    towards = (2 * bits - 1) * neuron.scaled(logits)
     derivative = neuron.slope * neuron.law.truncated_slope(towards, points[-1].abs())
     return Latents(points, neuron.slope, derivative)
 
