@@ -7,7 +7,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -28,12 +28,14 @@ IGNORED = (
     "dataset.root",
     "dataset.folders",
     "dataset.mirrors",
+    "dataset._convert_",
     "trainer.capture",
 )
 """Keys that do not affect results. Where a dataset lies does not, because its checksums do."""
 
-ADDED = {"dataset.augment": {"crop": 0, "flip": False}}
-"""Keys that older runs lack, with the value that changes nothing: it leaves the hash as it was."""
+ADDED = {"dataset.augment": {"crop": 0, "flip": False}, "neuron.noise": "logistic"}
+"""Keys that older runs lack, with the value that changes nothing: it leaves the hash as it was. An
+estimator and a layer have a copy of the neuron, to which it applies too."""
 
 LENGTH = ("trainer.epochs", "trainer.steps")
 """How long a run trains: at the end of its name, outside the hash."""
@@ -87,10 +89,19 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in (*IGNORED, "choices"):
         _remove(values, key)
     for key, unchanged in ADDED.items():
-        _remove(values, key, unchanged)
+        for node in _mappings(values):
+            _remove(node, key, unchanged)
     if (values.get("trainer") or {}).get("steps") is not None:
         _remove(values, "trainer.epochs")  # which a number of steps overrides
     return values
+
+
+def _mappings(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A config, and all that is nested in it."""
+    yield node
+    for value in list(node.values()):
+        if isinstance(value, dict):
+            yield from _mappings(value)
 
 
 def choice_name(group: str, name: Any) -> Any:

@@ -59,8 +59,7 @@ def _choices(run: Run) -> dict[str, str]:
 
 
 def _key_columns(runs: Sequence[Run]) -> list[Column]:
-    older = {key: value for k, values in ADDED.items() for key, value in _leaves(values, f"{k}.")}
-    flat = [older | dict(_leaves(run.result["config"])) for run in runs]
+    flat = [_completed(dict(_leaves(run.result["config"]))) for run in runs]
     choices = [_choices(run) for run in runs]
     overridden = frozenset().union(*(run.overridden for run in runs))
     columns: list[Column] = []
@@ -71,6 +70,17 @@ def _key_columns(runs: Sequence[Run]) -> list[Column]:
         if (differs or column.title in overridden) and not _is_copy(column, columns):
             columns.append(column)
     return columns
+
+
+def _completed(leaves: Mapping[str, str]) -> dict[str, str]:
+    """Settings by key, with those of an older run that were added since, also in copies."""
+    completed = dict(leaves)
+    for added, value in ADDED.items():
+        parent, _, last = added.rpartition(".")
+        nested = {key.rpartition(f".{parent}.")[0] for key in leaves if f".{parent}." in key}
+        for place in [parent, *(f"{outer}.{parent}" for outer in nested)]:
+            completed = dict(_leaves({last: value}, f"{place}.")) | completed
+    return completed
 
 
 def _column(title: str, values: Sequence[Mapping[str, str]]) -> Column:
