@@ -2,7 +2,9 @@
 
 import copy
 import itertools
+import random
 
+import numpy as np
 import pytest
 import torch
 from all_estimators import SAMPLING
@@ -109,9 +111,25 @@ def test_seeds_decide_the_initial_weights_whatever_the_estimator():
     first, second = module("Residual"), module("Residual", "estimator=disarm", seeds="[9,3]")
     for one, other in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(one[0], other[1])
-    state = torch.get_rng_state()
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     module("Residual")
-    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+
+
+def test_numbers_of_python_and_numpy_follow_the_seed_as_well():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor([random.random(), np.random.rand()]))
+            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), bnrun.Binary())
+
+        def forward(self, x):
+            return self.layers(x) * self.scale.sum()
+
+    first, second = (Modules(Scaled, (1, 8, 8), 10, seeds) for seeds in ([3, 7], [7]))
+    assert torch.equal(first.get_parameter("scale")[1], second.get_parameter("scale")[0])
+    assert len(first.get_parameter("scale").unique()) == 4
 
 
 # Batch norm.

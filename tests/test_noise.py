@@ -144,3 +144,17 @@ def test_uniforms_after_normals_continue_the_same_stream():
     for _ in range(2):
         expected = torch.from_numpy(numpys.random((100, 200), np.float32))
         assert torch.equal(noise.uniform(even)[0], expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 100, 100), (5, 2, 1, 3)])
+def test_replicas_that_draw_in_turn_draw_what_they_draw_together(shape):
+    together, apart = Noise([3, 7]), Noise([3, 7])
+    one = torch.empty(*shape[:-3], 1, *shape[-2:])
+    for draw in ("uniform", "normal", "uniform", "uniform"):
+        both = getattr(together, draw)(torch.empty(shape))
+        parts = [getattr(apart.replica(index), draw)(one) for index in range(2)]
+        assert torch.equal(torch.cat(parts, -3), both)
+    # What a replica draws is used up in the whole.
+    assert apart.state_dict() == together.state_dict()
+    assert torch.equal(apart.uniform(torch.empty(shape)), together.uniform(torch.empty(shape)))
+    assert apart.replica(1).seeds == (7,)

@@ -72,6 +72,16 @@ def test_noise_on_a_device_continues_from_its_position():
         assert torch.equal(alone._draw_on_device(like[:, :1], philox.uniforms, 1)[:, 0], both[:, 1])
 
 
+def test_replicas_that_draw_in_turn_on_a_device_draw_what_they_draw_together():
+    like = torch.empty(2, 3, 5)
+    together, apart = Noise([3, 7]), Noise([3, 7])
+    for draw, each in ((philox.uniforms, 1), (philox.normals, 2), (philox.uniforms, 1)):
+        both = together._draw_on_device(like, draw, each)
+        parts = [apart.replica(r)._draw_on_device(like[:1], draw, each) for r in range(2)]
+        assert torch.equal(torch.cat(parts), both)
+    assert apart.state_dict() == together.state_dict()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_noise_on_a_gpu_depends_on_each_seed_only_and_is_restored():
@@ -96,7 +106,8 @@ COUNTS = [1, 7, 1001, 4096]
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("count", COUNTS)
 def test_the_kernel_draws_the_same_numbers_as_tensor_arithmetic(block, count):
-    keys, position = KEYS.cuda(), torch.tensor(block, device="cuda")
+    keys = KEYS.cuda()
+    position = block + torch.arange(len(keys), device="cuda").unsqueeze(1) * 5
     drawn = philox.uniforms(keys, position, count, torch.float32)
     assert torch.equal(drawn.cpu(), philox.uniforms(KEYS, position.cpu(), count, torch.float32))
 
@@ -110,9 +121,10 @@ from bnrun.kernels import philox, philox_cuda
 keys = torch.tensor({KEYS.tolist()})
 for block in {BLOCKS}:
     for count in {COUNTS}:
-        position = torch.tensor(block)
-        drawn = philox_cuda.uniforms(keys, position, count)
-        assert torch.equal(drawn, philox.uniforms(keys, position, count, torch.float32))
+        one = torch.tensor(block)
+        for position in (one, one + 5 * torch.arange(len(keys)).unsqueeze(1)):
+            drawn = philox_cuda.uniforms(keys, position, count)
+            assert torch.equal(drawn, philox.uniforms(keys, position, count, torch.float32))
 """
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -35,7 +35,7 @@ class Modules(Network):
     make     makes a module, which maps inputs [N, *shape] to outputs [N, ...] of that size
     shape    of one input
     outputs  number of values per example
-    seeds    R of them; while a module is made, torch's generator has a seed from its own
+    seeds    R of them; while a module is made, the global generators have a seed from its own
     name     of the model, for messages
 
     Raises UserError if the modules do not fit these, have no site in use, or share parameters.

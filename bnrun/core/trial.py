@@ -1,10 +1,12 @@
 """The first pass of a new module: whether it fits, and what it uses."""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,10 +28,24 @@ def tried(
     make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int, name: str
 ) -> tuple[nn.Module, Trial]:
     """A module from its seed, after a pass, in which lazy layers get their weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(stream(seed, "weights").integers(2**62)))
+    with _seeded(int(stream(seed, "weights").integers(2**62))):
         net = make()
         return net, _run(net, shape, name)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """All global generators have this seed while the block runs, and then their state again."""
+    ours, numpys = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(ours)
+            np.random.set_state(numpys)
 
 
 @torch.no_grad()
