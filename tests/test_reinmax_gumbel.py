@@ -38,23 +38,37 @@ def multiplier_given(bit: int, estimator, logit: float) -> float:
     return gradient(estimator, logits, total, GivenNoise(fires, GRID[order])).mean().item()
 
 
+def rao_multiplier(bit: int, p: float, temperature: float, wrong: str = "") -> float:
+    """Mean multiplier of ReinMax-Rao for one unit, over the noise given its bit."""
+    centre = p if wrong == "noise at the logit" else (p + bit) / 2
+    law = stats.logistic(loc=np.log(centre / (1 - centre)))
+    both = wrong == "any noise"
+    ends = (-50, 50) if both else (0, 50) if bit else (-50, 0)
+
+    def slope(z: float) -> float:
+        return stats.logistic.pdf(z / temperature) / temperature * law.pdf(z)
+
+    mean = integrate.quad(slope, *ends, points=[0])[0]
+    mean /= 1 if both else centre if bit else 1 - centre
+    return (1 if wrong == "factor 1" else 2) * mean - p * (1 - p) / 2
+
+
 @pytest.mark.parametrize("bit", [0, 1])
 @pytest.mark.parametrize("logit", [-2.0, 0.0, 0.7])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.3])
 def test_mean_multiplier_of_rao_is_an_integral_over_the_truncated_law(bit, logit, temperature):
     neuron = SBN(signed=True, slope=1.7)
     estimator = ReinMaxRao(neuron, draws=1, temperature=temperature)
-    p = stats.logistic.cdf(1.7 * logit)
-    midpoint = (p + bit) / 2
-    law = stats.logistic(loc=np.log(midpoint / (1 - midpoint)))
-    ends = (0, 50) if bit else (-50, 0)
+    expected = 2 * 1.7 * rao_multiplier(bit, stats.logistic.cdf(1.7 * logit), temperature)
+    found = multiplier_given(bit, estimator, logit)
+    assert found == pytest.approx(expected, rel=1e-4)
 
-    def slope(z: float) -> float:
-        return stats.logistic.pdf(z / temperature) / temperature * law.pdf(z)
 
-    mean = integrate.quad(slope, *ends)[0] / (midpoint if bit else 1 - midpoint)
-    expected = 2 * 1.7 * (2 * mean - p * (1 - p) / 2)
-    assert multiplier_given(bit, estimator, logit) == pytest.approx(expected, rel=1e-4)
+@pytest.mark.parametrize("wrong", ["noise at the logit", "any noise", "factor 1"])
+def test_a_broken_copy_of_rao_has_another_mean(wrong):
+    p = stats.logistic.cdf(0.7)
+    right, broken = rao_multiplier(1, p, 1.0), rao_multiplier(1, p, 1.0, wrong)
+    assert abs(broken - right) > 0.05 * right
 
 
 @pytest.mark.parametrize(("temperature", "share"), [(0.5, 0.69), (1.0, 0.59)])
