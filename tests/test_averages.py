@@ -77,11 +77,11 @@ def test_runs_without_averages_have_no_such_panel():
     assert average_panels() == []
 
 
-def test_the_figures_are_written_as_png_and_svg():
+def test_the_figures_are_written_as_png_svg_and_pdf():
     study("disarm", "st")
     assert main(["study", "--figures"]) == 0
     written = list(Path("study/figures").glob("*against-averaged-draws-step-*"))
-    assert len(written) == 8
-    assert all(path.stat().st_size > 10_000 for path in written)
+    assert len(written) == 12
+    assert all(path.stat().st_size > 5_000 for path in written)
     assert "averaged draws, step 10</figcaption>" in Path("study/report.html").read_text()
     assert "averaged draws, step 0</figcaption>" not in Path("study/report.html").read_text()

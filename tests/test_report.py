@@ -266,7 +266,8 @@ def test_a_broken_result_is_named_and_the_others_are_compared(
 def test_output_says_where_the_files_go() -> None:
     finish("study/a")
     assert main(["study", "--output", "docs/tables"]) == 0
-    names = {"report.md", "report.csv", "report-final.csv", "report-pairs.csv", "report.html"}
+    sheets = ("", "-final", "-pairs", "-seeds", "-aggregates")
+    names = {"report.md", "report.html", *(f"report{sheet}.csv" for sheet in sheets)}
     assert {path.name for path in Path("docs/tables").iterdir()} == names
     assert not Path("study/report.md").exists()
 

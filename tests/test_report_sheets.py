@@ -68,6 +68,42 @@ def test_final_scores_show_what_was_chosen_and_are_over_fresh_seeds_only(
         assert "0.40 ± 0.50" in final or "0.400 ± 0.497" in final
 
 
+def test_every_seed_is_a_row_for_each_score() -> None:
+    finish("a", [0.5, math.nan, 0.7], "=st", seeds=[4, 5, 6], diverged={5: 350})
+    main(["study"])
+    sheet = rows("report-seeds.csv")
+    assert len(sheet) == 2 * 2 * 3
+    test = [row for row in sheet if (row["split"], row["way"]) == ("test", "sampled")]
+    assert [(row["seed"], row["value"], row["diverged"]) for row in test] == [
+        ("4", "0.5", ""),
+        ("5", "", "350"),
+        ("6", "0.7", ""),
+    ]
+    assert {row["contestant"] for row in sheet} == {"'=st"}
+    assert {row["score"] for row in sheet} == {"accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("values", "larger", "median", "worst", "seed"),
+    [
+        ([0.5, 0.9, 0.75, 0.625], True, "0.6875", "0.5", "0"),
+        ([0.5, 0.9, 0.75, 0.625], False, "0.6875", "0.9", "1"),
+        ([0.5, math.nan, 0.75, 0.625], True, "0.5625", "", "1"),
+        ([math.nan, math.nan, 0.7, 0.6], True, "", "", "0"),
+    ],
+)
+def test_the_worst_seed_is_one_that_diverged_if_any_did(
+    values: list[float], larger: bool, median: str, worst: str, seed: str
+) -> None:
+    diverged = {n: 9 for n, value in enumerate(values) if math.isnan(value)}
+    finish("a", values, "st", diverged=diverged, larger=larger)
+    finish("b", far(0.0, 4), "reinmax", larger=larger)
+    main(["study"])
+    row = next(row for row in rows("report-final.csv") if row["contestant"] == "st")
+    assert (row["median"], row["worst"], row["worst seed"]) == (median, worst, seed)
+    assert f" ({seed}) |" in Path("study/report.md").read_text()
+
+
 def test_the_terminal_shows_the_first_of_many_pairs_and_where_to_find_the_rest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -111,7 +147,7 @@ def test_a_reader_that_closes_the_pipe_and_a_poor_terminal_are_no_errors(
     assert (done.returncode, done.stderr) == (0, "")
     if options != "--help":
         names = {path.name for path in Path("study").glob("report*")}
-        ends = (".md", ".html", ".csv", "-final.csv", "-pairs.csv")
+        ends = (".md", ".html", ".csv", "-final.csv", "-pairs.csv", "-seeds.csv", "-aggregates.csv")
         assert names == {f"report{end}" for end in ends}
     assert Path("study/groups").exists() == (options == "--tensorboard")
 

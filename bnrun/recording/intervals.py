@@ -50,6 +50,11 @@ def decimals(rows: Iterable[Sequence[float]]) -> int:
     intervals = [mean_interval(row) for row in rows if row]
     # Rounding can give equal values a width.
     halves = [float(half) for mean, half, _ in intervals if half > 1e-9 * abs(mean)]
+    return places(halves)
+
+
+def places(halves: Sequence[float]) -> int:
+    """Number of decimals that shows two digits of the median half width, as in `decimals`."""
     if not halves:
         return 4
     half = statistics.median(halves)

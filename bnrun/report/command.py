@@ -13,6 +13,10 @@ from bnrun.report.read.runs import find_runs, finished
 def main(arguments: Sequence[str]) -> int:
     """Write and print a report; exit status 1 if there is none or if a file is damaged."""
     options = _parser().parse_args(arguments)
+    if options.watch:
+        from bnrun.report.watch import watch
+
+        return watch(options)
     try:
         found = find_runs(options.paths)
         finished(found)
@@ -37,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="bnrun-report",
         description="Compare runs: which estimator wins, by how much, and whether that is noise. "
         "Prints the report and writes report.md, report.html, and as CSV the runs (report.csv), "
-        "the final scores (report-final.csv) and the pairs (report-pairs.csv). "
+        "the final scores (report-final.csv), the pairs (report-pairs.csv), every seed "
+        "(report-seeds.csv) and contestants over all settings (report-aggregates.csv). "
         "`bnrun-report verify RUN` reruns the first steps of a run and compares the bits.",
     )
     parser.add_argument(
@@ -67,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "differ)",
     )
     parser.add_argument(
-        "--figures", action="store_true", help="also write the figures as PNG and SVG"
+        "--figures",
+        action="store_true",
+        help="also write the figures as PNG, SVG and PDF, as wide as a column of a paper",
     )
     parser.add_argument(
         "--tensorboard",
@@ -75,7 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         help="also write the folder groups: for each contestant a TensorBoard run with its mean "
         "over seeds and settings",
     )
-    parser.add_argument("--latex", action="store_true", help="also write report.tex, a table")
+    parser.add_argument("--latex", action="store_true", help="also write report.tex, tables")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="rewrite the report whenever a run finishes, until Ctrl-C; an open report.html "
+        "renews itself",
+    )
     return parser
 
 

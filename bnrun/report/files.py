@@ -1,51 +1,62 @@
 """Writing a report's files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bnrun.recording.escape import file_name
 from bnrun.recording.files import write_text
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.report import Report
+from bnrun.report.render.aggregate_columns import profile_panel
 from bnrun.report.render.averages import averages
 from bnrun.report.render.curves import curves
-from bnrun.report.render.figures import Style, save, styles
 from bnrun.report.render.history import histories
-from bnrun.report.render.latex import latex_table
+from bnrun.report.render.latex import latex_tables
 from bnrun.report.render.markdown import markdown_page
 from bnrun.report.render.page import html_page
 from bnrun.report.render.panel import Panel
 from bnrun.report.render.sensitivity import sensitivity
-from bnrun.report.render.sheets import write_final, write_pairs, write_runs
+from bnrun.report.render.sheets import (
+    write_aggregates,
+    write_final,
+    write_pairs,
+    write_runs,
+    write_seeds,
+)
+from bnrun.report.render.style import Style, styles
 
-_DRAWN = 6
-"""Settings whose curves are on the page: a figure takes 50 ms and 60 kB."""
+_DRAWN = 24
+"""Settings whose curves are on the page: with eight contestants, one takes 40 kB."""
 
 
 def write_files(
-    report: Report, output: Path, figures: bool, tex: bool, damaged: list[str]
+    report: Report, output: Path, figures: bool, tex: bool, damaged: list[str], renew: int = 0
 ) -> list[str]:
     """Write the report into a folder; returns the names of its files.
 
-    figures  also write the panels of all contests as PNG and SVG
-    tex      also write a LaTeX table
+    figures  also write the panels of all contests as PNG, SVG and PDF
+    tex      also write LaTeX tables
     damaged  gets a sentence for each history that cannot be read
+    renew    seconds after which the page reloads itself; 0 for never
     """
     write_text(output / "report.md", markdown_page(report))
     write_runs(report.table, output / "report.csv")
     write_final(report.contests, output / "report-final.csv")
     write_pairs(report.contests, output / "report-pairs.csv")
-    names = ["report.md", "report.html", "report{,-final,-pairs}.csv"]
+    write_seeds(report.contests, output / "report-seeds.csv")
+    write_aggregates(report.aggregates, output / "report-aggregates.csv")
+    names = ["report.md", "report.html", "report*.csv"]
     drawn = report.contests if figures else report.contests[:_DRAWN]
     panels = [panels_of(contest, damaged) for contest in drawn]
     on_page = [[panel for panel in group if panel.on_page] for group in panels[:_DRAWN]]
     style = styles(_labels(report.contests, panels))
-    write_text(output / "report.html", html_page(report, on_page, style))
+    write_text(output / "report.html", html_page(report, on_page, style, output, renew))
     if figures:
-        _write_figures(report.contests, panels, style, output / "figures")
+        _write_figures(_named(report, panels), style, output / "figures")
         names.append("figures")
     if tex:
-        write_text(output / "report.tex", latex_table(report.contests))
+        write_text(output / "report.tex", latex_tables(report.contests))
         names.append("report.tex")
     return names
 
@@ -63,13 +74,24 @@ def _labels(contests: Sequence[Contest], panels: Sequence[Sequence[Panel]]) -> l
     return list(dict.fromkeys([*contestants, *lines]))
 
 
-def _write_figures(
-    contests: Sequence[Contest], panels: Sequence[Sequence[Panel]], style: Style, folder: Path
-) -> None:
+def _named(report: Report, panels: Sequence[Sequence[Panel]]) -> Iterator[tuple[str, Panel]]:
+    """Every panel with the name of its files; the titles name the setting."""
+    for contest, group in zip(report.contests, panels, strict=True):
+        for panel in group:
+            title = f"{panel.title} ({contest.setting})" if contest.setting else panel.title
+            yield f"{contest.setting} {panel.title}", replace(panel, title=title)
+    for aggregate in report.aggregates:
+        panel = profile_panel(aggregate)
+        yield panel.title, panel
+
+
+def _write_figures(named: Iterable[tuple[str, Panel]], style: Style, folder: Path) -> None:
+    # Loads matplotlib (0.5 s), which the rest of a report does without.
+    from bnrun.report.render.figures import save
+
     if folder.is_symlink():
         raise ValueError(f"{folder}: is a link, and figures are not written through one")
     folder.mkdir(exist_ok=True)
     taken: set[str] = set()
-    for contest, group in zip(contests, panels, strict=True):
-        for panel in group:
-            save(panel, style, folder / file_name(f"{contest.setting} {panel.title}", taken))
+    for name, panel in named:
+        save(panel, style, folder / file_name(name, taken))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bnrun.recording.escape import visible
-from bnrun.report.compare.report import make_report
+from bnrun.report.compare.report import Report, make_report
 from bnrun.report.compare.yardstick import Wanted
 from bnrun.report.files import write_files
 from bnrun.report.read.runs import FoundRuns
@@ -24,13 +24,9 @@ def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
 
     Returns a sentence for each file that could not be read. Raises ValueError or OSError.
     """
-    larger = options.better and options.better == "more"
-    wanted = options.score and Wanted(options.score, larger)
-    report = make_report(found, wanted, options.by)
-    output: Path = options.output or options.paths[0]
-    output.mkdir(parents=True, exist_ok=True)
     damaged: list[str] = []
-    names = write_files(report, output, options.figures, options.latex, damaged)
+    report, names = write_report(found, options, damaged)
+    output = output_of(options)
     groups = _write_groups(output, options, damaged) if options.tensorboard else ""
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
     print_report(report, console)
@@ -38,6 +34,31 @@ def produce(found: FoundRuns, options: argparse.Namespace) -> list[str]:
     if groups:
         console.print(Text(visible(groups)), soft_wrap=True)
     return damaged
+
+
+def write_report(
+    found: FoundRuns, options: argparse.Namespace, damaged: list[str], renew: int = 0
+) -> tuple[Report, list[str]]:
+    """Write a report of the finished runs; returns it, and the names of its files.
+
+    damaged  gets a sentence for each file that cannot be read
+    renew    seconds after which the page reloads itself; 0 for never
+
+    Raises ValueError or OSError.
+    """
+    larger = options.better and options.better == "more"
+    wanted = options.score and Wanted(options.score, larger)
+    report = make_report(found, wanted, options.by)
+    output = output_of(options)
+    output.mkdir(parents=True, exist_ok=True)
+    names = write_files(report, output, options.figures, options.latex, damaged, renew)
+    return report, names
+
+
+def output_of(options: argparse.Namespace) -> Path:
+    """The folder that the report is written into."""
+    chosen: Path = options.output or options.paths[0]
+    return chosen
 
 
 def _write_groups(output: Path, options: argparse.Namespace, damaged: list[str]) -> str:

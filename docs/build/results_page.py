@@ -19,8 +19,9 @@ from results_recipe import FigureSpec, TableSpec, read_recipe
 from bnrun.recording.files import replaced
 from bnrun.recording.intervals import decimals, interval_text, mean_interval
 from bnrun.report.read.column import Column
-from bnrun.report.render.figures import save, styles
+from bnrun.report.render.figures import save
 from bnrun.report.render.panel import Line, Panel
+from bnrun.report.render.style import styles
 from bnrun.report.render.tables import markdown_table
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -151,7 +152,7 @@ def _save_figure(figure: FigureSpec, rows: Sequence[Row], stem: Path) -> None:
         figure.title, figure.xlabel, figure.ylabel, lines, log=figure.log, log_x=figure.log
     )
     for path in save(panel, styles([line.label for line in lines]), stem):
-        if path.suffix == ".png":
+        if path.suffix != ".svg":
             path.unlink()  # The page shows the SVG.
 
 

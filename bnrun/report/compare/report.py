@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bnrun.report.compare.aggregate import AGGREGATES, Aggregate, aggregates
 from bnrun.report.compare.comparable import remarks
 from bnrun.report.compare.contest import Contest, contests
 from bnrun.report.compare.tuning import RULE
@@ -18,12 +19,14 @@ INTERVALS = "± is half the 95 % t interval of the mean over the seeds whose sco
 class Report:
     """The runs, what they are compared in, and what comes out of it.
 
-    notes  sentences on how the numbers were made and which runs are missing
+    aggregates  contestants over all settings of a score
+    notes       sentences on how the numbers were made and which runs are missing
     """
 
     table: RunTable
     contests: list[Contest]
     verdicts: list[Verdict]
+    aggregates: list[Aggregate]
     notes: list[str]
 
 
@@ -36,8 +39,11 @@ def make_report(found: FoundRuns, wanted: Wanted | None, by: Sequence[str] | Non
         notes.append(METHOD)
     if any(len(c.trials) > 1 for contest in all_contests for c in contest.contestants):
         notes.append(RULE)
+    over_all = aggregates(all_contests)
+    if over_all:
+        notes.append(AGGREGATES)
     notes += [*_remarks(all_contests), *_not_compared(table, wanted), *_unfinished(found)]
-    return Report(table, all_contests, verdicts(all_contests), notes)
+    return Report(table, all_contests, verdicts(all_contests), over_all, notes)
 
 
 def _remarks(contests: Sequence[Contest]) -> list[str]:

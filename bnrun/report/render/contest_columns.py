@@ -7,6 +7,7 @@ from bnrun.recording.intervals import interval_text
 from bnrun.report.compare.contest import Contest, Pair
 from bnrun.report.compare.field import Contestant
 from bnrun.report.compare.power import FEWEST
+from bnrun.report.compare.seeds import spread
 from bnrun.report.compare.verdict import difference_text, p_text
 from bnrun.report.read.column import Column
 
@@ -46,6 +47,24 @@ def pair_columns(contests: Sequence[Contest]) -> tuple[list[Column], list[Column
         Column("verdict", tuple(verdict_of(pair) for _, pair in rows)),
     ]
     return [column for column in words if any(column.cells)], numbers
+
+
+def seed_columns(contests: Sequence[Contest]) -> list[Column]:
+    """Median and worst seed of each contestant, in the order of final_columns."""
+    spreads = [
+        (spread(c.values, contest.yardstick.sign), contest.digits)
+        for contest in contests
+        for c in contest.contestants
+    ]
+    worst = tuple(f"{_number(s.worst, digits)} ({s.worst_seed})" for s, digits in spreads)
+    return [
+        Column("median", tuple(_number(s.median, digits) for s, digits in spreads)),
+        Column("worst (seed)", worst),
+    ]
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "diverged"
 
 
 def _score_columns(rows: Sequence[tuple[Contest, Contestant]]) -> list[Column]:

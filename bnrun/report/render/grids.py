@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bnrun.recording.intervals import decimals, interval_text, mean_interval
 from bnrun.recording.tags import ScoreName
@@ -26,10 +26,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A coloured table; rows are label -> cells."""
+    """A coloured table; rows are label -> cells.
+
+    facets  what the page's script hides a column by, as in Facets.words; none if there is nothing
+    """
 
     columns: list[str]
     rows: list[tuple[str, list[Cell]]]
+    facets: list[str] = field(default_factory=list)
 
 
 def ways_grid(contest: Contest) -> Grid:

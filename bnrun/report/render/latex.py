@@ -1,34 +1,82 @@
-"""The final scores as a LaTeX table; it needs the package booktabs."""
+"""The final scores as LaTeX tables, contestants by settings; they need the package booktabs."""
 
+import re
 from collections.abc import Sequence
 
 from bnrun.recording.escape import latex
+from bnrun.recording.intervals import interval_text
 from bnrun.report.compare.contest import Contest
-from bnrun.report.render.contest_columns import final_columns
+from bnrun.report.compare.leaders import RULE, leaders
+from bnrun.report.compare.verdict import score_text
+from bnrun.report.compare.yardstick import Yardstick
+from bnrun.report.read.settings import ABSENT
+
+_COLUMNS = 4
+"""Settings side by side that fit into the width of a page."""
 
 
-def latex_table(contests: Sequence[Contest]) -> str:
-    """A row per contestant, best first, with the best and those that may be as good in bold."""
-    words, numbers = final_columns(contests)
-    columns = [*words, *numbers]
-    alignment = "l" * len(words) + "r" * len(numbers)
-    bold = [flag for contest in contests for flag in _leaders(contest)]
-    lines = [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
-    lines += [_row([column.title for column in columns], None), r"\midrule"]
-    for number, leads in enumerate(bold):
-        score = next(n for n, column in enumerate(numbers) if column.cells[number])
-        bold_column = len(words) + score if leads else None
-        lines.append(_row([column.cells[number] for column in columns], bold_column))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+def latex_tables(contests: Sequence[Contest]) -> str:
+    """One table per score, or more if it has many settings, so that no column mixes scores."""
+    groups: dict[Yardstick, list[Contest]] = {}
+    for contest in contests:
+        groups.setdefault(contest.yardstick, []).append(contest)
+    pairs = sum(len(contest.pairs) for contest in contests)
+    blocks = [
+        same[start : start + _COLUMNS]
+        for same in groups.values()
+        for start in range(0, len(same), _COLUMNS)
+    ]
+    tables = [_table(block, pairs, number) for number, block in enumerate(blocks, 1)]
+    return "\n".join([r"% Needs \usepackage{booktabs}.", *tables])
 
 
-def _leaders(contest: Contest) -> list[bool]:
-    best, *others = contest.contestants
-    return [True, *(not contest.pair(best, other).won_by(best) for other in others)]
+def _table(contests: Sequence[Contest], pairs: int, number: int) -> str:
+    labels = list(dict.fromkeys(c.label for contest in contests for c in contest.contestants))
+    columns = [_column(contest, labels) for contest in contests]
+    rows = [" & ".join(row) for row in zip(map(latex, labels), *columns, strict=True)]
+    header = " & ".join(["", *(_title(contest.setting) for contest in contests)])
+    lines = [
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\caption{{{latex(_caption(contests, pairs))}}}",
+        rf"\label{{tab:scores-{number}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(contests)}}}",
+        r"\toprule",
+        *([rf"{header} \\", r"\midrule"] if any(c.setting for c in contests) else []),
+        *(rf"{row} \\" for row in rows),
+        *(r"\bottomrule", r"\end{tabular}", r"\end{table}", ""),
+    ]
+    return "\n".join(lines)
 
 
-def _row(cells: Sequence[str], bold_column: int | None) -> str:
-    escaped = [latex(cell) for cell in cells]
-    if bold_column is not None:
-        escaped[bold_column] = rf"\textbf{{{escaped[bold_column]}}}"
-    return " & ".join(escaped) + r" \\"
+def _title(setting: str) -> str:
+    """One line per setting, e.g. neuron=sbn below dataset=digits."""
+    lines = r" \\ ".join(map(latex, re.split(r", (?=[\w.]+=)", setting)))
+    return rf"\shortstack[r]{{{lines}}}"
+
+
+def _column(contest: Contest, labels: Sequence[str]) -> list[str]:
+    bold = [c.label for c in leaders(contest)]
+    texts = {}
+    for c in contest.contestants:
+        text = interval_text(list(c.values.values()), contest.digits)
+        text = latex(f"{text} ({c.diverged})" if c.diverged else text)
+        texts[c.label] = rf"\textbf{{{text}}}" if c.label in bold else text
+    return [texts.get(label, latex(ABSENT)) for label in labels]
+
+
+def _caption(contests: Sequence[Contest], pairs: int) -> str:
+    score = score_text(contests[0].yardstick)
+    counts = sorted({len(c.values) for contest in contests for c in contest.contestants})
+    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    parts = [
+        f"{score[0].upper()}{score[1:]}: mean ± half the 95 % interval over {seeds} seed"
+        + ("." if counts == [1] else "s.")
+    ]
+    if any(c.tuned for contest in contests for c in contest.contestants):
+        parts.append("Optimizer and schedule are the best of each on validation.")
+    if any(c.diverged for contest in contests for c in contest.contestants):
+        parts.append("In brackets: seeds that diverged, which the mean leaves out.")
+    if pairs:
+        parts.append(RULE.format(pairs=f"{pairs} pairs" if pairs > 1 else "one pair"))
+    return " ".join(parts)

@@ -1,24 +1,32 @@
 """The report as one HTML page that needs no other file."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
 from bnrun.recording.escape import visible
-from bnrun.recording.intervals import interval_text, mean_interval
-from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.aggregate import Aggregate
 from bnrun.report.compare.overall import clear_pairs, headline_of_all
 from bnrun.report.compare.report import Report
 from bnrun.report.compare.verdict import Verdict, score_text
 from bnrun.report.read.column import Column
 from bnrun.report.read.settings import RunTable
-from bnrun.report.render.contest_columns import pair_columns
-from bnrun.report.render.figures import Style, svg
+from bnrun.report.render.aggregate_columns import (
+    aggregate_columns,
+    aggregate_title,
+    profile_panel,
+)
+from bnrun.report.render.cards import Bar, bars
+from bnrun.report.render.chart import chart
+from bnrun.report.render.contest_columns import final_columns, pair_columns, seed_columns
 from bnrun.report.render.grids import Grid, settings_grids, ways_grid
+from bnrun.report.render.marks import Facets, numbers, run_links
 from bnrun.report.render.panel import Panel
 from bnrun.report.render.run_columns import RunColumns
+from bnrun.report.render.style import Style
 
 _MARKS = {
     "win": "clear",
@@ -30,33 +38,36 @@ _MARKS = {
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A final score on a common scale; low, width and mean in percent of the scale."""
-
-    label: str
-    tuned: str
-    text: str
-    colour: str
-    low: float
-    width: float
-    mean: float
-    diverged: str
-
-
-@dataclass(frozen=True)
 class Section:
-    """One contest on the page; figures are (title, SVG)."""
+    """One contest on the page; figures are (title, SVG), facets as in Facets.words."""
 
     verdict: Verdict
     mark: str
     score: str
+    facets: str
     bars: list[Bar]
     figures: list[tuple[str, str]]
     ways: Grid
 
 
-def html_page(report: Report, figures: Sequence[Sequence[Panel]], style: Style) -> str:
-    """The page, with the figures of the first len(figures) contests."""
+@dataclass(frozen=True)
+class Rows:
+    """A table; marks are the contestants (c) and the settings (f) that a row belongs to."""
+
+    words: list[str]
+    numbers: list[str]
+    cells: list[tuple[str, ...]]
+    marks: list[dict[str, str]]
+
+
+def html_page(
+    report: Report, figures: Sequence[Sequence[Panel]], style: Style, output: Path, renew: int
+) -> str:
+    """The page, with the figures of the first len(figures) contests.
+
+    output  the folder that it is for, from which links start
+    renew   seconds after which it reloads itself; 0 for never
+    """
     environment = Environment(
         loader=PackageLoader("bnrun.report.render", "."),
         autoescape=True,
@@ -65,79 +76,118 @@ def html_page(report: Report, figures: Sequence[Sequence[Panel]], style: Style) 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    panels = [*figures, *[()] * (len(report.verdicts) - len(figures))]
-    table, columns = report.table, RunColumns(report.table)
+    table, contests = report.table, report.contests
     studies = dict.fromkeys(str(run.result["config"].get("name", "runs")) for run in table.runs)
+    facets = Facets.of(table, contests)
+    labels = sorted({c.label for contest in contests for c in contest.contestants})
     return environment.get_template("page.html.jinja").render(
         title=", ".join(studies),
+        renew=renew,
         headline=headline_of_all(report.verdicts) if report.verdicts else "Nothing to compare",
-        clear=clear_pairs(report.contests) if len(report.contests) > 1 else [],
-        sections=[_section(*pair, style) for pair in zip(report.verdicts, panels, strict=True)],
+        clear=clear_pairs(contests) if len(contests) > 1 else [],
+        sections=_sections(report, figures, style, facets),
         drawn=len(figures),
-        grids=settings_grids(report.contests),
+        grids=_grids(report, facets),
         style=style,
-        pairs=_rows(pair_columns(report.contests)),
-        runs=_rows((columns.words, [c for block in columns.all_scores.values() for c in block])),
-        cost=_rows((columns.words, columns.cost)),
+        contestants=labels,
+        place={label: number for number, label in enumerate(style)},
+        facets=facets,
+        aggregates=[_aggregate(aggregate, style) for aggregate in report.aggregates],
+        rows_of={run.folder: number for number, run in enumerate(table.runs)},
+        links=run_links(table, contests[: len(figures)], output),
         diverged=[
             (run.folder.name, seed, step)
             for run in table.runs
             for seed, step in run.result["diverged"].items()
         ],
-        caption=columns.caption,
         notes=report.notes,
         receipts=_receipts(table),
+        **_tables(report, style, facets),
     )
 
 
-def _section(verdict: Verdict, panels: Sequence[Panel], style: Style) -> Section:
-    contest = verdict.contest
-    return Section(
-        verdict,
-        _MARKS[verdict.kind],
-        score_text(contest.yardstick),
-        _bars(contest, style),
-        [(panel.title, svg(panel, style)) for panel in panels],
-        ways_grid(contest),
-    )
-
-
-def _bars(contest: Contest, style: Style) -> list[Bar]:
-    """The lowest and the highest end of an interval are the ends of the scale."""
-    intervals = [mean_interval(list(c.values.values())) for c in contest.contestants]
-    halves = [float(i.half) if math.isfinite(i.half) else 0.0 for i in intervals]
-    means = [float(interval.mean) for interval in intervals]
-    edges = [m + s * h for m, h in zip(means, halves, strict=True) for s in (-1, 1)]
-    known = [edge for edge in edges if math.isfinite(edge)] or [0.0]
-    least, span = min(known), (max(known) - min(known)) or 1.0
-    bars = []
-    for contestant, mean, half in zip(contest.contestants, means, halves, strict=True):
-        finite = math.isfinite(mean)
-        bars.append(
-            Bar(
-                contestant.label,
-                contestant.tuned,
-                interval_text(list(contestant.values.values()), contest.digits),
-                style[contestant.label][0],
-                100 * (mean - half - least) / span if finite else 0,
-                200 * half / span if finite else 0,
-                100 * (mean - least) / span if finite else -100,
-                f"{contestant.diverged} of {len(contestant.values)} seeds diverged"
-                if contestant.diverged
-                else "",
-            )
+def _sections(
+    report: Report, figures: Sequence[Sequence[Panel]], style: Style, facets: Facets
+) -> list[Section]:
+    panels = [*figures, *[()] * (len(report.verdicts) - len(figures))]
+    return [
+        Section(
+            verdict,
+            _MARKS[verdict.kind],
+            score_text(verdict.contest.yardstick),
+            facets.words(verdict.contest.runs[0]),
+            bars(verdict.contest, style),
+            [(panel.title, chart(panel, style)) for panel in own],
+            ways_grid(verdict.contest),
         )
-    return bars
+        for verdict, own in zip(report.verdicts, panels, strict=True)
+    ]
 
 
-def _rows(columns: tuple[Sequence[Column], Sequence[Column]]) -> dict[str, list[list[str]]]:
-    words, numbers = columns
-    cells = zip(*(column.cells for column in [*words, *numbers]), strict=True)
+def _grids(report: Report, facets: Facets) -> list[tuple[str, Grid]]:
+    words = {contest.setting: facets.words(contest.runs[0]) for contest in report.contests}
+    return [
+        (score, replace(grid, facets=[words[setting] for setting in grid.columns]))
+        for score, grid in settings_grids(report.contests)
+    ]
+
+
+def _aggregate(aggregate: Aggregate, style: Style) -> dict[str, Any]:
+    panel = profile_panel(aggregate)
+    marks = [{"c": numbers([member.label], style)} for member in aggregate.members]
     return {
-        "words": [[column.title for column in words]],
-        "numbers": [[column.title for column in numbers]],
-        "cells": [list(row) for row in cells],
+        "title": aggregate_title(aggregate),
+        "rows": _rows(*aggregate_columns(aggregate), marks),
+        "figure": (panel.title, chart(panel, style)),
     }
+
+
+def _tables(report: Report, style: Style, facets: Facets) -> dict[str, Any]:
+    """The tables of contestants, pairs and runs, and what is the same in all runs."""
+    contests, columns = report.contests, RunColumns(report.table)
+    words = {id(contest): facets.words(contest.runs[0]) for contest in contests}
+    label_of = {
+        run.folder: c.label
+        for contest in contests
+        for c in contest.contestants
+        for trial in c.trials
+        for run in trial.runs
+    }
+    finals = [
+        {"c": numbers([c.label], style), "f": words[id(contest)]}
+        for contest in contests
+        for c in contest.contestants
+    ]
+    pairs = [
+        {"c": numbers([pair.better.label, pair.worse.label], style), "f": words[id(contest)]}
+        for contest in contests
+        for pair in contest.pairs
+    ]
+    runs = [
+        {
+            "c": numbers([label_of[run.folder]] if run.folder in label_of else [], style),
+            "f": facets.words(run),
+        }
+        for run in report.table.runs
+    ]
+    own, scores = final_columns(contests)
+    all_scores = [column for block in columns.all_scores.values() for column in block]
+    return {
+        "final": _rows(own, [*scores, *seed_columns(contests)], finals),
+        "pairs": _rows(*pair_columns(contests), pairs),
+        "runs": _rows(columns.words, all_scores, runs),
+        "cost": _rows(columns.words, columns.cost, runs),
+        "caption": columns.caption,
+    }
+
+
+def _rows(words: Sequence[Column], numbers: Sequence[Column], marks: list[dict[str, str]]) -> Rows:
+    return Rows(
+        [column.title for column in words],
+        [column.title for column in numbers],
+        list(zip(*(column.cells for column in [*words, *numbers]), strict=True)),
+        marks,
+    )
 
 
 def _receipts(table: RunTable) -> list[str]:

@@ -45,3 +45,20 @@ class Panel:
     log_x: bool = False
     points: bool = False
     on_page: bool = True
+
+    def vertical(self) -> tuple[float, float]:
+        """Ends of the vertical axis; bands much wider than the range of the curves are cut off."""
+        means = np.concatenate([line.mean for line in self.lines])
+        ends = np.concatenate([means, *(e for line in self.lines for e in (line.low, line.high))])
+        if self.log:
+            means, ends = (np.log10(values[values > 0]) for values in (means, ends))
+        ends = ends[np.isfinite(ends)]
+        if not len(ends):
+            return (0.1, 1.0) if self.log else (0.0, 1.0)
+        low, high = float(ends.min()), float(ends.max())
+        room = float(means.max() - means.min())
+        margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+        low, high = low - margin, high + margin
+        if room > 0 and not self.points:
+            low, high = max(low, float(means.min()) - room), min(high, float(means.max()) + room)
+        return (10**low, 10**high) if self.log else (low, high)

@@ -1,4 +1,4 @@
-"""Runs, final scores and pairs as CSV, every number in a column of its own."""
+"""Runs, seeds, final scores, pairs and aggregates as CSV, one number per cell."""
 
 import csv
 import io
@@ -9,19 +9,29 @@ from pathlib import Path
 from bnrun.recording.escape import csv_cell
 from bnrun.recording.files import write_text
 from bnrun.recording.intervals import mean_interval
+from bnrun.report.compare.aggregate import Aggregate
 from bnrun.report.compare.contest import Contest
-from bnrun.report.read.scores import values_of
+from bnrun.report.compare.field import Contestant
+from bnrun.report.compare.seeds import spread
+from bnrun.report.read.scores import score_names, values_of
 from bnrun.report.read.settings import RunTable
 from bnrun.report.render.contest_columns import verdict_of
 
 FINAL = (
-    *("setting", "contestant", "chosen on validation", "score", "mean", "half", "seeds"),
-    *("diverged", "seconds"),
+    *("setting", "contestant", "chosen on validation", "score", "mean", "half", "median"),
+    *("worst", "worst seed", "seeds", "diverged", "seconds"),
 )
+
+SEEDS = ("setting", "contestant", "split", "score", "way", "seed", "value", "diverged")
 
 PAIRS = (
     *("setting", "score", "better", "worse", "difference", "low", "high", "p", "p (alone)"),
     *("P(better)", "seeds", "diverged", "seeds needed", "at most", "verdict"),
+)
+
+AGGREGATES = (
+    *("score", "scale", "settings", "contestant", "iqm", "low", "high"),
+    *("P(leader better)", "P low", "P high"),
 )
 
 
@@ -38,8 +48,34 @@ def write_runs(table: RunTable, path: Path) -> None:
 
 
 def write_final(contests: Sequence[Contest], path: Path) -> None:
-    """A row per contestant: the mean of its final scores and half its 95 % interval over seeds."""
+    """A row per contestant: its final score over seeds, as a mean and half its 95 % interval.
+
+    The median and the worst score are empty where that seed diverged, because a diverged seed is
+    worse than any number.
+    """
     _write(path, FINAL, (row for contest in contests for row in _final(contest)))
+
+
+def write_seeds(contests: Sequence[Contest], path: Path) -> None:
+    """A row per contestant, score and seed; the value is empty if the seed diverged.
+
+    `diverged` is the step at which it did. The seeds are those of the final scores.
+    """
+    _write(
+        path,
+        SEEDS,
+        (
+            row
+            for contest in contests
+            for c in contest.contestants
+            for row in _seeds(contest.setting, c)
+        ),
+    )
+
+
+def write_aggregates(aggregates: Sequence[Aggregate], path: Path) -> None:
+    """A row per contestant over all settings of a score; `settings` is their number."""
+    _write(path, AGGREGATES, (row for aggregate in aggregates for row in _over_all(aggregate)))
 
 
 def write_pairs(contests: Sequence[Contest], path: Path) -> None:
@@ -70,8 +106,28 @@ def _final(contest: Contest) -> Iterable[Sequence[object]]:
     for c in contest.contestants:
         mean, half, _ = mean_interval(list(c.values.values()))
         scores = (contest.yardstick.text, float(mean), float(half))
+        seeds = spread(c.values, contest.yardstick.sign)
         counts = (len(c.values), c.diverged, round(c.seconds, 3))
-        yield (contest.setting, c.label, c.tuned, *scores, *counts)
+        yield (contest.setting, c.label, c.tuned, *scores, *seeds, *counts)
+
+
+def _seeds(setting: str, contestant: Contestant) -> Iterable[Sequence[object]]:
+    written = set()
+    for run in contestant.runs:
+        result = run.result
+        for name in score_names([result]):
+            for seed, value in zip(result["seeds"], values_of(result, name), strict=False):
+                # Of runs that share a seed, the first counts, as in the final scores.
+                if seed in contestant.values and (name, seed) not in written:
+                    written.add((name, seed))
+                    step = result["diverged"].get(seed)
+                    yield (setting, contestant.label, *name, seed, value, step)
+
+
+def _over_all(aggregate: Aggregate) -> Iterable[Sequence[object]]:
+    for member in aggregate.members:
+        names = (aggregate.score, aggregate.scale, len(aggregate.settings), member.label)
+        yield (*names, *member.iqm, *(member.behind or (None, None, None)))
 
 
 def _pairs(contest: Contest) -> Iterable[Sequence[object]]:
@@ -92,5 +148,5 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def _cell(cell: object) -> object:
     if isinstance(cell, float):
-        return "" if math.isnan(cell) else cell
+        return cell if math.isfinite(cell) else ""
     return csv_cell(str(cell)) if isinstance(cell, str | Path) else cell

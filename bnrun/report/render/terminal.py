@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.text import Text
 
 from bnrun.recording.escape import visible
+from bnrun.report.compare.aggregate import AGGREGATES
 from bnrun.report.compare.overall import clear_pairs, headline_of_all
 from bnrun.report.compare.report import Report
 from bnrun.report.compare.tuning import RULE
 from bnrun.report.compare.verdict import METHOD
 from bnrun.report.read.column import Column
 from bnrun.report.read.settings import RunTable
+from bnrun.report.render.aggregate_columns import aggregate_columns, aggregate_title
 from bnrun.report.render.contest_columns import final_columns, pair_columns
 from bnrun.report.render.run_columns import RunColumns
 from bnrun.report.render.tables import rich_table
@@ -37,11 +39,14 @@ def print_report(report: Report, console: Console) -> None:
         console.print("Pairs", rich_table(_first(words), _first(numbers)), sep="\n")
         rest = len(numbers[0].cells) - _LISTED
         console.print(f"and {rest} more pairs, see report-pairs.csv\n" if rest > 0 else "")
+    for aggregate in report.aggregates:
+        title = Text(visible(aggregate_title(aggregate)))
+        console.print(title, rich_table(*aggregate_columns(aggregate)), "", sep="\n")
     console.print("Runs")
     _print_runs(report.table, console)
     for note in report.notes:
         # Notes that name a path are not wrapped, so that the path can be copied.
-        console.print(Text(visible(note)), soft_wrap=note not in (METHOD, RULE))
+        console.print(Text(visible(note)), soft_wrap=note not in (METHOD, RULE, AGGREGATES))
 
 
 def _first(columns: Sequence[Column]) -> list[Column]:
