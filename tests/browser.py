@@ -43,7 +43,7 @@ def outcome(page: Path, script: str) -> dict[str, Any]:
         ],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=120,
     )
     said = re.search(r'<pre id="outcome">(.*?)</pre>', done.stdout, re.DOTALL)
     assert said is not None, done.stderr[-2000:]

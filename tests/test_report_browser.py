@@ -105,7 +105,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 curve = {"accuracy/test/sampled": [far(-0.3), scores], "loss/train": [far(0.9)]}
                 record(place, curve, 10)
         assert main(["study"]) == 0
-        return outcome(Path("study/report.html"), SCRIPT)
+        page = Path("study/report.html").resolve()
+        return {**outcome(page, SCRIPT), "page": str(page)}
 
 
 def test_a_click_on_a_title_sorts_a_table(said: dict[str, Any]) -> None:
@@ -151,3 +152,30 @@ def test_curves_and_folder_of_a_run_are_two_clicks_away(said: dict[str, Any]) ->
     assert said["curves"] == ["my_sbn disarm", "curves"]
     assert said["curve"] == "neuron=my_sbn"
     assert said["command"].startswith("tensorboard --logdir 'study/my_sbn disarm'")
+
+
+RENEWED = """
+if (!history.state) {
+  [...document.querySelectorAll("[data-toggle]")].find((b) => b.textContent === "st").click();
+  const box = document.querySelector("input[type=search]");
+  box.value = "disarm";
+  box.dispatchEvent(new Event("input"));
+  scrollTo(0, 300);
+  await new Promise(() => {});  // Until the page renews itself.
+}
+document.querySelector("input[type=search]").focus({ preventScroll: true });  // Stays as it is.
+const chips = [...document.querySelectorAll("[aria-pressed=false]")];
+return {
+  hidden: chips.map((chip) => chip.textContent),
+  filter: document.querySelector("input[type=search]").value,
+  scroll: scrollY,
+};
+"""
+
+
+def test_a_page_that_renews_itself_keeps_what_was_chosen(said: dict[str, Any]) -> None:
+    page = Path(said["page"])
+    text = page.read_text().replace("<body>", '<body data-renew="1">')
+    renewing = page.with_name("renewing.html")
+    renewing.write_text(text)
+    assert outcome(renewing, RENEWED) == {"hidden": ["st"], "filter": "disarm", "scroll": 300}

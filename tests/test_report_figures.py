@@ -62,7 +62,7 @@ def test_a_figure_is_as_wide_as_a_column_and_its_title_names_the_way(
     paths = save(drawn, styles(labels), tmp_path / "figure.v1")
     assert [path.name for path in paths] == [f"figure.v1.{x}" for x in ("png", "svg", "pdf")]
     assert imread(paths[0]).shape[1] == pytest.approx(300 * WIDTH, abs=1)
-    assert figure(drawn, styles(labels)).axes[0].get_title() == drawn.title
+    assert figure(drawn, styles(labels)).get_suptitle() == drawn.title
     assert save(drawn, styles(labels), tmp_path / "again")[1].read_bytes() == paths[1].read_bytes()
 
 

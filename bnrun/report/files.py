@@ -26,8 +26,8 @@ from bnrun.report.render.sheets import (
 )
 from bnrun.report.render.style import Style, styles
 
-_DRAWN = 24
-"""Settings whose curves are on the page: with eight contestants, one takes 40 kB."""
+_LINES = 750
+"""Lines on the page, after which no further setting is drawn: one takes 1.1 kB."""
 
 
 def write_files(
@@ -47,9 +47,14 @@ def write_files(
     write_seeds(report.contests, output / "report-seeds.csv")
     write_aggregates(report.aggregates, output / "report-aggregates.csv")
     names = ["report.md", "report.html", "report*.csv"]
-    drawn = report.contests if figures else report.contests[:_DRAWN]
-    panels = [panels_of(contest, damaged) for contest in drawn]
-    on_page = [[panel for panel in group if panel.on_page] for group in panels[:_DRAWN]]
+    panels: list[list[Panel]] = []
+    on_page: list[list[Panel]] = []
+    for contest in report.contests:
+        room = sum(len(panel.lines) for group in on_page for panel in group) < _LINES
+        if room or figures:
+            panels.append(panels_of(contest, damaged))
+        if room:
+            on_page.append([panel for panel in panels[-1] if panel.on_page])
     style = styles(_labels(report.contests, panels))
     write_text(output / "report.html", html_page(report, on_page, style, output, renew))
     if figures:

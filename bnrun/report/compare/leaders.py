@@ -7,8 +7,7 @@ from bnrun.report.compare.power import FEWEST
 RULE = (
     "Bold: the best of a column and all that do not differ from it, by a sign-flip test corrected "
     f"over {{pairs}} (max-T, 5 %); none in a column with fewer than {FEWEST} shared seeds, with "
-    "which no difference can pass. A contestant that is ahead only over the seeds that did not "
-    "diverge is not bold."
+    "which no difference can pass."
 )
 
 

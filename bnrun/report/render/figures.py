@@ -27,7 +27,6 @@ _MOST_VALUES = 16
 
 _LOOK: Any = {
     "font.size": 8,
-    "axes.titlesize": 8,
     "legend.fontsize": 7,
     "svg.hashsalt": "bnrun",  # The same panel always gives the same file.
     "pdf.fonttype": 42,  # TrueType, which publishers ask for.
@@ -56,7 +55,7 @@ def figure(panel: Panel, style: Style) -> Figure:
     for line in panel.lines:
         _draw(axes, line, *style[line.label], points=panel.points)
     axes.set(xlabel=mathtext(panel.xlabel), ylabel=mathtext(panel.ylabel))
-    axes.set_title("\n".join(map(mathtext, textwrap.wrap(panel.title, 54))))
+    drawn.suptitle("\n".join(map(mathtext, textwrap.wrap(panel.title, 50))), fontsize=8)
     _scale(axes, panel)
     axes.grid(visible=True, alpha=0.18, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

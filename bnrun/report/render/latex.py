@@ -76,7 +76,10 @@ def _caption(contests: Sequence[Contest], pairs: int) -> str:
     if any(c.tuned for contest in contests for c in contest.contestants):
         parts.append("Optimizer and schedule are the best of each on validation.")
     if any(c.diverged for contest in contests for c in contest.contestants):
-        parts.append("In brackets: seeds that diverged, which the mean leaves out.")
+        parts.append(
+            "In brackets: seeds that diverged, which the mean leaves out; who is ahead only "
+            "because more of its seeds diverged is not bold."
+        )
     if pairs:
         parts.append(RULE.format(pairs=f"{pairs} pairs" if pairs > 1 else "one pair"))
     return " ".join(parts)

@@ -118,7 +118,7 @@ all("table.sortable").forEach((table, place) => {
     };
   });
   if (state.sorts[place]) sort(table, ...state.sorts[place]);
-  if (table.tBodies[0].rows.length < 4) return;
+  if (!table.matches(".filtered") || table.tBodies[0].rows.length < 4) return;
   const box = make("input", {
     type: "search", placeholder: "filter rows", value: state.filters[place] ?? "" });
   box.ariaLabel = "filter rows";
@@ -146,12 +146,11 @@ function digits(axis, number) {
 
 function points(path) {
   let [x, y] = [0, 0];
-  return all_numbers(path.getAttribute("d")).map(([dx, dy]) => [(x += dx), (y += dy)]);
-}
-
-function all_numbers(d) {
-  const found = (d.match(/-?\d+/g) ?? []).map(Number);
-  return found.flatMap((n, at) => (at % 2 ? [] : [[n, found[at + 1]]]));
+  const steps = path.getAttribute("d").match(/-?\d+ -?\d+/g) ?? [];
+  return steps.map((step) => {
+    const [dx, dy] = step.split(" ").map(Number);
+    return [(x += dx), (y += dy)];
+  });
 }
 
 function under(plot, x) {
@@ -163,10 +162,10 @@ function under(plot, x) {
     const circle = g.querySelector("circle");
     const label = g.querySelector("title").textContent;
     if (circle) {
-      const all_circles = all("circle", g).map((c) => [c.cx.baseVal.value, c.cy.baseVal.value]);
-      const near = nearest(all_circles, x);
-      return [[label, digits(xs, value(xs, all_circles[near][0] / 4000)),
-        digits(ys, value(ys, 1 - all_circles[near][1] / 2500))]];
+      const circles = all("circle", g).map((c) => [c.cx.baseVal.value, c.cy.baseVal.value]);
+      const near = nearest(circles, x);
+      return [[label, digits(xs, value(xs, circles[near][0] / 4000)),
+        digits(ys, value(ys, 1 - circles[near][1] / 2500))]];
     }
     const places = points(line);
     const near = nearest(places, x);
@@ -236,6 +235,7 @@ hide();
 arrange();
 const seconds = Number(document.body.dataset.renew ?? 0);
 if (seconds) {
+  history.scrollRestoration = "manual";
   scrollTo(0, state.scroll);
   setInterval(() => {
     // Not while someone types.
