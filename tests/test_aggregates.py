@@ -133,3 +133,14 @@ def test_scores_of_which_less_is_better_are_scaled_per_setting() -> None:
     assert float(rows[1]["P(leader better)"]) == pytest.approx(7 / 9)
     text = Path("study/report.md").read_text()
     assert "## Test nll thresholded over 2 settings (0 is the worst seed of its setting" in text
+
+
+def test_the_same_runs_always_give_the_same_intervals() -> None:
+    for neuron in ("dbn", "sbn"):
+        for estimator, offset in (("st", 0.0), ("reinmax", 0.01)):
+            finish(f"{neuron}{estimator}", far(offset), estimator, neuron, way="thresholded")
+    texts = set()
+    for _ in range(2):
+        main(["study"])
+        texts.add(Path("study/report-aggregates.csv").read_text())
+    assert len(texts) == 1

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from studies import far, finish
 
+from bnrun.report_cli import main
+
 PAGE = Path("study/report.html")
 
 
@@ -48,3 +50,9 @@ def test_the_page_follows_the_sweep_and_stops_renewing_itself_at_ctrl_c(
     assert "<h1>reinmax wins by 0.10000" in PAGE.read_text()
     assert "renew" not in PAGE.read_text().split("<script>")[0]
     assert "http-equiv" not in PAGE.read_text()
+
+
+def test_group_runs_are_not_written_while_watching(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["study", "--watch", "--tensorboard"])
+    assert "--watch and --tensorboard: give one of them" in capsys.readouterr().err

@@ -12,7 +12,12 @@ from bnrun.report.read.runs import find_runs, finished
 
 def main(arguments: Sequence[str]) -> int:
     """Write and print a report; exit status 1 if there is none or if a file is damaged."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.watch and options.tensorboard:
+        parser.error(
+            "--watch and --tensorboard: give one of them, a sweep writes groups as it goes"
+        )
     if options.watch:
         from bnrun.report.watch import watch
 

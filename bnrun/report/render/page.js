@@ -198,7 +198,8 @@ for (const plot of all(".plot")) {
   const ruler = document.createElementNS(svg.namespaceURI, "path");
   ruler.setAttribute("class", "ruler");
   plot.append(ruler);
-  svg.onpointermove = (event) => {
+  // A finger presses without moving.
+  svg.onpointerdown = svg.onpointermove = (event) => {
     // 460 by 300 units, of which the plot begins at 52.
     const box = svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) * 460 / box.width - 52) * 10;

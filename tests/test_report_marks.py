@@ -1,0 +1,54 @@
+"""What the page's script hides and what its links lead to."""
+
+import re
+from pathlib import Path
+
+import pytest
+from studies import change, far, finish
+
+from bnrun.report.compare.contest import contests
+from bnrun.report.read.runs import find_runs
+from bnrun.report.read.settings import tabulate
+from bnrun.report.render.marks import Facets, run_links
+from bnrun.report_cli import main
+
+
+@pytest.fixture(autouse=True)
+def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for hidden in ([50], [200, 100]):
+        for neuron in ("my_sbn", "sbn"):
+            for estimator in ("st", "reinmax"):
+                place = finish(f"{neuron} {len(hidden)} {estimator}", far(0.0), estimator, neuron)
+                change(place, config__model={"hidden": hidden})
+
+
+def test_settings_in_which_contests_differ_are_facets_even_if_their_values_hold_commas() -> None:
+    table = tabulate(find_runs([Path("study")]).runs)
+    facets = Facets.of(table, contests(table))
+    assert facets.titles == ["neuron", "model.hidden"]
+    assert facets.values == [["my_sbn", "sbn"], ["[200, 100]", "[50]"]]
+    words = {run.folder.name: facets.words(run) for run in table.runs}
+    assert words["my_sbn 1 st"] == words["my_sbn 1 reinmax"] == "0-0 1-1"
+    assert words["sbn 2 st"] == "0-1 1-0"
+
+
+def test_links_start_from_the_folder_of_the_page() -> None:
+    table = tabulate(find_runs([Path("study")]).runs)
+    drawn = contests(table)[:1]
+    links = {link.name: link for link in run_links(table, drawn, Path("docs/tables"))}
+    link = links["sbn 2 st"]
+    assert link.address == "../../study/sbn%202%20st/"
+    assert (Path("docs/tables").absolute() / "../../study/sbn 2 st").resolve().is_dir()
+    assert link.command == "tensorboard --logdir 'study/sbn 2 st'"
+    assert sum(link.curves == 0 for link in links.values()) == 2
+
+
+def test_every_link_inside_the_page_has_its_place() -> None:
+    main(["study"])
+    html = Path("study/report.html").read_text()
+    ids = set(re.findall(r'id="([\w-]+)"', html))
+    targets = set(re.findall(r'href="#([\w-]+)"', html))
+    assert targets <= ids
+    assert {f"run-{n}" for n in range(8)} <= targets
+    assert {f"curves-{n}" for n in range(4)} <= targets
