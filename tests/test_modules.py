@@ -251,6 +251,44 @@ def test_a_module_runs_once_if_its_estimators_are_activation_functions():
         assert calls == ["first"] * runs + ["head"]
 
 
+def test_draws_are_measured_in_chunks_as_large_as_what_the_module_computes():
+    class Narrow(nn.Module):
+        """Two bits between wide real-valued layers."""
+
+        def __init__(self):
+            super().__init__()
+            self.down = nn.Sequential(nn.Flatten(), nn.Linear(64, 2), bnrun.Binary())
+            self.up = nn.Sequential(nn.Linear(2, 1000), nn.Tanh(), nn.Linear(1000, 10))
+
+        def forward(self, x):
+            return self.up(self.down(x))
+
+    run = chain("estimator=disarm", hidden="[2]")
+    model = Modules(Narrow, (1, 8, 8), 10, run.seeds)
+    rows = []
+    model._nets[0].up.register_forward_hook(lambda part, args, out: rows.append(len(out)))
+    probe = Probe(model, run.task, run.data.train.spread(3), run.seeds, memory=2**22)
+    (layer,) = probe.draw(run.estimators, 20, Noise(run.seeds))
+    assert layer.shape == (20, 2, 3, 2)
+    assert 2 * 8 * 1000 * max(rows) * 8 <= 2**22  # seeds, tensors kept, their size, bytes
+    assert len(rows) > 4
+
+
+def test_a_seed_that_diverges_does_not_touch_the_others():
+    whole, broken = module("Residual", "estimator=disarm"), module("Residual", "estimator=disarm")
+    for step in range(4):
+        if step == 2:
+            with torch.no_grad():
+                broken.model.get_parameter("first.weight")[0] = torch.nan
+        for run in (whole, broken):
+            run.update(run.current_estimators())
+    assert broken.diverged_steps() == {"3": 2}
+    for (name, one), (_, other) in zip(
+        whole.model.state_dict().items(), broken.model.state_dict().items(), strict=True
+    ):
+        assert torch.equal(one[1], other[1]), name
+
+
 # What does not fit.
 
 

@@ -70,6 +70,11 @@ class Modules(Network):
         """Largest number of values per example that a part of the module computes."""
         return self._widest
 
+    @property
+    def besides(self) -> int:
+        """The same, because each evaluation runs the whole module."""
+        return self._widest
+
     def train(self, mode: bool = True) -> Self:
         for net in self._nets:
             net.train(mode)

@@ -110,6 +110,11 @@ class Network(nn.Module, ABC):
         """Units of the largest layer that is evaluated once per sample of the bits."""
         return max(self.units)
 
+    @property
+    def besides(self) -> int:
+        """Values per example, besides activations, that each evaluation computes and keeps."""
+        return 0
+
     @abstractmethod
     def losses(
         self,

@@ -53,8 +53,9 @@ class Probe:
 
         Draws are batched, in chunks as large as the memory allows.
         """
-        floats = TENSORS_ALIVE * self.cost(estimators).floats
-        bytes_per_draw = floats * self.split.inputs.element_size()
+        cost, examples = self.cost(estimators), len(self.seeds) * len(self.split.inputs)
+        floats = max(cost.floats, cost.evaluations * examples * self.model.besides)
+        bytes_per_draw = TENSORS_ALIVE * floats * self.split.inputs.element_size()
         chunk = max(1, self.memory // bytes_per_draw)
         sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
         chunks = [self._gradients(estimators, size, noise) for size in sizes]
