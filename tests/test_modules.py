@@ -315,6 +315,18 @@ class Moody(nn.Module):
         return self.bits(y) if self.training else y
 
 
+class Swapped(nn.Module):
+    """Uses its layers in another order in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.bits = nn.Linear(64, 10), nn.ModuleList([bnrun.Binary(), bnrun.Binary()])
+
+    def forward(self, x):
+        first, second = self.bits[::-1] if self.training else self.bits
+        return second(self.layer(x.flatten(1)) + first(x.flatten(1))[:, :10])
+
+
 def mlp(*end):
     return lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4), bnrun.Binary(), *end)
 
@@ -335,10 +347,14 @@ def test_a_module_that_does_not_fit_is_refused(sentence):
         Modules(REFUSED[sentence], (1, 8, 8), 10, [3, 7])
 
 
-def test_a_module_whose_uses_change_is_refused():
-    model = Modules(Moody, (1, 8, 8), 10, [3, 7])
+@pytest.mark.parametrize("kind", [Moody, Swapped])
+def test_a_module_whose_uses_change_is_refused(kind):
+    model = Modules(kind, (1, 8, 8), 10, [3, 7])
+    forward = model.passes(torch.zeros(2, 3, 1, 8, 8))
     with pytest.raises(UserError, match="in another way than the first one"):
-        model.passes(torch.zeros(2, 3, 1, 8, 8))([SBN()], [SBN().sampled], Noise([3, 7]))
+        forward([SBN()] * 2, [SBN().sampled] * 2, Noise([3, 7]))
+    with model.evaluating():
+        assert forward([SBN()] * 2, [SBN().sampled] * 2, Noise([3, 7])).outputs.shape == (2, 3, 10)
 
 
 def test_dropout_is_refused():

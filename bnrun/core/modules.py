@@ -20,7 +20,18 @@ from bnrun.core.network import (
 )
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
-from bnrun.core.sites import Met, Passes, Run, Site, Use, first_statistics, run, sites_of, whole
+from bnrun.core.sites import (
+    Met,
+    Passes,
+    Run,
+    Site,
+    Use,
+    first_statistics,
+    run,
+    sites_of,
+    uses_of,
+    whole,
+)
 from bnrun.core.stacked import Stacked
 from bnrun.core.trial import tried
 
@@ -61,6 +72,7 @@ class Modules(Network):
                 )
         first = made[0][1]
         self.units, self.uses, self._widest = first.units, first.layers, first.widest
+        self._order = first.sites
         self._nets = [net for net, _ in made]
         self._sites = [sites_of(net) for net in self._nets]
         self._stacked = Stacked(self, self._nets, name)
@@ -119,10 +131,7 @@ class Modules(Network):
                 self.run(replica, inputs, axes, [], partial(fire, noise.replica(replica)))
                 for replica in range(len(self._nets))
             ]
-        met = zip(*(run.met for run in runs), strict=True)
-        parts = [zip(*parts, strict=True) for parts in met]
-        uses = [Use(logits, activations) for logits, activations in parts]
-        return self.ended(neurons, [run.outputs for run in runs], uses, axes)
+        return self.ended(neurons, [run.outputs for run in runs], uses_of(runs), axes)
 
     def run(
         self,
@@ -135,13 +144,13 @@ class Modules(Network):
         """Run the module of a replica, which has borrowed its weights, on inputs [R, B, ...]."""
 
         def checked(use: int, site: Site, logits: Tensor) -> Met:
-            if use >= len(self.units) or logits.shape[-1] != self.units[use]:
+            expected = (sites[self._order[use]], self.units[use]) if use < len(self.units) else ()
+            if (site, logits.shape[-1]) != expected:
                 raise UserError(self._changed)
             return meet(use, site, logits)
 
-        done = run(
-            self._nets[replica], self._sites[replica], [inputs[replica]], samples, given, checked
-        )
+        sites = self._sites[replica]
+        done = run(self._nets[replica], sites, [inputs[replica]], samples, given, checked)
         if done.reached is None and done.used != len(self.units):
             raise UserError(self._changed)
         return done
@@ -167,8 +176,8 @@ class Modules(Network):
     def _changed(self) -> str:
         return (
             f"{self.name}: a pass used its bnrun.Binary layers in another way than the first one, "
-            f"which used layers of {', '.join(map(str, self.units))} units: their number and "
-            f"sizes must be the same in every pass"
+            f"which used layers of {', '.join(map(str, self.units))} units: their number, order "
+            f"and sizes must be the same in every pass"
         )
 
 

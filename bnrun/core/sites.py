@@ -133,6 +133,12 @@ def run(
             site.visitor = None
 
 
+def uses_of(runs: Sequence[Run]) -> list[Use]:
+    """The uses that the runs of all replicas have met."""
+    met = zip(*(run.met for run in runs), strict=True)
+    return [Use(*zip(*parts, strict=True)) for parts in met]
+
+
 class Passes(ABC):
     """Losses of R modules with sites on one batch.
 
@@ -161,11 +167,7 @@ class Passes(ABC):
             self.run(replica, samples, [use.activations[replica] for use in given])
             for replica in range(replicas)
         ]
-        met = list(zip(*(run.met for run in runs), strict=True))
-        uses = [*given]
-        for parts in met:
-            logits, activations = zip(*parts, strict=True)
-            uses.append(Use(logits, activations))
+        uses = [*given, *uses_of(runs)]
         reached = runs[0].reached
         if reached is None:
             return self.ended([run.outputs for run in runs], uses, samples)

@@ -16,12 +16,22 @@ from bnrun.core.sites import Met, Site, run, sites_of
 
 
 class Trial(NamedTuple):
-    """What a pass of two examples shows: units and layer of each use, and sizes per example."""
+    """What a pass of two examples shows.
+
+    units, sites  of each use: its units, and which of the sites it is
+    size, widest  values per example: of the outputs, and of the largest part
+    """
 
     units: tuple[int, ...]
-    layers: tuple[int, ...]
+    sites: tuple[int, ...]
     size: int
     widest: int
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layer of each use; layers count from 0 in the order of their first use."""
+        order = list(dict.fromkeys(self.sites))
+        return tuple(order.index(site) for site in self.sites)
 
 
 def tried(
@@ -71,9 +81,7 @@ def _run(net: nn.Module, shape: tuple[int, ...], name: str) -> Trial:
             f"{name}: returned {what} for two examples: it must return one tensor with the batch "
             f"axis first, [N, ...]"
         )
-    order = list(dict.fromkeys(used))
-    layers = tuple(order.index(site) for site in used)
-    return Trial(tuple(units), layers, prod(outputs.shape[1:]), max(widest))
+    return Trial(tuple(units), tuple(used), prod(outputs.shape[1:]), max(widest))
 
 
 @contextmanager
