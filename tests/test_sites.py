@@ -200,7 +200,8 @@ def test_an_activation_function_runs_the_module_once(kind, name):
     assert torch.allclose(first, torch.cat([g.flatten() for g in again]), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SAMPLING)
+# vimco is for a single layer.
+@pytest.mark.parametrize("name", sorted({*SAMPLING} - {"vimco"}))
 def test_on_a_chain_sites_have_the_estimate_of_the_chain(name):
     torch.manual_seed(0)
     layers = [nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(2, 2)]
