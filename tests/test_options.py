@@ -33,6 +33,7 @@ NEEDS = {
     "neuron=rectifier": ["estimator=backprop"],
     "neuron=sts": ["estimator=backprop"],
     "estimator=backprop": ["neuron=real"],
+    "estimator=vimco": ["task=vae", "model=vae", "task.objective=iwae"],
     "dataset=digits": [],
     "dataset=blank": ["task=toy", "model=bits"],
     "model=bits": ["task=toy", "dataset=blank"],
@@ -62,6 +63,7 @@ SIZES = {
     "model=gated": ["model.hidden=6", "model.gater=4", *SMALL[1:]],
     "dataset=blank": SMALL[1:],
     "dataset=binarized_mnist": SMALL_VAE,
+    "estimator=vimco": SMALL_VAE,
     "model=vae": SMALL_VAE,
 }
 

@@ -11,7 +11,6 @@ from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import fire
 from bnrun.estimators.gumbel import Relaxation
-from bnrun.estimators.reinmax import ReinMax
 from bnrun.estimators.tools.gradients import with_derivative
 from bnrun.estimators.tools.latents import conditional_latent, latent
 from bnrun.estimators.tools.requirements import check_logistic
@@ -90,5 +89,7 @@ class ReinMaxCV(Relaxation):
         fresh = noise.uniform(logits.expand(self.draws, *logits.shape))
         given = self.slopes(conditional_latent(neuron, fixed, bits, fresh)).mean(0)
         control = given - self.slopes(latent(neuron, fixed, uniform))
-        multiplier = ReinMax(neuron).multiplier(fixed, bits) + self.eta * control
+        missing = torch.sigmoid((1 - 2 * bits) * neuron.log_odds(fixed))  # abs(b - p)
+        reinmax = neuron.span * neuron.score_slope(fixed) * missing / 2
+        multiplier = reinmax + self.eta * control
         return with_derivative(neuron.encode(bits), logits, multiplier)
