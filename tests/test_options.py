@@ -41,6 +41,7 @@ NEEDS = {
     "model=vae": ["task=vae"],
     "model=gated": ["task=gated"],
     "model=autoencoder": ["task=autoencoder"],
+    "model=module": ["model.target=nets.MLP"],
     # The gradient of a bias before a batch norm is zero, so affine.
     "model=generator_mlp": ["task=gan", "model.norm=affine", "optimizer=adam"],
     "model=generator_cnn": [
@@ -57,6 +58,7 @@ SIZES = {
     "model=cnn": SMALL_CNN,
     "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
     "model=bits": SMALL[1:],
+    "model=module": SMALL[1:],
     "model=resnet": ["model.width=2", *SMALL[1:]],
     "model=rnn": ["model.hidden=5", *SMALL[1:]],
     "model=autoencoder": ["model.width=2", "model.code=3", *SMALL[1:]],
