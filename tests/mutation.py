@@ -54,6 +54,7 @@ TESTS: dict[str, Sequence[str]] = {
     "core/bengio_neurons": ("neurons",),
     "core/neurons": ("neurons", "straight_through"),
     "core/noise": ("noise", "philox", "contract"),
+    "core/laws": ("laws", "noise_laws"),
     "core/sites": ("sites", "binary"),
     "core/site_noise": ("sites", "binary"),
     "core": ("layers", "replicas", "steps", "golden"),
@@ -139,6 +140,9 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    "run/source: process = subprocess.run(command, capture_output=True, timeout=10, "
+    "env=environment) -> process = subprocess.run(command, capture_output=True, timeout=11, "
+    "env=environment)": "how long a git that hangs is waited for",
     "core/noise: BULK = 4096 -> BULK = 4097": "both ways draw the same numbers; one is faster",
     'run/checkpoint: model_config = ConfigDict(extra="forbid", frozen=True) -> '
     'model_config = ConfigDict(extra="forbid", frozen=False)': "nothing changes a header",

@@ -85,6 +85,11 @@ def test_a_large_new_file_is_named_by_its_hash_without_its_content(tmp_path: Pat
     (home / "data.npz").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     assert changes(home) == f"left out, too large: data.npz, sha256 {digest}\n".encode()
+    (home / "data.npz").write_bytes(content[:-1])
+    patch = changes(home)
+    assert patch is not None
+    assert b"left out" not in patch
+    assert b"b/data.npz" in patch
 
 
 @pytest.mark.parametrize(
