@@ -80,7 +80,12 @@ TESTS: dict[str, Sequence[str]] = {
     ),
     "models/r": ("nets",),
     "models": ("layers", "vae", "gated", "autoencoder", "gan", "golden", "replicas"),
+    "report/compare/comparable": ("comparable",),
+    "report/compare/field": ("comparable", "report_contest", "report", "groups"),
+    "report/compare/group_means": ("groups",),
+    "report/compare/power": ("power",),
     "report/compare/statistics": ("statistics",),
+    "report/compare/tuning": ("fair", "comparable", "report_goals", "report_contest"),
     "report": ("report_contest", "report_goals", "fair", "report", "groups"),
     "recording/intervals": ("intervals",),
     "recording": ("metrics", "recorder", "result", "tags"),
@@ -140,6 +145,15 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    "report/compare/statistics: return np.where(rest > 3 * _ROUNDING, (number - 1) * square / rest,"
+    " np.inf) -> return np.where(rest >= 3 * _ROUNDING, (number - 1) * square / rest, np.inf)": (
+        "no sum of squares is a bound of rounding to the last bit"
+    ),
+    "report/compare/power: counts += np.abs(unit.sum(0)) > bounds[-1] + 1e-6 -> "
+    "counts += np.abs(unit.sum(0)) > bounds[-1] + 1.05e-06": "a bound of rounding, of any size",
+    "report/compare/contest: for (number, one, other), (difference, needed) in zip(pairs, outcomes,"
+    " strict=True): -> for (number, one, other), (difference, needed) in zip(pairs, outcomes, "
+    "strict=False):": "there is one outcome for each pair",
     "run/source: process = subprocess.run(command, capture_output=True, timeout=10, "
     "env=environment) -> process = subprocess.run(command, capture_output=True, timeout=11, "
     "env=environment)": "how long a git that hangs is waited for",
