@@ -145,6 +145,14 @@ DRAWN: dict[str, int] = {
 
 # Mutants that change nothing a test could see, "path: line -> line" -> why.
 EQUIVALENT: dict[str, str] = {
+    "recording/intervals: return Interval(mean, np.where(number > 1, half, np.nan), number) -> "
+    "return Interval(mean, np.where(number >= 1, half, np.nan), number)": (
+        "of a single value the error is 0 / 0, which is NaN"
+    ),
+    "core/products: narrow = self.weight.shape[-1] < NARROW and self.product_dtype is None -> "
+    "narrow = self.weight.shape[(1)] < NARROW and self.product_dtype is None": (
+        "both ways give the product; one is faster"
+    ),
     "report/compare/statistics: return np.where(rest > 3 * _ROUNDING, (number - 1) * square / rest,"
     " np.inf) -> return np.where(rest >= 3 * _ROUNDING, (number - 1) * square / rest, np.inf)": (
         "no sum of squares is a bound of rounding to the last bit"

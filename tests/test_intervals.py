@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnrun.recording.intervals import mean_interval
+from bnrun.recording.intervals import interval_text, mean_interval
 
 
 @pytest.mark.parametrize("number", [2, 3, 5, 30])
@@ -28,6 +28,11 @@ def test_a_single_value_has_no_interval_and_none_has_no_mean() -> None:
     np.testing.assert_array_equal(mean, [5.0, np.nan])
     np.testing.assert_array_equal(half, [np.nan, np.nan])
     np.testing.assert_array_equal(number, [1, 0])
+
+
+def test_the_text_of_an_interval_says_what_there_is() -> None:
+    texts = [interval_text(row, 2) for row in ([], [np.nan], [np.nan, 5.0], [4.0, 6.0])]
+    assert texts == ["", "none", "5.00", "5.00 ± 12.71"]
 
 
 def test_the_interval_of_equal_values_has_no_width() -> None:
