@@ -55,7 +55,10 @@ TESTS: dict[str, Sequence[str]] = {
     "core/neurons": ("neurons", "straight_through"),
     "core/noise": ("noise", "philox", "contract"),
     "core/laws": ("laws", "noise_laws"),
-    "core/network": ("layers", "modules"),
+    "core/network": (
+        "modules::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
+        *("layers", "modules"),
+    ),
     "core/sites": ("sites", "binary"),
     "core/site_noise": ("sites", "binary"),
     "core": ("layers", "replicas", "steps", "golden"),

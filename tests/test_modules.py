@@ -197,6 +197,16 @@ def test_the_probes_exact_gradient_is_that_of_enumeration_by_hand(net):
     assert len(layers) == len(set(run.model.uses)) <= uses
 
 
+def test_the_units_of_all_uses_of_a_layer_stand_side_by_side():
+    run = module("Recurrent", "estimator=st", "model.args.units=2")
+    parts = [torch.full((1, 2), float(use)) for use in range(len(run.model.uses))]
+    layers = run.model.by_layer(parts)
+    for layer, values in enumerate(layers):
+        own = [float(use) for use, used in enumerate(run.model.uses) if used == layer]
+        assert values.tolist() == [[use for use in own for _ in range(2)]]
+    assert len(layers) < len(parts)
+
+
 def enumerated(net, split, offsets, units):
     """Sum of the examples' mean losses, over all patterns of all uses."""
     total = 0.0
