@@ -21,6 +21,8 @@ TASKS = {
     "slopes": ["trainer.evaluate_slopes=[2]", "model.hidden=[4]"],
     "gated": ["task=gated", "model=gated"],
     "vae": ["task=vae", "model=vae", "model.latent=[4]"],
+    "autoencoder": ["task=autoencoder", "model.hidden=[4]", "task.error=absolute"],
+    "bernoulli": ["task=autoencoder", "model.hidden=[4]", "task.error=bernoulli"],
     "structured": ["task=structured_prediction", "model.hidden=[4]"],
     "toy": ["task=toy", "model=bits", "dataset=blank"],
     "gan": ["task=gan", "model=generator_mlp", "model.hidden=[4]"],

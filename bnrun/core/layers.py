@@ -38,6 +38,69 @@ class MaxPool2d(nn.Module):
         return pooled.unflatten(0, x.shape[:-3])
 
 
+class Upsample(nn.Module):
+    """Images twice as high and wide, every pixel repeated, [..., H, W] -> [..., 2 H, 2 W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+class Positions(nn.Module):
+    """Feature maps as vectors, position by position, [..., C, H, W] -> [..., H W C]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(-2).mT.flatten(-2)
+
+
+class FromPositions(nn.Module):
+    """The inverse of Positions, [..., H W C] -> [..., C, H, W], for size = (H, W)."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        positions = self.size[0] * self.size[1]
+        return x.unflatten(-1, (positions, -1)).mT.unflatten(-1, self.size)
+
+
+class Spherical(nn.Module):
+    """Vectors of `length` units side by side, each divided by its norm, [..., U] -> the same."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x.unflatten(-1, (-1, self.length)), dim=-1).flatten(-2)
+
+
+class Scale(nn.Module):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+class GroupNorm(nn.Module):
+    """Normalises groups of channels of each example, without scale and shift.
+
+    [*S, R, B, C, H, W] -> the same.
+    Source: Wu, He, Group Normalization (2018), arXiv 1803.08494.
+    """
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.group_norm(x.flatten(0, -4), self.groups).unflatten(0, x.shape[:-3])
+
+
 class Affine(nn.Module):
     """A learned scale and shift per channel, without normalisation.
 
