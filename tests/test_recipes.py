@@ -9,6 +9,7 @@ from bnrun.config.paths import CONFIGS
 
 # What a recipe needs to run without its data.
 DATA = {
+    "belief_net": ["dataset=digits", "task.binarization=threshold"],
     "bengio2013": ["dataset=digits"],
     "binarygan": ["dataset=digits", "model=generator_mlp"],
     "gradient_study": [],
