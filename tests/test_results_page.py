@@ -72,6 +72,25 @@ def test_the_page_has_means_with_intervals_and_the_published_number_in_its_row(
     assert "reinmax" in (folder / "recipe-ways.svg").read_text()
 
 
+def test_ratios_are_taken_seed_by_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    thresholded = {"thresholded": [0.5, 0.5, 0.5]}
+    finish("study/a", estimator="st", test=thresholded | {"sampled": [0.1, 0.2, 0.4]})
+    finish("study/b", estimator="reinmax", test=thresholded | {"sampled": [0.2, 0.4, 0.8]})
+    assert collect_program.main(["results/recipe.csv", "study"]) == 0
+    added = "    ratios: {accuracy/sampled: to st}\n    base: {estimator: st}\n    published:"
+    (tmp_path / "results" / "recipe.yaml").write_text(RECIPE.replace("    published:", added))
+    page = publish(tmp_path / "results").read_text()
+    assert "| reinmax | 3 | 2 |" in page
+    assert "| st | 3 | 1 |" in page
+    wrong = RECIPE.replace("    published:", added.replace("estimator: st", "estimator: arm"))
+    (tmp_path / "results" / "recipe.yaml").write_text(wrong)
+    assert results_page.main(["results"]) == 1
+    assert "has 0 rows with {'estimator': 'arm'}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

@@ -95,14 +95,44 @@ def _table(table: TableSpec, rows: Sequence[Row], path: Path) -> str:
     words = [Column(n, tuple(key[i] for key in groups)) for i, n in enumerate(table.rows)]
     seeds = Column("seeds", tuple(str(len(group)) for group in groups.values()))
     numbers: list[Column] = []
+    for column, title in table.ratios.items():
+        numbers.append(_cells(title, _ratios(groups, table, column, path)))
     for column, title in table.columns.items():
-        values = [_values(group, column, path) for group in groups.values()]
-        digits = decimals(values)
-        numbers.append(Column(title, tuple(_cell(v, digits) for v in values)))
+        numbers.append(_cells(title, [_values(group, column, path) for group in groups.values()]))
         cells = tuple(_published(table, column, key) for key in keys)
         if any(cells):
             numbers.append(Column("published", cells))
     return markdown_table(words, [seeds, *numbers])
+
+
+def _ratios(
+    groups: Mapping[tuple[str, ...], Sequence[Row]], table: TableSpec, column: str, path: Path
+) -> list[list[float]]:
+    """Each row's values divided, seed by seed, by those of the row that the table calls base."""
+    keys = [
+        key
+        for key in groups
+        if table.base.items() <= dict(zip(table.rows, key, strict=True)).items()
+    ]
+    if len(keys) != 1:
+        raise ValueError(
+            f"{path}: table {table.title!r} has {len(keys)} rows with {table.base}, but ratios "
+            f"need one"
+        )
+    base = groups[keys[0]]
+    by_seed = dict(zip((row["seed"] for row in base), _values(base, column, path), strict=True))
+    return [
+        [
+            value / by_seed[row["seed"]]
+            for row, value in zip(group, _values(group, column, path), strict=True)
+        ]
+        for group in groups.values()
+    ]
+
+
+def _cells(title: str, values: Sequence[Sequence[float]]) -> Column:
+    digits = decimals(values)
+    return Column(title, tuple(_cell(v, digits) for v in values))
 
 
 def _cell(values: Sequence[float], digits: int) -> str:

@@ -43,10 +43,14 @@ class TableSpec(_Selection):
     """A table with one row per combination of the settings in `rows`.
 
     columns  score/way -> title
+    ratios   score/way -> title of a column that divides it, seed by seed, by that of the row `base`
+    base     settings of that row, some or all of `rows`
     """
 
     rows: list[str]
     columns: dict[str, str]
+    ratios: dict[str, str] = {}
+    base: dict[str, str] = {}
     published: list[Published] = []
 
 
