@@ -39,6 +39,8 @@ class Binary(ServedSite):
     noise      law of the neuron's noise: logistic, normal or uniform
     evaluate   "thresholded" (1 where the logit is positive), "sampled" (one sample), or
                "mean_field" (the probability)
+    shared     its bits serve the whole batch, as those of binary weights do: its input has no batch
+               axis, and depends on no layer that has one. Its estimator sees the batch's mean loss
     seed       of its random numbers, or a torch.Generator to draw it from; None draws it from
                torch's default generator, so that torch.manual_seed decides. Two layers with one
                seed draw the same numbers
@@ -64,11 +66,14 @@ class Binary(ServedSite):
         signed: bool = False,
         noise: NoiseLaw = "logistic",
         evaluate: Evaluate = "thresholded",
+        shared: bool = False,
         seed: int | torch.Generator | None = None,
         config_dir: Path | str | None = None,
         **fields: Any,
     ) -> None:
-        super().__init__()
+        # In `Modules` the neuron of the run decides about the signs of units, but not about those
+        # of weights, which are part of what the module computes.
+        super().__init__(shared, signed if shared else None)
         if evaluate not in ("thresholded", "sampled", "mean_field"):
             raise ValueError(f"evaluate={evaluate}: use thresholded, sampled or mean_field")
         if isinstance(estimator, Estimator):

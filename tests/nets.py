@@ -74,3 +74,20 @@ class Convolutional(nn.Module):
             self.calls = self.calls + 1
         h = self.bits(self.norm(self.first(x)))
         return self.head(self.end(h + self.second(h)))
+
+
+class BinaryWeights(nn.Module):
+    """Weights of -1 and +1 around units, the second ones with a scale."""
+
+    def __init__(self, shape, outputs, units=2, inputs=2):
+        super().__init__()
+        self.inputs = inputs
+        self.weight1 = nn.Parameter(torch.randn(units, inputs))
+        self.weight2 = nn.Parameter(torch.randn(outputs, units))
+        self.bits, self.weights1 = bnrun.Binary(), bnrun.Binary(shared=True, signed=True)
+        self.weights2 = bnrun.Binary(shared=True, signed=True)
+
+    def forward(self, x):
+        x = x.flatten(1)[:, 20 : 20 + self.inputs]
+        h = self.bits(x @ self.weights1(self.weight1).T)
+        return 0.5 * h @ self.weights2(self.weight2).T

@@ -11,9 +11,11 @@ from bnrun.config.paths import CONFIGS
 DATA = {
     "belief_net": ["dataset=digits", "task.binarization=threshold"],
     "bengio2013": ["dataset=digits"],
+    "binary_net": ["dataset=digits"],
     "binarygan": ["dataset=digits", "model=generator_mlp"],
     "gradient_study": [],
     "hinton": ["dataset=digits"],
+    "logic_gates": ["dataset=digits"],
     "r2rt": ["dataset=digits"],
     "resnet": ["dataset=digits"],
     "structured": ["dataset=digits", "task.binarization=threshold"],

@@ -25,6 +25,7 @@ TASKS = {
     "bernoulli": ["task=autoencoder", "model.hidden=[4]", "task.error=bernoulli"],
     "structured": ["task=structured_prediction", "model.hidden=[4]"],
     "toy": ["task=toy", "model=bits", "dataset=blank"],
+    "logic": ["model=logic", "model.gates=20", "neuron=real", "estimator=backprop"],
     "gan": ["task=gan", "model=generator_mlp", "model.hidden=[4]"],
     "measured": ["model.hidden=[4]", "gradients.every=1", "gradients.estimators=[st,disarm]",
                  "gradients.averages=[2]", "gradients.examples=2", "gradients.draws=4"],

@@ -33,7 +33,11 @@ IGNORED = (
 )
 """Keys that do not affect results. Where a dataset lies does not, because its checksums do."""
 
-ADDED = {"dataset.augment": {"crop": 0, "flip": False}, "neuron.noise": "logistic"}
+ADDED = {
+    "dataset.augment": {"crop": 0, "flip": False},
+    "neuron.noise": "logistic",
+    "model.weights": "real",
+}
 """Keys that older runs lack, with the value that changes nothing: it leaves the hash as it was. An
 estimator and a layer have a copy of the neuron, to which it applies too."""
 

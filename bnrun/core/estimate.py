@@ -2,15 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bnrun.core.network import Downstream, LayerEstimator
+from bnrun.core.network import Activating, Downstream, LayerEstimator
 from bnrun.core.noise import Noise
-from bnrun.core.sites import Met, Passes, Run, Site, Use, first_statistics, repeated, run, sites_of
+from bnrun.core.passes import Meet, Passes, Use
+from bnrun.core.samples import Samples, Turn
+from bnrun.core.sites import Met, Run, Site, repeated, run, sites_of
 
 
 class ServedSite(Site, ABC):
@@ -57,8 +59,7 @@ def estimate(
     if not sites:
         raise ValueError("the model has no bnrun.Binary layer, so there is nothing to estimate")
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
-    with first_statistics([model]):
-        return _Estimate(model, sites, parts, loss, targets, noise).losses(1).squeeze(0)
+    return _Estimate(model, sites, parts, loss, targets, noise).losses().squeeze(0)
 
 
 class _Estimate(Passes):
@@ -73,14 +74,17 @@ class _Estimate(Passes):
         targets: Sequence[Tensor],
         noise: Noise | None,
     ) -> None:
+        super().__init__([model], sites, len(inputs[0]))
         self.model, self.sites, self.inputs, self.loss = model, sites, inputs, loss
         self.targets, self.noise = targets, noise
         self.bounded = False
 
-    def run(self, replica: int, samples: tuple[int, ...], given: Sequence[Tensor]) -> Run:
+    def run(
+        self, replica: int, samples: tuple[int, ...], given: Mapping[int, Tensor], meet: Meet
+    ) -> Run:
         before = torch.get_rng_state()
         try:
-            return run(self.model, self.sites, self.inputs, samples, given, self._meet)
+            return run(self.model, self.sites, self.inputs, samples, given, meet)
         finally:
             if not torch.equal(before, torch.get_rng_state()):
                 raise RuntimeError(
@@ -89,31 +93,37 @@ class _Estimate(Passes):
                     "(layer.eval()), or leave it out"
                 )
 
-    def _meet(self, use: int, site: Site, logits: Tensor) -> Met:
+    def meet(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Met:
         assert isinstance(site, ServedSite)
+        if not isinstance(site.serving(), Activating):
+            return Met(logits, None)
         return Met(logits, site.activate(logits, self.noise or site.next_noise()))
 
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
         assert isinstance(site, ServedSite)
         estimator = site.serving()
         self.bounded |= getattr(estimator, "bound", None) is not None
-        if self.bounded and use > 0:
+        if self.bounded and (use > 0 or site.shared):
             raise ValueError(
                 "a bound of several samples, as estimator=vimco minimises it, needs a model with "
-                "one bnrun.Binary layer that is used once: use an estimator of the mean loss"
+                "one bnrun.Binary layer that is used once and not shared by the batch: use an "
+                "estimator of the mean loss"
             )
         return estimator(logits, downstream, self.noise or site.next_noise())
 
     def ended(
-        self, outputs: Sequence[Any], uses: Sequence[Use], samples: tuple[int, ...]
+        self, outputs: Sequence[Sequence[Any]], uses: Sequence[Use], samples: Samples
     ) -> Tensor:
-        losses = self.loss(outputs[0], *(repeated(part, samples) for part in self.targets))
-        batch = len(self.inputs[0])
-        rows = math.prod(samples) * batch
+        losses = [self._losses_of(one, samples.folded) for one in outputs[0]]
+        return samples.joined(losses, trailing=2)
+
+    def _losses_of(self, outputs: Any, samples: tuple[int, ...]) -> Tensor:
+        losses = self.loss(outputs, *(repeated(part, samples) for part in self.targets))
+        rows = math.prod(samples) * self.batch
         if not isinstance(losses, Tensor) or losses.shape != (rows,):
             shape = list(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
             raise ValueError(
                 f"loss returned {shape} for a batch of {rows}: it must return one loss per "
                 f"example, [{rows}], e.g. with reduction='none'"
             )
-        return losses.reshape(*samples, 1, batch)
+        return losses.reshape(*samples, 1, self.batch)

@@ -28,18 +28,26 @@ def initial_weight(shape: Sequence[int], seeds: Sequence[int], name: str, init: 
            torch's layers. "normal" has standard deviation .02; "trunc_normal" is the same
            truncated at two standard deviations
     """
-    return torch.stack([_initialize(shape, seed, name, init) for seed in seeds])
+    return torch.stack([_initial(shape, seed, name, init) for seed in seeds])
 
 
-def _initialize(shape: Sequence[int], seed: int, name: str, init: Init) -> Tensor:
+def _initial(shape: Sequence[int], seed: int, name: str, init: Init) -> Tensor:
     layer_seed = int(stream(seed, "weights", name).integers(2**62))
     generator = torch.Generator().manual_seed(layer_seed)
-    weight = torch.empty(*shape, dtype=torch.float64)
+    return initialize(torch.empty(*shape, dtype=torch.float64), init, generator)
+
+
+def initialize(weight: Tensor, init: Init, generator: torch.Generator | None = None) -> Tensor:
+    """Fill a weight (out, in) or (out, in, height, width) and return it.
+
+    generator  None draws from torch's default generator
+    """
     if init == "default":
         return nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
     if init == "normal":
         return nn.init.normal_(weight, std=0.02, generator=generator)
     if init == "trunc_normal":
         return nn.init.trunc_normal_(weight, std=0.02, a=-0.04, b=0.04, generator=generator)
-    initialize = getattr(nn.init, init + "_")
-    return initialize(weight, generator=generator)
+    scheme = getattr(nn.init, init + "_")
+    filled: Tensor = scheme(weight, generator=generator)
+    return filled

@@ -1,9 +1,10 @@
 """A network of R plain modules, run in turn: any nn.Module with `bnrun.Binary` sites."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from bnrun.core.errors import UserError
@@ -20,20 +21,19 @@ from bnrun.core.network import (
 )
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
-from bnrun.core.sites import (
-    Met,
-    Passes,
-    Run,
-    Site,
-    Use,
-    first_statistics,
-    run,
-    sites_of,
-    uses_of,
-    whole,
-)
+from bnrun.core.passes import Meet, Passes, Use, fired, whole
+from bnrun.core.samples import Samples, Turn
+from bnrun.core.sites import Met, Run, Site, run, sites_of
 from bnrun.core.stacked import Stacked
 from bnrun.core.trial import tried
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """A part of a module whose parameters have to stay in some range."""
+
+    def after_update(self) -> None:
+        """Put the parameters back into their range; called without gradient after each update."""
 
 
 class Modules(Network):
@@ -42,6 +42,9 @@ class Modules(Network):
     Each `bnrun.Binary` in it is a place for a binary layer, with the neuron and the estimator of
     the run. Layers count in the order of their first use; a place that is used several times is
     one layer.
+
+    A part of the module may have a method `after_update`, which is called without gradient after
+    each update, e.g. to clip its weights.
 
     make     makes a module, which maps inputs [N, *shape] to outputs [N, ...] of that size
     shape    of one input
@@ -71,8 +74,7 @@ class Modules(Network):
                     f"given that number"
                 )
         first = made[0][1]
-        self.units, self.uses, self._widest = first.units, first.layers, first.widest
-        self._order = first.sites
+        self._trial, self.units, self.uses = first, first.units, first.layers
         self._nets = [net for net, _ in made]
         self._sites = [sites_of(net) for net in self._nets]
         self._stacked = Stacked(self, self._nets, name)
@@ -80,12 +82,20 @@ class Modules(Network):
     @property
     def widest(self) -> int:
         """Largest number of values per example that a part of the module computes."""
-        return self._widest
+        return self._trial.widest
+
+    @property
+    def shared(self) -> tuple[bool, ...]:
+        return self._trial.shared
+
+    @property
+    def signed(self) -> tuple[bool | None, ...]:
+        return self._trial.signed
 
     @property
     def besides(self) -> int:
         """The same, because each evaluation runs the whole module."""
-        return self._widest
+        return self._trial.widest
 
     def train(self, mode: bool = True) -> Self:
         for net in self._nets:
@@ -102,10 +112,16 @@ class Modules(Network):
     ) -> Tensor:
         passes = _Losses(self, inputs, estimators, loss, noise, see)
         with self._stacked.borrowed():
-            if all(passes.activating):
-                return passes.losses(len(self._nets))
-            with first_statistics(self._nets):
-                return passes.losses(len(self._nets))
+            return passes.losses(once=all(passes.activating))
+
+    @torch.no_grad()
+    def after_update(self) -> None:
+        parts = [part for net in self._nets for part in net.modules()]
+        changed = [part for part in parts if isinstance(part, Constrained)]
+        if changed:
+            with self._stacked.borrowed():
+                for part in changed:
+                    part.after_update()
 
     def passes(self, inputs: Tensor) -> Forward:
         return partial(self._forward, inputs)
@@ -126,50 +142,59 @@ class Modules(Network):
             return Met(logits, firings[self.uses[use]](logits, own))
 
         axes = () if samples is None else (samples,)
+        # Samples of a weight cannot be folded into the batch.
+        sampled = Samples((), axes) if any(self.shared) else Samples(axes)
+        runs = []
         with self._stacked.borrowed():
-            runs = [
-                self.run(replica, inputs, axes, [], partial(fire, noise.replica(replica)))
-                for replica in range(len(self._nets))
-            ]
-        return self.ended(neurons, [run.outputs for run in runs], uses_of(runs), axes)
+            for replica in range(len(self._nets)):
+                meet = partial(fire, noise.replica(replica))
+                runs.append(
+                    [self.run(replica, inputs, sampled.folded, {}, meet) for _ in sampled.turns()]
+                )
+        outputs = [[run.outputs for run in turns] for turns in runs]
+        uses = [use for _, use in sorted(fired(runs, sampled).items())]
+        return self.ended(neurons, outputs, uses, sampled)
 
     def run(
         self,
         replica: int,
         inputs: Tensor,
         samples: tuple[int, ...],
-        given: Sequence[Tensor],
-        meet: Callable[[int, Site, Tensor], Met],
+        given: Mapping[int, Tensor],
+        meet: Meet,
     ) -> Run:
         """Run the module of a replica, which has borrowed its weights, on inputs [R, B, ...]."""
 
         def checked(use: int, site: Site, logits: Tensor) -> Met:
-            expected = (sites[self._order[use]], self.units[use]) if use < len(self.units) else ()
+            expected = (
+                (sites[self._trial.sites[use]], self.units[use]) if use < len(self.units) else ()
+            )
             if (site, logits.shape[-1]) != expected:
                 raise UserError(self._changed)
             return meet(use, site, logits)
 
         sites = self._sites[replica]
         done = run(self._nets[replica], sites, [inputs[replica]], samples, given, checked)
-        if done.reached is None and done.used != len(self.units):
+        if not done.stopped and len(done.sites) != len(self.units):
             raise UserError(self._changed)
         return done
 
     def ended(
         self,
         neurons: Sequence[Neuron],
-        outputs: Sequence[Any],
+        outputs: Sequence[Sequence[Any]],
         uses: Sequence[Use],
-        samples: tuple[int, ...],
+        samples: Samples,
     ) -> Pass:
-        """A finished pass, from the outputs [N, ...] and the uses of all replicas."""
-        fired = [
+        """A finished pass, from the outputs [N, ...] of all replicas and turns, and all uses."""
+        layers = [
             Fired(neurons[layer], whole(use.logits), whole(use.activations))
             for layer, use in zip(self.uses, uses, strict=True)
         ]
-        done = Pass(fired)
-        batch = uses[0].logits[0].shape[-2]
-        done.outputs = whole([part.reshape(*samples, 1, batch, self.size) for part in outputs])
+        done = Pass(layers)
+        shape = (*samples.folded, 1, -1, self.size)
+        parts = [[part.reshape(shape) for part in turns] for turns in outputs]
+        done.outputs = whole([samples.joined(turns) for turns in parts])
         return done
 
     @property
@@ -193,18 +218,21 @@ class _Losses(Passes):
         noise: Noise,
         see: See | None,
     ) -> None:
+        super().__init__(model._nets, model._sites[0], inputs.shape[1])
         self.model, self.inputs, self.loss, self.see = model, inputs, loss, see
         self.estimators, self.noise = estimators, noise
         self.activating = [e if isinstance(e, Activating) else None for e in estimators]
         self.streams = [noise.replica(replica) for replica in range(len(inputs))]
 
-    def run(self, replica: int, samples: tuple[int, ...], given: Sequence[Tensor]) -> Run:
-        return self.model.run(replica, self.inputs, samples, given, partial(self._meet, replica))
+    def run(
+        self, replica: int, samples: tuple[int, ...], given: Mapping[int, Tensor], meet: Meet
+    ) -> Run:
+        return self.model.run(replica, self.inputs, samples, given, meet)
 
-    def _meet(self, replica: int, use: int, site: Site, logits: Tensor) -> Met:
+    def meet(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Met:
         seen = logits
         if self.see is not None:
-            seen = self.see(use, slice(replica, replica + 1), logits)
+            seen = turn.among(logits, partial(self.see, use, slice(replica, replica + 1)))
         function = self.activating[self.model.uses[use]]
         # More samples than the module is run with need another run.
         if seen.dim() > logits.dim() or function is None:
@@ -215,7 +243,7 @@ class _Losses(Passes):
         return self.estimators[self.model.uses[use]](logits, downstream, self.noise)
 
     def ended(
-        self, outputs: Sequence[Any], uses: Sequence[Use], samples: tuple[int, ...]
+        self, outputs: Sequence[Sequence[Any]], uses: Sequence[Use], samples: Samples
     ) -> Tensor:
         neurons = [estimator.firing_neuron for estimator in self.estimators]
         return self.loss(self.model.ended(neurons, outputs, uses, samples))

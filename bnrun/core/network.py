@@ -28,6 +28,8 @@ EVERY = slice(None)
 class Fired(NamedTuple):
     """A binary layer in one forward pass: its logits and activations, [*S, R, B, U].
 
+    B is 1 if the layer is shared by the batch.
+
     neuron  which maps the logits to the distribution of the activations
     """
 
@@ -43,6 +45,11 @@ class Pass(tuple[Fired, ...]):
     """
 
     outputs: Tensor | None = None
+
+    @property
+    def rows(self) -> torch.Size:
+        """The shape of one value per example, [*S, R, B]."""
+        return (self[-1].activations if self.outputs is None else self.outputs).shape[:-1]
 
     def first_sample(self) -> "Pass":
         """The first sample of a pass with one axis of samples."""
@@ -99,6 +106,16 @@ class Network(nn.Module, ABC):
 
     units: tuple[int, ...]
     uses: tuple[int, ...]
+
+    @property
+    def shared(self) -> tuple[bool, ...]:
+        """Whether the bits of each layer serve the whole batch, as those of weights do."""
+        return (False,) * self.depth
+
+    @property
+    def signed(self) -> tuple[bool | None, ...]:
+        """Whether the activations of each layer are -1 and +1; None leaves it to the neuron."""
+        return (None,) * self.depth
 
     @property
     def depth(self) -> int:
@@ -158,6 +175,9 @@ class Network(nn.Module, ABC):
             torch.cat([values for used, values in pairs if used == layer], -1)
             for layer in range(self.depth)
         ]
+
+    def after_update(self) -> None:
+        """Called after each update of the weights, to put them back into their range."""
 
     @contextmanager
     def evaluating(self) -> Iterator[Self]:

@@ -1,25 +1,16 @@
-"""Passes through modules that hold sites: binary layers at any place of their forward pass.
+"""Sites: binary layers at any place of the forward pass of a module.
 
-The downstream of a site is the module run once more from its start, with the activations of the
-sites before it as they were and those of the site itself replaced. A run that comes to a site whose
-estimator needs the loss stops there and hands the logits to that estimator. So skips across binary
-layers, branches and recurrences are a part of downstream like everything else.
-
-Sample axes are folded into the batch, so that the module sees [N, ...] as it always does. Replicas
-are modules of their own, run in turn.
+Sample axes are folded into the batch, so that the module sees [N, ...] as it always does.
 """
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from bnrun.core.errors import UserError
-from bnrun.core.network import Downstream
 
 Visitor = Callable[["Site", Tensor], Tensor]
 
@@ -27,11 +18,19 @@ Visitor = Callable[["Site", Tensor], Tensor]
 class Site(nn.Module):
     """A place for a binary layer in a module that is run by `bnrun.core.modules.Modules`.
 
+    shared  whether its bits serve the whole batch, as those of weights do. Its input has any shape,
+            no batch axis, and does not depend on other sites that have one
+    signed  whether its activations are -1 and +1, or 0 and 1; None leaves it to the neuron
+
     A subclass asks `visitor` first in `forward`.
     """
 
     visitor: Visitor | None = None
     """Answers for the site while passes run the module."""
+
+    def __init__(self, shared: bool = False, signed: bool | None = None) -> None:
+        super().__init__()
+        self.shared, self.signed = shared, signed
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations for logits x, of the same shape and dtype."""
@@ -44,15 +43,8 @@ def sites_of(module: nn.Module) -> list[Site]:
     return [part for part in module.modules() if isinstance(part, Site)]
 
 
-class Use(NamedTuple):
-    """A use of a site in a pass, in R parts: logits and activations, [*S, 1, B, U] each."""
-
-    logits: tuple[Tensor, ...]
-    activations: tuple[Tensor, ...]
-
-
 class Met(NamedTuple):
-    """What a pass answers for a use that is not given.
+    """What a pass answers for a use of a site that is not given. B is 1 if the site is shared.
 
     logits       [*S', 1, B, U]; S' may have more axes than S if the run stops
     activations  [*S, 1, B, U]; None stops the run
@@ -66,22 +58,19 @@ class Run(NamedTuple):
     """One run of one module.
 
     outputs  None if it stopped
-    met      all uses that were not given; the last one has no activations if it stopped
-    used     number of uses, given ones included
-    reached  the site where it stopped
+    met      all uses that were not given, by number; the last one has no activations if it stopped
+    sites    the site of every use, given ones included
+    stopped  whether it stopped at the last of them
     """
 
     outputs: Any
-    met: list[Met]
-    used: int
-    reached: Site | None = None
+    met: dict[int, Met]
+    sites: list[Site]
+    stopped: bool = False
 
 
 class _Reached(BaseException):
     """Stops a run where an estimator takes over. A model may catch every Exception: it is none."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
 
 
 def run(
@@ -89,105 +78,53 @@ def run(
     sites: Sequence[Site],
     inputs: Sequence[Tensor],
     samples: tuple[int, ...],
-    given: Sequence[Tensor],
+    given: Mapping[int, Tensor],
     meet: Callable[[int, Site, Tensor], Met],
 ) -> Run:
     """Run a module on inputs [B, ...], once for each sample S.
 
-    given  activations of the first uses, [*S', 1, B, U]; S' are the last axes of S
-    meet   answers for every later use: (use, site, logits [*S, 1, B, U]) -> Met
+    given  activations of some uses by number, [*S', 1, B, U]; S' are the last axes of S
+    meet   answers for every other use: (use, site, logits [*S, 1, B, U]) -> Met
 
-    Raises UserError if a site's input does not have the batch axis first.
+    The bits of a shared site have no sample axes here, [1, 1, U].
+
+    Raises UserError if the input of a site that is not shared does not have the batch axis first.
     """
-    met: list[Met] = []
-    used = 0
+    met: dict[int, Met] = {}
+    used: list[Site] = []
     batch = len(inputs[0])
     rows = math.prod(samples) * batch
 
     def visit(site: Site, x: Tensor) -> Tensor:
-        nonlocal used
-        if x.dim() < 1 or len(x) != rows:
+        use = len(used)
+        used.append(site)
+        if not site.shared and (x.dim() < 1 or len(x) != rows):
             raise UserError(
                 f"a bnrun.Binary layer was given {list(x.shape)} where the batch has {rows} "
-                f"rows: its input must have the batch axis first, [N, ...]"
+                f"rows: its input must have the batch axis first, [N, ...], or the layer must be "
+                f"made with shared=True, if its bits serve the whole batch"
             )
-        if used < len(given):
-            activations = given[used]
-        else:
+        activations = given.get(use)
+        if activations is None:
             logits = x if x.dtype in (torch.float32, torch.float64) else x.float()
-            met.append(meet(used, site, logits.reshape(*samples, 1, batch, -1)))
-            if met[-1].activations is None:
-                raise _Reached(site)
-            activations = met[-1].activations
-        used += 1
-        return _folded(activations, samples).reshape(x.shape).to(x.dtype)
+            shape = (1, 1, -1) if site.shared else (*samples, 1, batch, -1)
+            met[use] = meet(use, site, logits.reshape(shape))
+            activations = met[use].activations
+        if activations is None:
+            raise _Reached
+        if not site.shared:
+            activations = _folded(activations, samples)
+        return activations.reshape(x.shape).to(x.dtype)
 
     for site in sites:
         site.visitor = visit
     try:
         return Run(module(*(repeated(part, samples) for part in inputs)), met, used)
-    except _Reached as stop:
-        return Run(None, met, used + 1, stop.site)
+    except _Reached:
+        return Run(None, met, used, stopped=True)
     finally:
         for site in sites:
             site.visitor = None
-
-
-def uses_of(runs: Sequence[Run]) -> list[Use]:
-    """The uses that the runs of all replicas have met."""
-    met = zip(*(run.met for run in runs), strict=True)
-    return [Use(*zip(*parts, strict=True)) for parts in met]
-
-
-class Passes(ABC):
-    """Losses of R modules with sites on one batch.
-
-    A subclass says what happens at a use, where an estimator takes over, and at the end.
-    """
-
-    @abstractmethod
-    def run(self, replica: int, samples: tuple[int, ...], given: Sequence[Tensor]) -> Run:
-        """Run the module of a replica."""
-
-    @abstractmethod
-    def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
-        """The loss from the estimator of a use of a site, [*S, R, B]; logits are [*S, R, B, U]."""
-
-    @abstractmethod
-    def ended(
-        self, outputs: Sequence[Any], uses: Sequence[Use], samples: tuple[int, ...]
-    ) -> Tensor:
-        """The loss of each example, [*S, R, B], from the outputs of all replicas."""
-
-    def losses(
-        self, replicas: int, given: Sequence[Use] = (), samples: tuple[int, ...] = ()
-    ) -> Tensor:
-        """Losses [*S, R, B] where the first uses are given."""
-        runs = [
-            self.run(replica, samples, [use.activations[replica] for use in given])
-            for replica in range(replicas)
-        ]
-        uses = [*given, *uses_of(runs)]
-        reached = runs[0].reached
-        if reached is None:
-            return self.ended([run.outputs for run in runs], uses, samples)
-        last = uses.pop()
-
-        def downstream(activations: Tensor) -> Tensor:
-            use = Use(last.logits, _parts(activations, replicas))
-            return self.losses(replicas, [*uses, use], tuple(activations.shape[:-3]))
-
-        return self.estimated(reached, len(uses), whole(last.logits), downstream)
-
-
-def whole(parts: Sequence[Tensor]) -> Tensor:
-    """[*S, 1, B, U] of each replica -> [*S, R, B, U]."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), -3)
-
-
-def _parts(tensor: Tensor, replicas: int) -> tuple[Tensor, ...]:
-    """The inverse of `whole`; the gradient of a split would be a copy, even of a single part."""
-    return (tensor,) if replicas == 1 else tensor.split(1, -3)
 
 
 def _folded(activations: Tensor, samples: tuple[int, ...]) -> Tensor:
@@ -198,30 +135,3 @@ def _folded(activations: Tensor, samples: tuple[int, ...]) -> Tensor:
 def repeated(part: Tensor, samples: tuple[int, ...]) -> Tensor:
     """[B, ...] -> [N, ...], the batch once for each sample."""
     return part.expand(*samples, *part.shape).flatten(0, len(samples)) if samples else part
-
-
-@contextmanager
-def first_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Let buffers, such as running means, keep what the first pass through each part gave."""
-    kept: dict[tuple[nn.Module, str], Tensor] = {}
-
-    def keep(part: nn.Module, args: Any, output: Any) -> None:
-        for name, buffer in part.named_buffers(recurse=False):
-            if (part, name) not in kept:
-                kept[part, name] = buffer.clone()
-
-    hooks = [
-        part.register_forward_hook(keep)
-        for module in modules
-        for part in module.modules()
-        if not isinstance(part, Site) and next(part.buffers(recurse=False), None) is not None
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for (part, name), value in kept.items():
-            # Not through autograd's eyes: batch norm names its buffers for the backward pass, and
-            # does not use them there.
-            part.get_buffer(name).data.copy_(value)

@@ -18,12 +18,15 @@ from bnrun.core.sites import Met, Site, run, sites_of
 class Trial(NamedTuple):
     """What a pass of two examples shows.
 
-    units, sites  of each use: its units, and which of the sites it is
-    size, widest  values per example: of the outputs, and of the largest part
+    units, sites    of each use: its units, and which of the sites it is
+    shared, signed  of each layer, see `bnrun.core.sites.Site`
+    size, widest    values per example: of the outputs, and the most that a part computes
     """
 
     units: tuple[int, ...]
     sites: tuple[int, ...]
+    shared: tuple[bool, ...]
+    signed: tuple[bool | None, ...]
     size: int
     widest: int
 
@@ -69,7 +72,7 @@ def _run(net: nn.Module, shape: tuple[int, ...], name: str) -> Trial:
         return Met(logits, torch.zeros_like(logits))
 
     with _evaluating(net), _watched(net, widest):
-        outputs = run(net, sites, [torch.zeros(2, *shape)], (), [], meet).outputs
+        outputs = run(net, sites, [torch.zeros(2, *shape)], (), {}, meet).outputs
     if not units:
         raise UserError(
             f"{name}: its forward pass uses no bnrun.Binary layer, so it has no binary neurons: "
@@ -81,7 +84,10 @@ def _run(net: nn.Module, shape: tuple[int, ...], name: str) -> Trial:
             f"{name}: returned {what} for two examples: it must return one tensor with the batch "
             f"axis first, [N, ...]"
         )
-    return Trial(tuple(units), tuple(used), prod(outputs.shape[1:]), max(widest))
+    first = [sites[number] for number in dict.fromkeys(used)]
+    shared, signed = tuple(s.shared for s in first), tuple(s.signed for s in first)
+    size = prod(outputs.shape[1:])
+    return Trial(tuple(units), tuple(used), shared, signed, size, max(widest))
 
 
 @contextmanager
@@ -96,7 +102,7 @@ def _watched(net: nn.Module, sizes: list[int]) -> Iterator[None]:
     """Collect how many values per example each part computes for a batch of two."""
 
     def watch(part: nn.Module, args: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
+        if isinstance(output, Tensor) and output.dim() and len(output) == 2:
             sizes.append(output.numel() // 2)
 
     hooks = [part.register_forward_hook(watch) for part in net.modules()]

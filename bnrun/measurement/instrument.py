@@ -75,7 +75,7 @@ class Instrument:
         model, task, split = net
         probe = Probe(model, task, split.spread(self.examples), seeds, self.memory)
         truths = self._draw_reference(probe, step)
-        by_place = _reference_statistics(truths, batch_size)
+        by_place = _reference_statistics(truths, model.shared, batch_size)
         scalars = dict(self._tagged(tags.reference(self.reference.name), by_place))
         truth = {place: Truth.of(draws) for place, draws in _by_place(truths).items()}
         frozen = {name: [e.frozen() for e in layers] for name, layers in in_use.items()}
@@ -84,7 +84,8 @@ class Instrument:
             tag = tags.measured_evaluations(self.group, name)
             scalars[tag] = torch.full((len(seeds),), evaluations)
             layers = probe.draw(estimators, self.draws, Noise(seeds, "gradients", step))
-            by_place = self._compare([layer.double() for layer in layers], truth, batch_size)
+            by_place = self._compare([layer.double() for layer in layers], truth)
+            by_place |= _estimator_noise(layers, model.shared, batch_size)
             scalars |= self._tagged(name, by_place)
         return {tag: value.cpu() for tag, value in scalars.items()}
 
@@ -115,7 +116,7 @@ class Instrument:
             yield tags.Measured(self.group, estimator, *place).tag, value
 
     def _compare(
-        self, layers: Sequence[Tensor], truth: "Mapping[str, Truth]", batch_size: int
+        self, layers: Sequence[Tensor], truth: "Mapping[str, Truth]"
     ) -> dict[Place, Tensor]:
         by_place: dict[Place, Tensor] = {}
         for part, draws in _by_place(layers).items():
@@ -123,10 +124,21 @@ class Instrument:
             # A single layer is the total as well, so it is measured once and reported twice.
             for place in [part, tags.TOTAL] if len(layers) == 1 else [part]:
                 by_place |= {(place, name): value for name, value in compared.items()}
-        for number, layer in enumerate(layers, start=1):
-            noise = _variance_over_draws(layer) / batch_size
-            by_place[tags.layer(number), "estimator_noise"] = noise
         return by_place
+
+
+def _estimator_noise(
+    layers: Sequence[Tensor], shared: Sequence[bool], batch_size: int
+) -> dict[Place, Tensor]:
+    """What the bits add to the variance of the gradient of a layer's bias in one batch.
+
+    A layer that the batch shares has none: the examples' parts of it are not independent.
+    """
+    return {
+        (tags.layer(number), "estimator_noise"): _variance_over_draws(layer.double()) / batch_size
+        for number, layer in enumerate(layers, start=1)
+        if not shared[number - 1]
+    }
 
 
 class Truth(NamedTuple):
@@ -193,12 +205,14 @@ def statistics(draws: Tensor, truth: Truth, averages: Sequence[int]) -> dict[str
     return values
 
 
-def _reference_statistics(layers: Sequence[Tensor], batch_size: int) -> dict[Place, Tensor]:
+def _reference_statistics(
+    layers: Sequence[Tensor], shared: Sequence[bool], batch_size: int
+) -> dict[Place, Tensor]:
     """Norm of the reference, its own relative standard error, and the minibatch's noise.
 
     Both noises are variances (traces of the covariance) of the gradient with respect to a layer's
     bias in one batch: minibatch_noise comes from the choice of examples, estimator_noise from the
-    bits.
+    bits. A layer that the batch shares has neither.
     """
     whole = torch.cat([layer.flatten(2) for layer in layers], -1)
     norm = torch.linalg.vector_norm(whole.mean(0), dim=-1)
@@ -207,6 +221,8 @@ def _reference_statistics(layers: Sequence[Tensor], batch_size: int) -> dict[Pla
         error = torch.linalg.vector_norm(gradients.standard_error(whole), dim=-1)
         by_place[tags.TOTAL, "relative_error"] = error / norm
     for number, layer in enumerate(layers, start=1):
+        if shared[number - 1]:
+            continue
         spread = layer.mean(0).var(1).sum(-1)
         if len(layer) > 1:
             # A mean over finitely many draws adds its own variance to that of the examples.

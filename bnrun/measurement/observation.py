@@ -98,7 +98,7 @@ def as_in_training(model: Network, neurons: Sequence[Neuron], inputs: Tensor, no
     return model.passes(inputs)(neurons, firings, noise)
 
 
-def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
+def unit_statistics(logits: Tensor, neuron: Neuron, shared: bool = False) -> dict[str, Tensor]:
     """How a layer's units behave over a batch, for logits [R, B, U]; each value [R].
 
     firing_rate  mean probability of a 1 (for a DBN: share of ones)
@@ -108,19 +108,24 @@ def unit_statistics(logits: Tensor, neuron: Neuron) -> dict[str, Tensor]:
     bimodality   Sarle's coefficient of a unit's logits over the examples, mean over units:
                  (skewness^2 + 1) / kurtosis, which is 1/3 for a normal distribution, 5/9 for a
                  uniform one and 1 for two values; 0 for a constant
+
+    shared  whether the units serve the whole batch: B is 1, and nothing varies over examples, so
+            that there are the first three only
     """
     probability = neuron.probability(logits)
     ones = (logits > 0).to(logits.dtype)
     fires = ones if neuron.mode == "thresholded" else probability
     entropy = torch.special.entr(fires) + torch.special.entr(1 - fires)
-    constant = ones.amin(1) == ones.amax(1)
-    return {
+    statistics = {
         "firing_rate": fires.mean((1, 2)),
         "entropy": entropy.mean((1, 2)) / torch.log(torch.tensor(2.0)).item(),
         "saturated": ((probability < 0.01) | (probability > 0.99)).float().mean((1, 2)),
-        "dead": constant.float().mean(1),
-        "bimodality": bimodality(logits).mean(1),
     }
+    if not shared:
+        constant = ones.amin(1) == ones.amax(1)
+        statistics["dead"] = constant.float().mean(1)
+        statistics["bimodality"] = bimodality(logits).mean(1)
+    return statistics
 
 
 def bimodality(values: Tensor) -> Tensor:
@@ -155,9 +160,9 @@ def observe_units(
 ) -> dict[str, dict[str, Tensor]]:
     """Scalars, histograms and images of the layers by tag, for inputs [R, B, ...]."""
     scalars, histograms = {}, {}
-    layers = zip(layer_logits(model, neurons, inputs, noise), neurons, strict=True)
-    for number, (logits, neuron) in enumerate(layers, start=1):
-        for name, values in unit_statistics(logits, neuron).items():
+    layers = zip(layer_logits(model, neurons, inputs, noise), neurons, model.shared, strict=True)
+    for number, (logits, neuron, shared) in enumerate(layers, start=1):
+        for name, values in unit_statistics(logits, neuron, shared).items():
             scalars[tags.units(number, name)] = values.cpu()
         flat = logits.flatten(1)
         stride = -(-flat.shape[1] // HISTOGRAM_VALUES)

@@ -2,7 +2,7 @@
 
 The gradient is taken with respect to an offset of the logits of every binary layer, one offset per
 example and unit. It has an exact value at any depth, while the gradient at the logits of a deeper
-layer is random, because those logits are.
+layer is random, because those logits are. A layer that the batch shares has one offset per unit.
 """
 
 from collections.abc import Sequence
@@ -50,6 +50,8 @@ class Probe:
 
     def draw(self, estimators: Sequence[Estimator], draws: int, noise: Noise) -> list[Tensor]:
         """Independent gradients of each example's loss, per layer [D, R, B, U].
+
+        Where all examples share the units, of the sum of the losses, [D, R, 1, U].
 
         Draws are batched, in chunks as large as the memory allows.
         """

@@ -1,6 +1,7 @@
 """Convolutional net with two convolutions and one dense layer."""
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Literal
 
@@ -10,8 +11,12 @@ from bnrun.core.chain import Chain
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.initial import Init
 from bnrun.core.layers import Crop, LayerNorm, MaxPool2d
+from bnrun.core.modules import Modules
+from bnrun.core.network import Network
 from bnrun.core.products import Conv2d, Linear
+from bnrun.models import binary_weights as plain
 from bnrun.models.base import Model
+from bnrun.models.binary_weights import Norm, Weights
 from bnrun.models.stages import HiddenLayer, Stages, layer_kinds
 
 
@@ -26,7 +31,9 @@ class CNN(Model):
               real-valued activation; one word for all or three, at least one of them "binary"
     pool      "logits" takes the maximum of the logits, so that units fire after pooling; "bits"
               takes the maximum of the activations; both halve the side
-    norm      "layer" normalises the logits of each layer before its units, "none" does not
+    norm      "layer" normalises the logits of each layer before its units, "batch" is batch norm,
+              "none" does neither
+    weights   "real", "binary" or "scaled", of all layers, as for the MLP
     init      initial weights, by name (see bnrun.core.initial.initial_weight); biases start at 0
     """
 
@@ -35,15 +42,16 @@ class CNN(Model):
     dense: PositiveInt = 128
     layers: HiddenLayer | tuple[HiddenLayer, HiddenLayer, HiddenLayer] = "binary"
     pool: Literal["logits", "bits"] = "logits"
-    norm: Literal["none", "layer"] = "layer"
+    norm: Norm = "layer"
+    weights: Weights = "real"
     init: Init = "default"
 
     def __post_init__(self) -> None:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel={self.kernel} is even: the window needs a centre, use 3 or 5")
-        layer_kinds(self.layers, (*self.channels, self.dense))
+        layer_kinds(self.layers, (*self.channels, self.dense), real=self.weights != "real")
 
-    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Chain:
+    def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Network:
         """Build the net for images of `shape` (C, H, W).
 
         Raises ValueError if the inputs are not images, or too small to be halved twice.
@@ -53,6 +61,8 @@ class CNN(Model):
                 f"model=cnn needs images of at least 4 x 4 pixels, but the dataset has inputs of "
                 f"shape {tuple(shape)}: choose model=mlp"
             )
+        if self.weights != "real" or self.norm == "batch":
+            return Modules(partial(self._plain, shape, outputs), shape, outputs, seeds, "model=cnn")
         kinds = layer_kinds(self.layers, (*self.channels, self.dense))
         stages = Stages()
         stages.add(nn.Flatten(start_dim=-3))
@@ -91,6 +101,27 @@ class CNN(Model):
             size = (2 * (height // 2) // scale, 2 * (width // 2) // scale)
             layers.append(LayerNorm((outputs, *size), seeds))
         return [*layers, nn.Flatten(start_dim=-3)]
+
+    def _plain(self, shape: Sequence[int], outputs: int) -> nn.Module:
+        """The net of one seed, [N, C, H, W] -> [N, outputs]."""
+        kinds = layer_kinds(self.layers, (*self.channels, self.dense), real=True)
+        layers: list[nn.Module] = []
+        bias = self.norm == "none"
+        channels, height, width = shape
+        for maps, kind in zip(self.channels, kinds[:2], strict=True):
+            layers.append(
+                plain.convolution(channels, maps, self.kernel, self.weights, bias, self.init)
+            )
+            # What an odd row or column would add is dropped by the pooling.
+            pool, fired = nn.MaxPool2d(2), plain.units(kind)
+            norm = plain.normalized(self.norm, maps, images=True)
+            layers += [pool, *norm, fired] if self.pool == "logits" else [*norm, fired, pool]
+            channels, height, width = maps, height // 2, width // 2
+        pixels = channels * height * width
+        dense = plain.linear(pixels, self.dense, self.weights, bias, self.init)
+        norm = plain.normalized(self.norm, self.dense)
+        end = plain.head(self.dense, outputs, self.weights, self.norm, self.init)
+        return nn.Sequential(*layers, nn.Flatten(), dense, *norm, plain.units(kinds[2]), *end)
 
 
 class _FilterCNN(Chain):

@@ -10,6 +10,7 @@ from bnrun.core.modules import Modules
 from bnrun.core.network import Network
 from bnrun.core.sites import Site
 from bnrun.models.base import Model
+from bnrun.models.binary_weights import BinaryConv2d, Weights
 
 _STAGES = 3
 
@@ -20,6 +21,8 @@ class ResNet(Model):
 
     blocks  blocks per stage, of two convolutions each: 1 for ResNet-8, 3 for ResNet-20
     width   feature maps of the first stage; each later stage has twice as many, of half the side
+    weights "real", or "binary" (-1 and +1) or "scaled" (the same with a scale per output) in the
+            convolutions that see bits, see bnrun.models.binary_weights
 
     All convolutions but that of the stem see bits, fired from the real-valued sum that runs along
     the skips: y = x + norm(conv(bits(x))). Where the size changes, the skip has an average over
@@ -32,6 +35,7 @@ class ResNet(Model):
 
     blocks: PositiveInt = 1
     width: PositiveInt = 16
+    weights: Weights = "real"
 
     def build(self, shape: Sequence[int], outputs: int, seeds: Sequence[int]) -> Network:
         """Build the nets for images of `shape` (C, H, W).
@@ -43,20 +47,22 @@ class ResNet(Model):
                 f"model=resnet needs images, but the dataset has inputs of shape {tuple(shape)}: "
                 f"choose model=mlp"
             )
-        make = partial(ResidualNet, shape[0], outputs, self.blocks, self.width)
+        make = partial(ResidualNet, shape[0], outputs, self.blocks, self.width, self.weights)
         return Modules(make, shape, outputs, seeds, "model=resnet")
 
 
 class ResidualNet(nn.Module):
     """The net of one seed, [N, C, H, W] -> [N, outputs]."""
 
-    def __init__(self, channels: int, outputs: int, blocks: int, width: int) -> None:
+    def __init__(
+        self, channels: int, outputs: int, blocks: int, width: int, weights: Weights = "real"
+    ) -> None:
         super().__init__()
         stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(width))
         maps = [width << stage for stage in range(_STAGES) for _ in range(2 * blocks)]
         pairs = zip([width, *maps], maps, strict=False)
-        self.units = nn.Sequential(*(_Unit(before, after) for before, after in pairs))
+        self.units = nn.Sequential(*(_Unit(before, after, weights) for before, after in pairs))
         self.head = nn.Linear(maps[-1], outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,11 +73,14 @@ class ResidualNet(nn.Module):
 class _Unit(nn.Module):
     """A convolution of bits and a norm, beside the skip. More maps go with half the side."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, weights: Weights) -> None:
         super().__init__()
         stride = 1 if before == after else 2
         self.bits = Site()
-        self.conv = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.conv: nn.Module = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        if weights != "real":
+            scaled = weights == "scaled"
+            self.conv = BinaryConv2d(before, after, 3, False, scaled, "default", stride)
         self.norm = nn.BatchNorm2d(after)
         self.skip: nn.Module = nn.Identity()
         if stride > 1:

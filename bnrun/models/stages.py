@@ -12,13 +12,15 @@ HiddenLayer = Literal["binary", "relu", "tanh", "sigmoid"]
 
 
 def layer_kinds(
-    layers: HiddenLayer | Sequence[HiddenLayer], hidden: Sequence[int]
+    layers: HiddenLayer | Sequence[HiddenLayer], hidden: Sequence[int], real: bool = False
 ) -> tuple[HiddenLayer, ...]:
     """Return what each hidden layer is made of, for one word for all or one word each.
 
     hidden  widths of the hidden layers
+    real    whether all of them may be real-valued, because the weights are binary
 
-    Raises ValueError unless there is one word per layer and at least one of them is "binary".
+    Raises ValueError unless there is one word per layer and, without `real`, at least one of them
+    is "binary".
     """
     kinds = (layers,) * len(hidden) if isinstance(layers, str) else tuple(layers)
     if len(kinds) != len(hidden):
@@ -26,7 +28,7 @@ def layer_kinds(
             f"layers={list(kinds)} names {len(kinds)} layers, but hidden={list(hidden)} has "
             f"{len(hidden)}: give one word for all, or one per layer"
         )
-    if "binary" not in kinds:
+    if "binary" not in kinds and not real:
         raise ValueError(f"layers={list(kinds)} has no binary layer: make at least one binary")
     return kinds
 

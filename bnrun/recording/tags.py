@@ -93,6 +93,11 @@ def schedule(number: int, name: str) -> str:
     return f"schedule/{layer(number)}/{name}"
 
 
+def gap(score: str, split: str) -> str:
+    """A score with probabilities in place of bits, minus the same with thresholded bits."""
+    return f"gap/{score}/{split}"
+
+
 _UNITS = "units/"
 
 

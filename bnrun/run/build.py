@@ -38,11 +38,29 @@ def build(config: Mapping[str, Any], key: str) -> Any:
     return part
 
 
-def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:
-    """The estimator of a binary layer, counted from 1: its own, or that of all layers."""
+def build_estimator(
+    config: Mapping[str, Any], layer: int = 1, signed: bool | None = None
+) -> Estimator:
+    """The estimator of a binary layer, counted from 1: its own, or that of all layers.
+
+    signed  whether the layer's activations are -1 and +1; None leaves it to its neuron
+    """
     key = f"layers.{layer}" if str(layer) in config["layers"] else "estimator"
+    if signed is not None:
+        part = "layers" if key != "estimator" else key
+        config = {**config, part: _with_signs(config[part], signed)}
     estimator: Estimator = build(config, key)
     return estimator
+
+
+def _with_signs(part: Any, signed: bool) -> Any:
+    """A config in which every neuron has these activations."""
+    if not isinstance(part, Mapping):
+        return part
+    return {
+        name: {**value, "signed": signed} if name == "neuron" else _with_signs(value, signed)
+        for name, value in part.items()
+    }
 
 
 def named_estimator(name: str) -> Callable[[Neuron], Estimator]:
@@ -70,7 +88,10 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     layers = range(1, model.depth + 1)
     if unknown := settings.layers.keys() - set(map(str, layers)):
         raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {layers[-1]}")
-    estimators = [first, *(build_estimator(config, number) for number in layers[1:])]
+    signed = dict(zip(layers, model.signed, strict=True))
+    if signed[1] is not None:
+        first = build_estimator(config, 1, signed[1])
+    estimators = [first, *(build_estimator(config, n, signed[n]) for n in layers[1:])]
     optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
     scheduler = make_scheduler(optimizer)
     instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)

@@ -1,6 +1,6 @@
 """What a training logs: scores and units of the nets as they are, and single updates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -88,6 +88,8 @@ class Observer:
         scalars = {
             name.tag: values.masked_fill(diverged, torch.nan) for name, values in scores.items()
         }
+        if any(self.model.shared):
+            scalars |= _gaps(scalars, self.task.goal["score"])
         more = self.task.observed(self.model, neurons, self.data.validation, noise)
         return {
             "scalars": scalars | units["scalars"] | more.scalars,
@@ -102,3 +104,14 @@ class Observer:
         samples = (last and settings.final_samples) or settings.samples
         examples = settings.final_examples if last else settings.evaluate_examples
         return evaluate_splits(self.model, neurons, self.task, self.data, noise, samples, examples)
+
+
+def _gaps(scalars: Mapping[str, Tensor], score: str) -> dict[str, Tensor]:
+    """What hardening weights or gates costs: the score of their means, minus that of their bits."""
+    gaps = {}
+    for split in tags.SPLITS:
+        soft = scalars.get(ScoreName(split, score, "mean_field").tag)
+        hard = scalars.get(ScoreName(split, score, "thresholded").tag)
+        if soft is not None and hard is not None:
+            gaps[tags.gap(score, split)] = soft - hard
+    return gaps

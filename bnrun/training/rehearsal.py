@@ -106,7 +106,7 @@ def _check_loss(
 def _loss(task: Task, model: Network, batch: Split, fired: Pass) -> Tensor:
     """The task's loss, whose shape must be [*S, R, B]."""
     losses: object = task.loss(model, batch, fired)
-    expected = fired[-1].activations.shape[:-1]
+    expected = fired.rows
     if not isinstance(losses, Tensor):
         raise TypeError(
             f"task {type(task).__name__}.loss returned a {type(losses).__name__}, not a tensor"

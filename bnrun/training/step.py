@@ -64,6 +64,7 @@ class TrainStep:
                 results = self.learn(estimators, batch, tap)
             else:
                 results = self.captured(self._constants(estimators), estimators, batch)
+            self.model.after_update()
             self.task.after_update(self.model)
         return results
 

@@ -94,10 +94,10 @@ def _scores(
         size = min(SAMPLES_PER_PASS, samples - start)
         fired = forward(neurons, sampled, noise, size)
         part = task.evidence(model, batch, fired)
-        if part.shape[:3] != fired[-1].activations.shape[:3]:
+        if part.shape[:3] != fired.rows[:3]:
             raise ValueError(
                 f"task {type(task).__name__}.evidence returned shape {list(part.shape)}, but must "
-                f"return [K, R, B, ...], here {[*fired[-1].activations.shape[:3], '...']}"
+                f"return [K, R, B, ...], here {[*fired.rows[:3], '...']}"
             )
         part = part.logsumexp(0)
         if evidence is None:
