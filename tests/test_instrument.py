@@ -154,14 +154,14 @@ def test_the_noise_of_a_references_draws_does_not_count_as_that_of_the_minibatch
     examples = torch.randn(1, 2, 3000, 4, generator=generator, dtype=torch.float64)
     sampling = 3 * torch.randn(draws, 2, 3000, 4, generator=generator, dtype=torch.float64)
     layer = examples + (sampling if draws > 1 else 0)
-    noise = _reference_statistics([layer], batch_size=10)["layer1", "minibatch_noise"]
+    noise = _reference_statistics([layer], [False], batch_size=10)["layer1", "minibatch_noise"]
     # Variance 1 in each of 4 units; what the draws add, 36 / draws, is subtracted.
     torch.testing.assert_close(noise, torch.full_like(noise, 0.4), rtol=0.2, atol=0)
 
 
 def test_the_noise_of_few_examples_has_the_correction_of_the_sample_variance():
     layer = torch.tensor([[1.0, 0.0], [2.0, 0.0], [6.0, 3.0]]).view(1, 1, 3, 2).double()
-    noise = _reference_statistics([layer], batch_size=5)["layer1", "minibatch_noise"]
+    noise = _reference_statistics([layer], [False], batch_size=5)["layer1", "minibatch_noise"]
     assert noise.tolist() == pytest.approx([(14 / 2 + 6 / 2) / 5], rel=1e-12)
 
 
