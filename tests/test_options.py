@@ -59,6 +59,7 @@ SIZES = {
     "model=generator_cnn": ["model.channels=[3,2,2]", *SMALL[1:]],
     "model=bits": SMALL[1:],
     "model=module": SMALL[1:],
+    "model=logic": ["model.gates=20", "model.depth=2", *SMALL[1:]],
     "model=resnet": ["model.width=2", *SMALL[1:]],
     "model=rnn": ["model.hidden=5", *SMALL[1:]],
     "model=autoencoder": ["model.width=2", "model.code=3", *SMALL[1:]],

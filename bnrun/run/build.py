@@ -15,6 +15,7 @@ from bnrun.data.base import Dataset
 from bnrun.estimators.base import Estimator
 from bnrun.measurement.choice import choose_instrument
 from bnrun.models.base import Model
+from bnrun.run.signs import with_signs
 from bnrun.tasks.base import Task
 from bnrun.training.device import choose_device, prepare_process, prepared_data
 from bnrun.training.loop import Training
@@ -46,21 +47,8 @@ def build_estimator(
     signed  whether the layer's activations are -1 and +1; None leaves it to its neuron
     """
     key = f"layers.{layer}" if str(layer) in config["layers"] else "estimator"
-    if signed is not None:
-        part = "layers" if key != "estimator" else key
-        config = {**config, part: _with_signs(config[part], signed)}
-    estimator: Estimator = build(config, key)
+    estimator: Estimator = build(config if signed is None else with_signs(config, signed), key)
     return estimator
-
-
-def _with_signs(part: Any, signed: bool) -> Any:
-    """A config in which every neuron has these activations."""
-    if not isinstance(part, Mapping):
-        return part
-    return {
-        name: {**value, "signed": signed} if name == "neuron" else _with_signs(value, signed)
-        for name, value in part.items()
-    }
 
 
 def named_estimator(name: str) -> Callable[[Neuron], Estimator]:
@@ -88,10 +76,10 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     layers = range(1, model.depth + 1)
     if unknown := settings.layers.keys() - set(map(str, layers)):
         raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {layers[-1]}")
-    signed = dict(zip(layers, model.signed, strict=True))
-    if signed[1] is not None:
-        first = build_estimator(config, 1, signed[1])
-    estimators = [first, *(build_estimator(config, n, signed[n]) for n in layers[1:])]
+    if any(signed is not None for signed in model.signed):
+        first = build_estimator(config, 1, model.signed[0])
+    rest = [build_estimator(config, n, model.signed[n - 1]) for n in layers[1:]]
+    estimators = [first, *rest]
     optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
     scheduler = make_scheduler(optimizer)
     instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)

@@ -1,0 +1,14 @@
+"""The activations of layers whose model decides about them, as those of weights and gates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def with_signs(part: Any, signed: bool) -> Any:
+    """A config in which all neurons have activations of -1 and +1, or of 0 and 1."""
+    if not isinstance(part, Mapping):
+        return part
+    return {
+        name: {**value, "signed": signed} if name == "neuron" else with_signs(value, signed)
+        for name, value in part.items()
+    }
