@@ -39,15 +39,10 @@ def build(config: Mapping[str, Any], key: str) -> Any:
     return part
 
 
-def build_estimator(
-    config: Mapping[str, Any], layer: int = 1, signed: bool | None = None
-) -> Estimator:
-    """The estimator of a binary layer, counted from 1: its own, or that of all layers.
-
-    signed  whether the layer's activations are -1 and +1; None leaves it to its neuron
-    """
+def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:
+    """The estimator of a binary layer, counted from 1: its own, or that of all layers."""
     key = f"layers.{layer}" if str(layer) in config["layers"] else "estimator"
-    estimator: Estimator = build(config if signed is None else with_signs(config, signed), key)
+    estimator: Estimator = build(config, key)
     return estimator
 
 
@@ -65,21 +60,17 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     prepare_process(settings.dtype)
     device, seeds = choose_device(settings.device), settings.seed_list
     # Everything that can be wrong comes before the data, which may take minutes to download.
-    specification, task = build(config, "model"), build(config, "task")
+    specification, task, _ = build(config, "model"), build(config, "task"), build_estimator(config)
     make_optimizer, make_scheduler = build(config, "optimizer"), build(config, "scheduler")
     rehearse(make_optimizer, make_scheduler)
-    first = build_estimator(config)
     data = prepared_data(build(config, "dataset"), task, device)
     model = specification.build(data.shape, task.outputs(data), seeds).to(device)
     if settings.trainer.products:
         set_product_dtype(model, getattr(torch, settings.trainer.products))
-    layers = range(1, model.depth + 1)
-    if unknown := settings.layers.keys() - set(map(str, layers)):
-        raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {layers[-1]}")
-    if any(signed is not None for signed in model.signed):
-        first = build_estimator(config, 1, model.signed[0])
-    rest = [build_estimator(config, n, model.signed[n - 1]) for n in layers[1:]]
-    estimators = [first, *rest]
+    if unknown := settings.layers.keys() - {str(n + 1) for n in range(model.depth)}:
+        raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {model.depth}")
+    layers = enumerate((with_signs(config, signed) for signed in model.signed), start=1)
+    estimators = [build_estimator(layer_config, number) for number, layer_config in layers]
     optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
     scheduler = make_scheduler(optimizer)
     instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)
