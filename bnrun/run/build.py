@@ -15,7 +15,7 @@ from bnrun.data.base import Dataset
 from bnrun.estimators.base import Estimator
 from bnrun.measurement.choice import choose_instrument
 from bnrun.models.base import Model
-from bnrun.run.signs import with_signs
+from bnrun.run.signs import layer_estimators
 from bnrun.tasks.base import Task
 from bnrun.training.device import choose_device, prepare_process, prepared_data
 from bnrun.training.loop import Training
@@ -60,7 +60,8 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     prepare_process(settings.dtype)
     device, seeds = choose_device(settings.device), settings.seed_list
     # Everything that can be wrong comes before the data, which may take minutes to download.
-    specification, task, _ = build(config, "model"), build(config, "task"), build_estimator(config)
+    specification, task = build(config, "model"), build(config, "task")
+    first = build_estimator(config)
     make_optimizer, make_scheduler = build(config, "optimizer"), build(config, "scheduler")
     rehearse(make_optimizer, make_scheduler)
     data = prepared_data(build(config, "dataset"), task, device)
@@ -69,8 +70,7 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
         set_product_dtype(model, getattr(torch, settings.trainer.products))
     if unknown := settings.layers.keys() - {str(n + 1) for n in range(model.depth)}:
         raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {model.depth}")
-    layers = enumerate((with_signs(config, signed) for signed in model.signed), start=1)
-    estimators = [build_estimator(layer_config, number) for number, layer_config in layers]
+    estimators = layer_estimators(build_estimator, config, model.signed, first)
     optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
     scheduler = make_scheduler(optimizer)
     instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)

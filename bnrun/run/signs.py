@@ -1,10 +1,29 @@
 """The activations of layers whose model decides about them, as those of weights and gates."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bnrun.estimators.base import Estimator
 
-def with_signs(part: Any, signed: bool | None) -> Any:
+
+def layer_estimators(
+    build: Callable[[Mapping[str, Any], int], Estimator],
+    config: Mapping[str, Any],
+    signed: Sequence[bool | None],
+    first: Estimator,
+) -> list[Estimator]:
+    """The estimator of each layer.
+
+    build   an estimator from the config and the number of its layer, from 1
+    signed  whether the activations of each layer are -1 and +1; None leaves it to its neuron
+    first   that of layer 1 if the config decides about its signs
+    """
+    known = [first] if signed[0] is None else []
+    others = list(enumerate(signed, start=1))[len(known) :]
+    return known + [build(_with_signs(config, signs), number) for number, signs in others]
+
+
+def _with_signs(part: Any, signed: bool | None) -> Any:
     """A config in which all neurons have activations of -1 and +1, or of 0 and 1.
 
     signed  None leaves it to the config
@@ -12,6 +31,6 @@ def with_signs(part: Any, signed: bool | None) -> Any:
     if signed is None or not isinstance(part, Mapping):
         return part
     return {
-        name: {**value, "signed": signed} if name == "neuron" else with_signs(value, signed)
+        name: {**value, "signed": signed} if name == "neuron" else _with_signs(value, signed)
         for name, value in part.items()
     }
