@@ -30,7 +30,8 @@ def _with_signs(part: Any, signed: bool | None) -> Any:
     """
     if signed is None or not isinstance(part, Mapping):
         return part
-    return {
-        name: {**value, "signed": signed} if name == "neuron" else _with_signs(value, signed)
-        for name, value in part.items()
-    }
+    changed = {name: _with_signs(value, signed) for name, value in part.items()}
+    neuron = part.get("neuron")
+    if isinstance(neuron, Mapping):  # elsewhere in the config, its name is under this key
+        changed["neuron"] = {**neuron, "signed": signed}
+    return changed
