@@ -75,7 +75,8 @@ TESTS: dict[str, Sequence[str]] = {
     "tasks/gan": ("generated", "gan", "data_checks", "checkpoint"),
     "tasks/vae": ("vae", "data_checks"),
     "tasks/gated": ("gated",),
-    "tasks/autoencoder": ("autoencoder",),
+    "tasks/autoencoder": ("autoencoder", "codes"),
+    "tasks/tools/codes": ("codes",),
     "tasks/toy": ("toy",),
     "tasks/structured": ("structured_prediction", "data_checks"),
     "tasks": (

@@ -11,6 +11,7 @@ from bnrun.config.paths import CONFIGS
 DATA = {
     "belief_net": ["dataset=digits", "task.binarization=threshold"],
     "bengio2013": ["dataset=digits"],
+    "binary_codes": ["dataset=digits"],
     "binary_net": ["dataset=digits"],
     "binarygan": ["dataset=digits", "model=generator_mlp"],
     "gradient_study": [],
