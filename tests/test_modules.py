@@ -367,6 +367,13 @@ def test_a_module_whose_uses_change_is_refused(kind):
         assert forward([SBN()] * 2, [SBN().sampled] * 2, Noise([3, 7])).outputs.shape == (2, 3, 10)
 
 
+def test_a_layer_used_so_often_that_no_memory_holds_the_estimates_is_refused():
+    words = ["estimator=rloo", "estimator.samples=1024", "model.args.rows=4", "model.args.units=1"]
+    run = module("Recurrent", *words)
+    with pytest.raises(UserError, match=r"2 uses .* the loss 1,048,576 times .* like reinmax"):
+        run.rehearse()
+
+
 def test_dropout_is_refused():
     with pytest.raises(ValueError, match="Dropout"):
         module("Residual", "model.args.dropout=0.5").rehearse()

@@ -13,6 +13,7 @@ are: modules of their own, run in turn.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +27,10 @@ from bnrun.core.sites import Met, Run, Site
 
 Meet = Callable[[int, Site, Tensor], Met]
 _MeetInTurn = Callable[[int, Turn, int, Site, Tensor], Met]
+
+
+_MOST = 2**18
+"""Evaluations of one example's loss in nested estimates: n of them in each of T uses make n^T."""
 
 
 class Use(NamedTuple):
@@ -124,6 +129,12 @@ class Passes(ABC):
 
         def downstream(activations: Tensor) -> Tensor:
             axes = tuple(activations.shape[:-3])
+            if use > 0 and prod(axes) > _MOST:
+                raise UserError(
+                    f"estimates through {use + 1} uses of bnrun.Binary layers evaluate the loss "
+                    f"{prod(axes):,} times for each example, and the uses after them more: where a "
+                    f"layer is used often, choose an estimator that evaluates once, like reinmax"
+                )
             inner = Samples((), axes)
             if not site.shared:
                 inner = Samples(axes[: len(axes) - len(samples.looped)], samples.looped)
