@@ -58,7 +58,7 @@ def sigmoid_outputs(run: Path) -> NDArray[np.float32]:
     training.load_state_dict(state["training"])
     neurons = [estimator.evaluation_neuron for estimator in training.current_estimators()]
     noise = Noise(training.seeds, "notch")
-    latent = noise.normal(torch.empty(len(training.seeds), IMAGES, training.task.latent))
+    latent = noise.normal(torch.empty(len(training.seeds), IMAGES, config["task"]["latent"]))
     with torch.no_grad():
         *_, (_, images) = generated(training.model, neurons, latent, noise)  # mean-field
     return images[0].flatten().numpy()
