@@ -1,8 +1,10 @@
 """Whole runs inside a test's process, and their equality to the bit."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import torch
 from same import same
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -10,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from bnrun.config.compose import composed, resolved
 from bnrun.config.run_id import run_id
 from bnrun.run.job import run_job
+from bnrun.run.keeper import Keeper
 
 
 def bnrun(study: Path, *words: str) -> Path:
@@ -47,3 +50,24 @@ def points(run: Path) -> dict[str, list[tuple[int, float]]]:
         for tag in events.Tags()["scalars"]
         if not tag.startswith("speed/")
     }
+
+
+class _Crash(BaseException):
+    """Ends a run as a kill does: nothing that catches exceptions sees it."""
+
+
+def resumed(study: Path, words: Sequence[str], step: int, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that crashes after `step`, and is resumed from its last checkpoint; its folder."""
+    words = [*words, "checkpoint.every_steps=5"]
+    genuine = Keeper.after_step
+
+    def crash(keeper: Keeper) -> None:
+        genuine(keeper)
+        if keeper.training.step == step:
+            raise _Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "after_step", crash)
+        with pytest.raises(_Crash):
+            bnrun(study, *words)
+    return bnrun(study, *words)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from configured import built
-from runs import assert_equal_runs, bnrun
+from runs import assert_equal_runs, bnrun, resumed
 from studies import finish
 
 from bnrun.config.compose import composed, resolved
@@ -22,7 +22,6 @@ from bnrun.data.errors import DataError
 from bnrun.report.compare.comparable import refused
 from bnrun.report.read.runs import find_runs
 from bnrun.report.read.settings import tabulate
-from bnrun.run.keeper import Keeper
 
 BOTH = Augmentation(crop=2, flip=True)
 WORDS = ["dataset.augment.crop=1", "dataset.augment.flip=true"]
@@ -115,21 +114,7 @@ def test_the_options_reach_training_batches_and_nothing_else():
 def test_a_killed_run_with_augmentation_resumes_to_the_bit(tmp_path, monkeypatch):
     words = [*WORDS, "model.hidden=[6]", "trainer.steps=30", "seeds=[3,7]"]
     whole = bnrun(tmp_path / "whole", *words)
-    genuine = Keeper.after_step
-
-    class Crash(BaseException):
-        pass
-
-    def crash(keeper):
-        genuine(keeper)
-        if keeper.training.step == 17:
-            raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", crash)
-        with pytest.raises(Crash):
-            bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5")
-    assert_equal_runs(whole, bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5"))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 17, monkeypatch))
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from configured import built
-from runs import assert_equal_runs, bnrun
+from runs import assert_equal_runs, bnrun, resumed
 
 from bnrun.core.neurons import DBN, SBN
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split
 from bnrun.models.autoencoder import BinaryAutoencoder
-from bnrun.run.keeper import Keeper
 from bnrun.tasks.autoencoder import Reconstruction, code_use
 from bnrun.tasks.tools import ways
 
@@ -185,21 +184,7 @@ def test_a_replica_trains_as_it_would_alone(kind, double):
 def test_a_killed_run_resumes_to_the_bit(tmp_path, monkeypatch):
     words = [*SMALL, "trainer.steps=12", "seeds=[3,7]", "estimator=disarm"]
     whole = bnrun(tmp_path / "whole", *words)
-    genuine = Keeper.after_step
-
-    class Crash(BaseException):
-        pass
-
-    def crash(keeper):
-        genuine(keeper)
-        if keeper.training.step == 7:
-            raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", crash)
-        with pytest.raises(Crash):
-            bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5")
-    assert_equal_runs(whole, bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5"))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7, monkeypatch))
 
 
 def test_pictures_show_data_and_their_reconstructions():

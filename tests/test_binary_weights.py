@@ -4,10 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from configured import built
-from runs import assert_equal_runs, bnrun
+from runs import assert_equal_runs, bnrun, resumed
 
 from bnrun.core.noise import Noise
-from bnrun.run.keeper import Keeper
 
 SETTING = ["neuron=dbn", "neuron.signed=true", "estimator=clipped_st", "optimizer=adam"]
 MLP = ["model.weights=binary", "model.norm=batch", "model.hidden=[12,8]"]
@@ -93,21 +92,7 @@ def test_a_seed_is_trained_as_it_is_alone(net):
 def test_a_killed_run_resumes_to_the_bit(tmp_path, monkeypatch):
     words = [*SETTING, *FEW, *MLP, "trainer.steps=12", "seeds=[3,7]", "optimizer.lr=0.05"]
     whole = bnrun(tmp_path / "whole", *words)
-    genuine = Keeper.after_step
-
-    class Crash(BaseException):
-        pass
-
-    def crash(keeper):
-        genuine(keeper)
-        if keeper.training.step == 7:
-            raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", crash)
-        with pytest.raises(Crash):
-            bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5")
-    assert_equal_runs(whole, bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5"))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7, monkeypatch))
 
 
 @pytest.mark.parametrize("words", [["neuron=sbn", "estimator=disarm"], ["neuron=sbn"]])

@@ -220,7 +220,7 @@ def test_what_changes_the_judge_cannot_compete(
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "sentence"),
     [
         (
             {"versions": {"torch": "2.0.0", "numpy": "1"}},
@@ -233,13 +233,13 @@ def test_what_changes_the_judge_cannot_compete(
         ({"receipt": {"own_code": {"/my.py": "1" * 64}}}, "differ in file /my.py: 00000000"),
     ],
 )
-def test_other_code_is_told(
-    values: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+def test_other_code_is_named(
+    values: dict[str, Any], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair(**values)
     change(Path("study/a"), receipt={"own_code": {"/my.py": "0" * 64, "/other.py": "2" * 64}})
     main(["study"])
-    assert told in capsys.readouterr().out
+    assert sentence in capsys.readouterr().out
     assert "other.py" not in Path("study/report.md").read_text()
 
 

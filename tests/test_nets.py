@@ -5,14 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from configured import built
-from runs import assert_equal_runs, bnrun
+from runs import assert_equal_runs, bnrun, resumed
 from torch import nn
 
 from bnrun.core.neurons import DBN, SBN
 from bnrun.core.noise import Noise
 from bnrun.models.resnet import ResidualNet, ResNet
 from bnrun.models.rnn import RNN
-from bnrun.run.keeper import Keeper
 
 RESNET = ["model=resnet", "model.width=4", "trainer.batch_size=40"]
 RNN_WORDS = ["model=rnn", "model.hidden=12", "trainer.batch_size=40"]
@@ -134,18 +133,4 @@ def test_a_killed_run_resumes_to_the_bit(model, tmp_path, monkeypatch):
     """Running means of batch norms included."""
     words = [*BOTH[model], "trainer.steps=12", "seeds=[3,7]"]
     whole = bnrun(tmp_path / "whole", *words)
-    genuine = Keeper.after_step
-
-    class Crash(BaseException):
-        pass
-
-    def crash(keeper):
-        genuine(keeper)
-        if keeper.training.step == 7:
-            raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", crash)
-        with pytest.raises(Crash):
-            bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5")
-    assert_equal_runs(whole, bnrun(tmp_path / "again", *words, "checkpoint.every_steps=5"))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7, monkeypatch))
