@@ -23,6 +23,7 @@ DATA = {
     "toy": [],
     "vae_disarm": ["dataset=digits"],
     "vae_gumbel_rao": ["dataset=digits", "task.binarization=threshold"],
+    "why_st": [],
 }
 
 

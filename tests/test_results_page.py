@@ -12,6 +12,7 @@ from runs import bnrun
 from test_report import finish
 
 from bnrun.recording.history import read_metrics
+from bnrun.report.compare.statistics import compare_pairs
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -153,3 +154,90 @@ def test_the_committed_page_is_made_from_the_committed_results(tmp_path: Path) -
     assert page == (DOCS / "results.md").read_text(), (
         "docs/results.md is stale: run python docs/build/results_page.py"
     )
+
+
+DESIGN = """
+title: A study
+command: bnrun -m experiment=study
+budget: full
+design: What will decide it.
+text: What came out.
+tables:
+  - title: Tuned
+    split: test
+    tuned: {over: optimizer.lr, score: accuracy/sampled}
+    rows: [estimator, optimizer.lr]
+    columns: {accuracy/sampled: sampled}
+contrasts:
+  - title: Differences
+    tuned: {over: optimizer.lr, score: accuracy/sampled}
+    score: accuracy/sampled
+    contestants: {st: {estimator: st}, reinmax: {estimator: reinmax}}
+    pairs: [[reinmax, st]]
+    places: [{neuron: sbn}]
+"""
+
+
+def study(folder: Path) -> Path:
+    """Raw results of two estimators; the best rate on test is not the best on validation."""
+    heading = (
+        "neuron,estimator,optimizer.lr,seed,split,measured,steps,seconds,diverged,commit,machine"
+    )
+    lines = [f"{heading},accuracy/sampled"]
+    values = {
+        ("st", "1"): (0.9, 0.5),
+        ("st", "2"): (0.8, 0.7),
+        ("reinmax", "1"): (0.1, 0.9),
+        ("reinmax", "2"): (0.2, 0.6),
+        ("reinmax", "3"): (0.95, 0.95),
+    }
+    for (estimator, rate), scores in values.items():
+        for seed in range(6):
+            for split, score in zip(("validation", "test"), scores, strict=True):
+                lost = 7 if rate == "3" and seed == 0 else ""
+                facts = f"{seed},{split},,10,1,{lost},abc,cpu"
+                lines.append(
+                    f"sbn,{estimator},{rate},{facts},{score + seed / 1000 * (rate != '1')}"
+                )
+    (folder / "study.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_design_is_on_the_page_before_there_are_results(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(DESIGN)
+    page = publish(tmp_path).read_text()
+    assert "no results yet" in page
+    assert "What will decide it." in page
+    assert "What came out." not in page
+    page = publish(study(tmp_path)).read_text()
+    assert "no results yet" not in page
+    assert "What came out." in page
+
+
+def test_the_rate_is_chosen_on_validation_where_fewest_seeds_diverged(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(DESIGN)
+    page = publish(study(tmp_path)).read_text()
+    assert "| st | 1 | 6 | 0.5 |" in page
+    assert "| reinmax | 2 | 6 | 0.6" in page
+    assert "| reinmax | 3 |" not in page
+
+
+def test_differences_are_paired_at_the_chosen_rates_with_the_intervals_of_the_report(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "study.yaml").write_text(DESIGN)
+    page = publish(study(tmp_path)).read_text()
+    seeds = range(6)
+    (expected,) = compare_pairs([({s: 0.6 + s / 1000 for s in seeds}, dict.fromkeys(seeds, 0.5))])
+    half = (expected.high - expected.low) / 2
+    assert expected.significant
+    assert f"| sbn | {expected.mean:.3f} ± {half:.3f} &#42; |" in page
+
+
+def test_a_difference_without_a_seed_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = DESIGN.replace("{neuron: sbn}", "{neuron: dbn}")
+    (study(tmp_path) / "study.yaml").write_text(wrong)
+    assert results_page.main([str(tmp_path)]) == 1
+    assert "no seed for ('reinmax', 'st')" in capsys.readouterr().err

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from raw_results import FACTS, read_raw
+from contrasts_table import contrasts_table
+from raw_results import read_raw
 from results_recipe import FigureSpec, TableSpec, read_recipe
+from tuned import settings_of, tuned
 
 from bnrun.recording.files import replaced
 from bnrun.recording.intervals import decimals, interval_text, mean_interval
@@ -54,26 +56,27 @@ def publish(folder: Path) -> Path:
 
 
 def _section(path: Path) -> str:
-    recipe, rows = read_recipe(path), read_raw(path.with_suffix(".csv"))
-    runs = {_settings(row): row for row in rows}.values()
+    recipe = read_recipe(path)
+    design = ["**Design, fixed before the runs.** " + recipe.design.strip()] * bool(recipe.design)
+    if design and not path.with_suffix(".csv").exists():
+        origin = f"`{recipe.command}`; no results yet."
+        return "\n\n".join([f"## {recipe.title}", origin, *design]) + "\n"
+    rows = read_raw(path.with_suffix(".csv"))
+    runs = {tuple(settings_of(row).values()): row for row in rows}.values()
     minutes = sum(float(row["seconds"]) for row in runs) / 60
     origin = (
         f"`{recipe.command}`, budget {recipe.budget}; {len(runs)} runs, {minutes:.0f} minutes of "
         f"wall time in all; {_listed(runs, 'machine')}; commit {_listed(runs, 'commit')}."
     )
-    parts = [f"## {recipe.title}", origin, recipe.text.strip()]
+    parts = [f"## {recipe.title}", origin, *design, recipe.text.strip()]
     for table in recipe.tables:
         parts += [f"**{table.title}**", _table(table, rows, path)]
+    for contrast in recipe.contrasts:
+        parts += [f"**{contrast.title}**", contrasts_table(contrast, rows, path)]
     for figure in recipe.figures:
         _save_figure(figure, rows, path.parent / f"{path.stem}-{figure.name}")
         parts.append(f"![{figure.title}]({path.parent.name}/{path.stem}-{figure.name}.svg)")
     return "\n\n".join(parts) + "\n"
-
-
-def _settings(row: Row) -> tuple[str, ...]:
-    """The settings of the run that a row belongs to: the columns before FACTS."""
-    columns = list(row)
-    return tuple(row[column] for column in columns[: columns.index(FACTS[0])])
 
 
 def _listed(runs: Iterable[Row], fact: str) -> str:
@@ -145,6 +148,8 @@ def _groups(
 ) -> dict[tuple[str, ...], list[Row]]:
     """The rows that a table or figure selects, grouped by the settings `by`."""
     groups: dict[tuple[str, ...], list[Row]] = {}
+    if spec.tuned is not None:
+        rows = tuned(rows, spec.tuned.over, spec.tuned.score)
     for row in rows:
         chosen = all(row.get(key) == value for key, value in spec.where.items())
         left_out = any(row.get(key) in values for key, values in spec.without.items())

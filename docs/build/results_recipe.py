@@ -26,17 +26,30 @@ class Published(_Part):
     tag: Annotated[str, Field(pattern="^[PSM]$")]
 
 
+class Tuning(_Part):
+    """A setting that is chosen on validation, separately for each value of the others.
+
+    over   e.g. optimizer.lr
+    score  score/way whose largest mean is chosen
+    """
+
+    over: str
+    score: str
+
+
 class _Selection(_Part):
     """Rows of the raw results.
 
     where    setting -> value: only these
     without  setting -> values: not these
+    tuned    only these of a setting that was tuned; all values if there is none
     """
 
     title: str
     split: str
     where: dict[str, str] = {}
     without: dict[str, list[str]] = {}
+    tuned: Tuning | None = None
 
 
 class TableSpec(_Selection):
@@ -69,14 +82,38 @@ class FigureSpec(_Selection):
     log: bool = False
 
 
+class ContrastSpec(_Part):
+    """A table of differences between contestants on test, with one row per place.
+
+    places       settings of each row
+    contestants  name -> its settings
+    pairs        [a, b]: a column with the score of a minus that of b
+    score        score/way
+    """
+
+    title: str
+    tuned: Tuning
+    places: list[dict[str, str]]
+    contestants: dict[str, dict[str, str]]
+    pairs: list[tuple[str, str]]
+    score: str
+
+
 class Recipe(_Part):
-    """One section of the page; `text` is Markdown."""
+    """One section of the page.
+
+    design  Markdown, written before the runs: the question, and what will decide it. With a design,
+            a recipe may be on the page before it has results
+    text    Markdown, what came out
+    """
 
     title: str
     command: str
     budget: str
-    text: str
-    tables: list[TableSpec]
+    design: str = ""
+    text: str = ""
+    tables: list[TableSpec] = []
+    contrasts: list[ContrastSpec] = []
     figures: list[FigureSpec] = []
 
 

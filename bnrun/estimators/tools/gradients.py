@@ -63,6 +63,41 @@ def with_derivative(activations: Tensor, logits: Tensor, multiplier: Tensor) -> 
     return _WithDerivative.apply(activations, logits, multiplier.detach())  # type: ignore[no-untyped-call]  # torch's own
 
 
+class _Rescaled(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(activations: Tensor, logits: Tensor, direction: Tensor, norm: Tensor) -> Tensor:
+        return activations.view_as(activations)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None, None]:
+        logits, direction, norm = ctx.saved_tensors
+        # Divided by the largest one first, because squares of small numbers underflow.
+        largest = grads[0].abs().amax((-2, -1), keepdim=True)
+        unit = torch.where(largest > 0, grads[0] / largest, 0.0)
+        along, other = (
+            torch.linalg.vector_norm(unit * multiplier, dim=(-2, -1), keepdim=True)
+            for multiplier in (direction, norm)
+        )
+        factor = torch.where(along > 0, other / along, 0.0)
+        return None, _once(grads[0] * direction * factor, logits), None, None
+
+
+def rescaled(activations: Tensor, logits: Tensor, direction: Tensor, norm: Tensor) -> Tensor:
+    """`activations`, whose backward pass has one multiplier's direction and another one's norm.
+
+    The gradient is that of d activation / d logit = `direction`, times one factor per replica (and
+    per leading axis), so that its norm over examples and units is that of multiplier `norm`. All
+    [*S, R, B, U]. The values are returned unchanged, to the bit.
+    """
+    return _Rescaled.apply(activations, logits, direction.detach(), norm.detach())  # type: ignore[no-untyped-call]  # torch's own
+
+
 class _PassedTo(torch.autograd.Function):
     generate_vmap_rule = True
 
