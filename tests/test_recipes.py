@@ -17,6 +17,7 @@ DATA = {
     "gradient_study": [],
     "hinton": ["dataset=digits"],
     "logic_gates": ["dataset=digits"],
+    "quality": [],
     "r2rt": ["dataset=digits"],
     "resnet": ["dataset=digits"],
     "structured": ["dataset=digits", "task.binarization=threshold"],

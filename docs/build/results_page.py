@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from agreement_table import agreement_table
 from contrasts_table import contrasts_table
 from raw_results import read_raw
 from results_recipe import FigureSpec, TableSpec, read_recipe
@@ -73,6 +74,8 @@ def _section(path: Path) -> str:
         parts += [f"**{table.title}**", _table(table, rows, path)]
     for contrast in recipe.contrasts:
         parts += [f"**{contrast.title}**", contrasts_table(contrast, rows, path)]
+    for agreement in recipe.agreements:
+        parts += [f"**{agreement.title}**", agreement_table(agreement, rows, path)]
     for figure in recipe.figures:
         _save_figure(figure, rows, path.parent / f"{path.stem}-{figure.name}")
         parts.append(f"![{figure.title}]({path.parent.name}/{path.stem}-{figure.name}.svg)")

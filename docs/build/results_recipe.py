@@ -99,6 +99,28 @@ class ContrastSpec(_Part):
     score: str
 
 
+class AgreementSpec(_Part):
+    """A table of Kendall's tau between statistics of gradients and the tuned test score.
+
+    trained     settings of the runs whose score counts; the others measure gradients
+    net, nets   the setting that tells nets apart, and its values
+    estimators  measured and trained
+    predictors  statistic, e.g. total/cosine_single -> title
+    signs       title -> -1 if less of it is better, else 1
+    times       step of the measurement -> title
+    """
+
+    title: str
+    tuned: Tuning
+    trained: dict[str, str]
+    net: str
+    nets: list[str]
+    estimators: list[str]
+    predictors: dict[str, str]
+    signs: dict[str, float]
+    times: dict[str, str]
+
+
 class Recipe(_Part):
     """One section of the page.
 
@@ -114,6 +136,7 @@ class Recipe(_Part):
     text: str = ""
     tables: list[TableSpec] = []
     contrasts: list[ContrastSpec] = []
+    agreements: list[AgreementSpec] = []
     figures: list[FigureSpec] = []
 
 
