@@ -45,6 +45,16 @@ def test_an_answer_waits_for_no_slow_import(question, tmp_path):
     assert not imported & SLOW
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_does_not_load_torch_compile(optimizer, tmp_path):
+    words = [f"optimizer={optimizer}", "scheduler=cosine", "trainer.steps=3", "trainer.log_every=1"]
+    done = answer(tmp_path, words)
+    assert done.returncode == 0, done.stderr[-2000:]
+    modules = set(re.findall(r"^import time: .*\| +(\S+)$", done.stderr, re.M))
+    assert "torch.optim" in modules
+    assert not modules & {"torch._dynamo", "torch._inductor", "sympy"}  # .8 s together
+
+
 def test_completion_knows_the_choices(tmp_path):
     assert answer(tmp_path, ANSWERS["completion"]).stdout.split() == ["estimator=disarm"]
 

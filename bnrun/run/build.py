@@ -20,6 +20,7 @@ from bnrun.tasks.base import Task
 from bnrun.training.device import choose_device, prepare_process, prepared_data
 from bnrun.training.loop import Training
 from bnrun.training.rates import parameter_groups, rehearse
+from bnrun.training.uncompiled import built
 
 KINDS = {"model": Model, "task": Task, "dataset": Dataset, "estimator": Estimator}
 
@@ -71,7 +72,8 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     if unknown := settings.layers.keys() - {str(n + 1) for n in range(model.depth)}:
         raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {model.depth}")
     estimators = layer_estimators(build_estimator, config, model.signed, first)
-    optimizer = make_optimizer(parameter_groups(model, settings.rates or {}, settings.optimizer.lr))
+    groups = parameter_groups(model, settings.rates or {}, settings.optimizer.lr)
+    optimizer = built(make_optimizer, groups)
     scheduler = make_scheduler(optimizer)
     instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)
     return Training(

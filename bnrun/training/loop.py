@@ -26,6 +26,7 @@ from bnrun.training.observe import Observer, update_scalars
 from bnrun.training.rehearsal import rehearse
 from bnrun.training.step import TrainStep
 from bnrun.training.tally import Tally
+from bnrun.training.uncompiled import uncompiled
 
 
 @dataclass
@@ -173,7 +174,8 @@ class Training:
 
         The order of the data and the noise of observations are functions of the step.
         """
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        with uncompiled(type(self.optimizer)):
+            parts = {name: part.state_dict() for name, part in self._parts().items()}
         # "lost" is the name of `diverged` in checkpoints; a new one would orphan existing ones.
         state: dict[str, Any] = {"step": self.step, "lost": self.diverged, "parts": parts}
         return state | {"seconds": self.seconds}
@@ -181,7 +183,8 @@ class Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from `state_dict()`."""
         for name, part in self._parts().items():
-            part.load_state_dict(state["parts"][name])
+            with uncompiled(type(part)):
+                part.load_state_dict(state["parts"][name])
         self.step, self.diverged = state["step"], state["lost"]
         self.started = time.perf_counter() - state["seconds"]
         if self.train_step.captured is not None:

@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from bnrun.recording import tags
+from bnrun.training.uncompiled import MakeOptimizer, built, update
 
-MakeOptimizer = Callable[[Any], Optimizer]
 MakeScheduler = Callable[[Optimizer], LRScheduler]
 
 REHEARSED_STEPS = 100
@@ -52,12 +52,12 @@ def rehearse(make_optimizer: MakeOptimizer, make_scheduler: MakeScheduler) -> No
     weight.grad = torch.zeros(1)
     rejected_by = f"optimizer: {_described(make_optimizer)}"
     try:
-        optimizer = make_optimizer([weight])
-        optimizer.step()
+        optimizer = built(make_optimizer, [weight])
+        update(optimizer)
         rejected_by = f"scheduler: {_described(make_scheduler)}"
         scheduler = make_scheduler(optimizer)
         for _ in range(REHEARSED_STEPS):
-            optimizer.step()
+            update(optimizer)
             scheduler.step()
             if not optimizer.param_groups[0]["lr"] >= 0:
                 raise ValueError("the learning rate becomes negative")

@@ -16,6 +16,7 @@ from bnrun.estimators.base import Estimator
 from bnrun.measurement.observation import replica_norm
 from bnrun.tasks.base import Task
 from bnrun.training.capture import Captured
+from bnrun.training.uncompiled import update
 
 
 class TrainStep:
@@ -41,7 +42,7 @@ class TrainStep:
         # Weights of a sum of losses [R, B] whose gradient is that of each replica's mean loss,
         # because replicas share no parameter.
         examples = settings.batch_size
-        self.mean_weights = torch.full((len(noise.seeds), examples), 1 / examples, device=device)
+        self.mean_weights = torch.full((len(noise.seeds) * examples,), 1 / examples, device=device)
         capture = settings.capture and device.type == "cuda"
         self.captured = Captured(self.learn, optimizer) if capture else None
 
@@ -77,10 +78,11 @@ class TrainStep:
         losses = self.model.losses(batch.inputs, estimators, loss, self.noise, probe)
         for parameter in self.parameters:
             parameter.grad = None
-        losses.backward(self.mean_weights)
+        # backward() with weights would import sympy, which takes .2 s.
+        torch.dot(losses.flatten(), self.mean_weights).backward()
         if self.clip_norm is not None:
             clip_per_replica(self.parameters, self.clip_norm)
-        self.optimizer.step()
+        update(self.optimizer)
         return losses.detach(), probe.value
 
     def _constants(self, estimators: Sequence[Estimator]) -> object:
