@@ -74,15 +74,19 @@ Catalogue = Mapping[Entry, Measurements]
 
 def page(catalogue: Catalogue) -> str:
     """The whole page as Markdown."""
+    sections = [section(entry, measured) for entry, measured in catalogue.items()]
+    return introduction(catalogue) + "\n".join([overview(catalogue), synonyms(), *sections])
+
+
+def introduction(catalogue: Catalogue) -> str:
+    """Title, notation, and how figures and numbers were measured."""
     rows = list(chain.from_iterable(measured.rows for measured in catalogue.values()))
-    introduction = INTRODUCTION.format(
+    return INTRODUCTION.format(
         warm_up=WARM_UP,
         problems="\n".join(_shape(problem) for problem in chosen_problems()),
         chance=max(row.threshold for row in rows),
         detectable=max(row.detectable for row in rows if row.unbiased),
     )
-    sections = [section(entry, measured) for entry, measured in catalogue.items()]
-    return introduction + "\n".join([overview(catalogue), synonyms(), *sections])
 
 
 def _shape(problem: Problem) -> str:
@@ -138,7 +142,7 @@ def _evaluations(row: Row, formula: str | None = None) -> str:
 
 def section(entry: Entry, measured: Measurements) -> str:
     """All about one estimator: description, figure, formulas, facts and measurements."""
-    return "\n".join([*_head(entry), _results(measured.rows)])
+    return "\n".join([*_head(entry), results(measured.rows)])
 
 
 def _head(entry: Entry) -> list[str]:
@@ -148,7 +152,7 @@ def _head(entry: Entry) -> list[str]:
         f"{_escaped(description)}\n",
         f"![Gradient of {entry.name} against the logit](estimators/{entry.name}.svg)\n",
         f"```text\n{_formulas(entry.passages)}\n```\n",
-        *(f"- {fact}" for fact in _facts(entry)),
+        *(f"- {fact}" for fact in facts(entry)),
         "",
     ]
 
@@ -161,24 +165,26 @@ def _formulas(texts: Mapping[str, str]) -> str:
     return "\n".join([wrapped("forward"), wrapped("backward")])
 
 
-def _facts(entry: Entry) -> list[str]:
+def facts(entry: Entry) -> list[str]:
+    """What is said of an estimator below its formulas, a Markdown line each."""
     texts = entry.passages
-    facts = [f"Gradient: {gradient(entry)}."]
-    facts += [f"{label}: {_prose(texts[label])}" for label in LABELS[2:] if label in texts]
+    lines = [f"Gradient: {gradient(entry)}."]
+    lines += [f"{label}: {_prose(texts[label])}" for label in LABELS[2:] if label in texts]
     for name, part in entry.parts.items():
         fact = f"`{name}`: {type(part).__name__}. {_escaped(summary(type(part)))}"
         source = passages(type(part)).get("Source")
         # A part that is an estimator has its own section.
         if source is not None and isinstance(part, Baseline):
             fact += f" Source: {_prose(source)}"
-        facts.append(fact)
+        lines.append(fact)
     if entry.options:
         options = ", ".join(f"`{key}={value}`" for key, value in entry.options.items())
-        facts.append(f"As measured: {options}.")
-    return [*facts, f"Neurons: {', '.join(entry.neurons)}."]
+        lines.append(f"As measured: {options}.")
+    return [*lines, f"Neurons: {', '.join(entry.neurons)}."]
 
 
-def _results(rows: Sequence[Row]) -> str:
+def results(rows: Sequence[Row]) -> str:
+    """The table of an estimator's measurements."""
     title = ["problem", "bias", "z", "variance", "cosine of mean", "of a draw"]
     cells = [
         [
