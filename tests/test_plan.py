@@ -76,6 +76,33 @@ def test_a_planned_config_is_the_one_that_hydra_composes(loader, sweep):
                 assert planned.hydra.sweep.subdir == composed.hydra.sweep.subdir
 
 
+OWN = [
+    "hydra.sweep.dir=outputs/${name}/lr${optimizer.lr}",
+    "hydra.sweep.dir=outputs/${hydra.job.override_dirname}",
+    "hydra.sweep.subdir=${optimizer.lr}",
+    "++hydra.sweeper.params={trainer.steps:'${trainer.batch_size},3'}",
+]
+FEW = ["optimizer.lr=0.1", "trainer.batch_size=7 name=a", "model.hidden=7", "seeds=[1,2]", "x=1"]
+
+
+@pytest.mark.parametrize(("own", "jobs"), [("name=x", JOBS), *((own, FEW) for own in OWN)])
+def test_a_job_planned_without_its_whole_config_is_the_same(own, jobs, loader):
+    """Its values are set in the config that jobs before it have used."""
+    sweep = loader.load_configuration("config", [own], run_mode=RunMode.MULTIRUN)
+    planned, composed = Configs(loader, sweep), Configs(loader, sweep)
+    composed._quick = lambda words: None
+
+    def answer(configs, job):
+        try:
+            return configs._quick(job.split()) or configs._slow(job.split())
+        except Exception as error:
+            return type(error), str(error)
+
+    for job in [*jobs, *reversed(jobs)]:
+        if "~" not in job:
+            assert repr(answer(planned, job)) == repr(answer(composed, job)), job
+
+
 @pytest.mark.parametrize("words", WRONG)
 def test_a_wrong_override_raises_what_hydra_raises(words, loader, sweep):
     with pytest.raises(HydraException) as planned:

@@ -96,10 +96,15 @@ def resolved(config: DictConfig, choices: Mapping[str, Any] | None = None) -> di
     keys = [str(key) for key in config if key != "hydra"]
     values = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
     assert isinstance(values, dict)
+    return with_choices({str(key): value for key, value in values.items()}, choices)
+
+
+def with_choices(values: dict[str, Any], choices: Mapping[Any, Any]) -> dict[str, Any]:
+    """Resolved values with the "choices" of their groups, by the names of their files."""
     if "choices" in values:
         raise ValueError("choices: no such option, leave it out")
     named = {str(group): choice_name(str(group), name) for group, name in choices.items()}
-    return {**{str(key): value for key, value in values.items()}, "choices": named}
+    return {**values, "choices": named}
 
 
 class EstimatorConfig:
