@@ -16,6 +16,7 @@ from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER, is_claimed
 from bnrun.sweep.outcome import Launched
 from bnrun.sweep.plan import Job
+from bnrun.sweep.queue import answering
 
 PATIENCE = 2
 """How often a pool may break while a job is running before that job is launched alone."""
@@ -60,7 +61,8 @@ def launch(
         batch = [job for job in waiting if breaks[job.folder] < PATIENCE] or waiting[:1]
         before = {job.folder: mark(job.folder / HOLDER) for job in batch}
         try:
-            results = launcher.launch([job.overrides for job in batch], first)
+            with answering(launcher):
+                results = launcher.launch([job.overrides for job in batch], first)
         except BrokenProcessPool:
             _wait_until_free(batch)
             started = [

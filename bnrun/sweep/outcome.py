@@ -13,6 +13,7 @@ from bnrun.run.claim import is_claimed
 from bnrun.run.log import LOG
 from bnrun.sweep.halt import HALTED, SKIPPED
 from bnrun.sweep.plan import Job
+from bnrun.sweep.queue import Killed
 
 Kind = Literal[
     "done",
@@ -82,7 +83,8 @@ def launched_outcome(launched: Launched) -> Outcome:
             return Outcome(job, "at work elsewhere", "it is still running")
     except OSError as reason:
         return _failed(job, sentence(reason))
-    return _failed(job, "it ended without a result, as if killed")
+    state = f"; the queue calls it {error}" * isinstance(error, Killed)
+    return _failed(job, f"it ended without a result, as if killed{state}")
 
 
 def idle_outcome(job: Job) -> Outcome:
