@@ -168,6 +168,21 @@ def test_max_pool_may_keep_the_last_odd_row_and_column():
     assert MaxPool2d(2, whole=True)(x).flatten().tolist() == [4, 5, 7, 8]
 
 
+def test_max_pool_of_even_images_is_that_of_torch_with_ties_and_in_all_derivatives():
+    # Few values, so that most windows have their maximum twice or more.
+    x = torch.randint(3, (2, 3, 5, 4, 6, 8), dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, 5, 4, 3, 4, dtype=torch.float64, requires_grad=True)
+    pooled = MaxPool2d(2)(x)
+    (gradient,) = torch.autograd.grad(pooled, x, weights, create_graph=True)
+    expected = torch.nn.functional.max_pool2d(x.flatten(0, -4), 2).view(pooled.shape)
+    assert pooled.equal(expected)
+    assert gradient.equal(torch.autograd.grad(expected, x, weights)[0])
+    # The gradient is linear in the weights.
+    other = torch.randn_like(x)
+    (second,) = torch.autograd.grad(gradient, weights, other)
+    assert torch.allclose((second * weights).sum(), (gradient * other).sum())
+
+
 def test_max_pool_takes_the_largest_of_each_window():
     x = torch.arange(16.0).view(1, 1, 1, 4, 4)
     assert MaxPool2d(2)(x).flatten().tolist() == [5, 7, 13, 15]
