@@ -71,17 +71,19 @@ for _part in (bnrun.run, bnrun.sweep):
     _part.__class__ = _Callable
 
 
-def __getattr__(name: str) -> Any:
-    # On first use, so that help, completion and config errors need not wait a second for torch.
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # A type checker would take any name for one that is there.
 
-        return version("bnrun")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'bnrun' has no attribute {name!r}")
-    import importlib
+    def __getattr__(name: str) -> Any:
+        # On first use, so that help, completion and config errors need not wait a second for torch.
+        if name == "__version__":
+            from importlib.metadata import version
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+            return version("bnrun")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'bnrun' has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
