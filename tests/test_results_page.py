@@ -222,6 +222,43 @@ def test_the_rate_is_chosen_on_validation_where_fewest_seeds_diverged(tmp_path: 
     assert "| reinmax | 3 |" not in page
 
 
+def test_several_settings_and_the_way_of_evaluating_are_chosen_together(tmp_path: Path) -> None:
+    heading = (
+        "estimator,optimizer.lr,optimizer.weight_decay,seed,split,measured,steps,seconds,diverged,"
+        "commit,machine,accuracy/sampled,accuracy/thresholded"
+    )
+    # (rate, decay): validation sampled and thresholded, test sampled and thresholded
+    values = {
+        ("1", "0"): (0.5, 0.6, 0.95, 0.96),
+        ("1", "3"): (0.7, 0.9, 0.11, 0.22),
+        ("2", "0"): (0.8, 0.4, 0.97, 0.98),
+    }
+    lines = [
+        f"st,{rate},{decay},{seed},{split},,10,1,,abc,cpu,{scores[place]},{scores[place + 1]}"
+        for (rate, decay), scores in values.items()
+        for split, place in (("validation", 0), ("test", 2))
+        for seed in range(3)
+    ]
+    (tmp_path / "study.csv").write_text("\n".join([heading, *lines]) + "\n")
+    (tmp_path / "study.yaml").write_text("""
+title: A study
+command: bnrun -m experiment=study
+budget: full
+tables:
+  - title: Chosen
+    split: test
+    tuned:
+      over: [optimizer.lr, optimizer.weight_decay, way]
+      score: chosen
+      ways: {accuracy/sampled: a sample, accuracy/thresholded: a threshold}
+    rows: [estimator, optimizer.lr, optimizer.weight_decay, way]
+    columns: {chosen: accuracy}
+""")
+    page = publish(tmp_path).read_text()
+    assert "| st | 1 | 3 | a threshold | 3 | 0.22 |" in page
+    assert page.count("| st |") == 1
+
+
 def test_differences_are_paired_at_the_chosen_rates_with_the_intervals_of_the_report(
     tmp_path: Path,
 ) -> None:

@@ -21,7 +21,7 @@ def measured(
     seeds = sorted({row["seed"] for row in rows}, key=int)
     index = [spec.nets, seeds, spec.estimators]
     trained = [r for r in rows if r["measured"] == "" and selected([r], spec.trained)]
-    chosen = selected(tuned(trained, spec.tuned.over, spec.tuned.score), {"split": "test"})
+    chosen = selected(tuned(trained, spec.tuned), {"split": "test"})
     try:
         truth = stacked(chosen, spec.tuned.score, [spec.net, "seed", "estimator"], index)
         predictors = {

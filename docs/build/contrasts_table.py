@@ -18,7 +18,7 @@ def contrasts_table(spec: ContrastSpec, rows: Sequence[Row], path: Path) -> str:
     Raises ValueError if a difference has no seed.
     """
     pairs = [(spec.contestants[a], spec.contestants[b]) for a, b in spec.pairs]
-    chosen = tuned(rows, spec.tuned.over, spec.tuned.score)
+    chosen = tuned(rows, spec.tuned)
     table = contrasts(chosen, spec.places, pairs, spec.score)
     for place, row in zip(spec.places, table, strict=True):
         for names, difference in zip(spec.pairs, row, strict=True):

@@ -152,7 +152,7 @@ def _groups(
     """The rows that a table or figure selects, grouped by the settings `by`."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     if spec.tuned is not None:
-        rows = tuned(rows, spec.tuned.over, spec.tuned.score)
+        rows = tuned(rows, spec.tuned)
     for row in rows:
         chosen = all(row.get(key) == value for key, value in spec.where.items())
         left_out = any(row.get(key) in values for key, values in spec.without.items())

@@ -27,14 +27,16 @@ class Published(_Part):
 
 
 class Tuning(_Part):
-    """A setting that is chosen on validation, separately for each value of the others.
+    """Settings that are chosen on validation, separately for each value of the others.
 
-    over   e.g. optimizer.lr
+    over   e.g. optimizer.lr, or several that are chosen together
     score  score/way whose largest mean is chosen
+    ways   score/way -> its name: each is a value of the setting `way`, and its score is `chosen`
     """
 
-    over: str
+    over: str | list[str]
     score: str
+    ways: dict[str, str] = {}
 
 
 class _Selection(_Part):

@@ -1,4 +1,4 @@
-"""Rows of raw results at the value of a setting that is best on validation, and differences there.
+"""Rows of raw results at the settings that are best on validation, and differences there.
 
 The choice is that of the report: fewest diverged seeds, then the best mean. Differences have the
 simultaneous intervals of the report, over all pairs and places of a table.
@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from raw_results import FACTS
+from results_recipe import Tuning
 
 from bnrun.recording.intervals import mean_interval
 from bnrun.report.compare.statistics import Difference, Scores, compare_pairs
@@ -27,26 +28,44 @@ def scores_of(rows: Sequence[Row], score: str) -> Scores:
     return {int(row["seed"]): value for row, value in zip(rows, lost, strict=True)}
 
 
-def tuned(rows: Sequence[Row], over: str, score: str) -> list[Row]:
-    """Rows whose value of setting `over` is best on validation, separately for each other setting.
+def by_way(rows: Sequence[Row], ways: Mapping[str, str]) -> list[Row]:
+    """Each row once for each score/way, with the way as setting `way` and its value as `chosen`.
 
-    score  column that chooses, larger is better; of equal values the first in the file is kept
+    ways  score/way -> what the way is called
     """
-    trials: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    return [
+        {"way": name, **row, "chosen": row.get(column, "")}
+        for row in rows
+        for column, name in ways.items()
+    ]
+
+
+def tuned(rows: Sequence[Row], tuning: Tuning) -> list[Row]:
+    """Rows whose values of the settings `over` are best on validation, for each other setting.
+
+    Of equal values, the first in the file is kept.
+    """
+    rows = by_way(rows, tuning.ways) if tuning.ways else rows
+    over = [tuning.over] if isinstance(tuning.over, str) else tuning.over
+    trials: dict[tuple[str, ...], dict[tuple[str, ...], list[Row]]] = {}
     for row in rows:
         if row["split"] == "validation":
-            trials.setdefault(_others(row, over), {}).setdefault(row[over], []).append(row)
+            trials.setdefault(_others(row, over), {}).setdefault(_those(row, over), []).append(row)
 
     def merit(trial: Sequence[Row]) -> tuple[int, float]:
-        mean, _, number = mean_interval(list(scores_of(trial, score).values()))
+        mean, _, number = mean_interval(list(scores_of(trial, tuning.score).values()))
         return int(number) - len(trial), float(mean) if number else -math.inf
 
     best = {key: max(tried, key=lambda v: merit(tried[v])) for key, tried in trials.items()}
-    return [row for row in rows if best.get(_others(row, over)) == row[over]]
+    return [row for row in rows if best.get(_others(row, over)) == _those(row, over)]
 
 
-def _others(row: Row, over: str) -> tuple[str, ...]:
-    return tuple(value for name, value in settings_of(row).items() if name != over)
+def _those(row: Row, over: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in over)
+
+
+def _others(row: Row, over: Sequence[str]) -> tuple[str, ...]:
+    return tuple(value for name, value in settings_of(row).items() if name not in over)
 
 
 def selected(rows: Sequence[Row], where: Mapping[str, str]) -> list[Row]:

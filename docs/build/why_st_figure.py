@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 def main(folder: Path = RESULTS) -> None:
     """Write the figure."""
     spec = read_recipe(folder / "why_st.yaml").contrasts[0]
-    rows = tuned(read_raw(folder / "why_st.csv"), spec.tuned.over, spec.tuned.score)
+    rows = tuned(read_raw(folder / "why_st.csv"), spec.tuned)
     test = selected(rows, {"split": "test", "dataset": "digits", "gradients.every": "null"})
     figure, grid = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharey=True)
     for line, optimizer in zip(grid, ("sgd", "adam"), strict=True):
