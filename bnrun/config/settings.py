@@ -62,9 +62,10 @@ class GradientSettings(_Section):
 
 
 class RecorderSettings(_Section):
-    """What is written per seed."""
+    """What is written besides the curves of means."""
 
     per_seed: bool
+    also: list[str] = []
 
 
 class CheckpointSettings(_Section):

@@ -14,6 +14,7 @@ from bnrun.recording.events import EventFile
 from bnrun.recording.files import Digest
 from bnrun.recording.metrics import MetricsFile, points
 from bnrun.recording.records import Record
+from bnrun.recording.tracker import Trackers
 from bnrun.recording.view import View
 
 MAIN = ""
@@ -36,6 +37,7 @@ class Recorder:
     rewritten    TensorBoard runs ("" for the main one, or seed=<seed>) whose files are lost or
                  altered: they are removed, and their scalars written again from the metrics file
     view         which curves TensorBoard shows
+    trackers     get the means of the same curves; one that resumes gets the whole history first
 
     TensorBoard's scalars are means over the seeds whose value is finite. The Custom Scalars tab
     has a chart for each curve with a band, in one category per section of tags: the mean and, for
@@ -54,8 +56,9 @@ class Recorder:
         resume_step: int | None = None,
         rewritten: Collection[str] = (),
         view: View = View(),  # noqa: B008  # immutable
+        trackers: Trackers | None = None,
     ) -> None:
-        self._folder, self._view = folder, view
+        self._folder, self._view, self._trackers = folder, view, trackers
         self._metrics = MetricsFile(folder, seeds, resume_step)
         self._step = resume_step or 0
         names = [MAIN, *(seed_run(seed) for seed in seeds if per_seed)]
@@ -65,6 +68,9 @@ class Recorder:
         self._charted: dict[str, None] = {}
         if rewritten and resume_step is not None:
             self._rewrite([name in rewritten for name in names])
+        if trackers and resume_step is not None:
+            for step, rows, speed in points(folder):
+                self._track(step, list(rows), np.array(list(rows.values())), speed)
 
     def write(self, record: Record) -> None:
         """Write one record to the metrics file and to TensorBoard."""
@@ -72,9 +78,11 @@ class Recorder:
         values = _stacked(list(record.scalars.values()))
         self._step = record.step
         # Before the metrics file takes this record for the last one.
-        summary = summaries.scalars(self._speed(record))
+        speed = self._speed(record)
+        summary = summaries.scalars({} if speed is None else {tags.SPEED: speed})
         rows = dict(zip(names, values.tolist(), strict=True))
         self._metrics.append(record.step, record.epoch, record.seconds, rows)
+        self._track(record.step, names, values, speed)
         summary.MergeFrom(self._curves(names, values))
         for tag, samples in record.histograms.items():
             finite = samples[samples.isfinite()].detach().double().numpy()
@@ -94,6 +102,13 @@ class Recorder:
             self._charted |= dict.fromkeys(names)
             summary.MergeFrom(summaries.charts(self._view, self._charted))
         return summary
+
+    def _track(
+        self, step: int, names: Sequence[str], values: NDArray[np.float64], speed: float | None
+    ) -> None:
+        if self._trackers:
+            measured = {} if speed is None else {tags.SPEED: speed}
+            self._trackers.log(step, summaries.means(self._view, names, values) | measured)
 
     def _rewrite(self, lost: Sequence[bool]) -> None:
         """Write the scalars of the metrics file again, to the main run and the seeds' as marked."""
@@ -123,6 +138,11 @@ class Recorder:
         summary.MergeFrom(summaries.hyperparameters(hparams))
         self._events.write(self._step, summary)
 
+    def track_scores(self, scores: Mapping[str, float]) -> None:
+        """Send the final scores, tag -> mean over the seeds, to the trackers."""
+        if self._trackers:
+            self._trackers.log(self._step, scores)
+
     def flush(self) -> None:
         """Return when everything written so far is on the disk. Call it before a checkpoint."""
         self._metrics.sync()
@@ -137,8 +157,10 @@ class Recorder:
         return {str(path.relative_to(self._folder)): found for path, found in files.items()}
 
     def close(self) -> None:
-        """Close all files."""
+        """Close all files, and end the run of each tracker."""
         self._metrics.close()
+        if self._trackers:
+            self._trackers.finish()
         for events in (self._events, *self._seed_events):
             events.close()
 
@@ -148,14 +170,14 @@ class Recorder:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _speed(self, record: Record) -> dict[str, float]:
+    def _speed(self, record: Record) -> float | None:
         """Steps per second since the last record of an earlier step."""
         if self._metrics.last_time is None:
-            return {}
+            return None
         step, seconds = self._metrics.last_time
         if record.step <= step or record.seconds <= seconds:
-            return {}
-        return {tags.SPEED: (record.step - step) / (record.seconds - seconds)}
+            return None
+        return (record.step - step) / (record.seconds - seconds)
 
 
 def write_curves(

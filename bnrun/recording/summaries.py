@@ -36,19 +36,30 @@ def scalars(values: Mapping[str, float]) -> Summary:
 
 def curves(view: View, names: Sequence[str], values: NDArray[np.float64]) -> Summary:
     """Means over the seeds of values [T, R], T tags, and the edges of bands, as `view` wants."""
-    means, halves, _ = mean_interval(values)
-    halves = np.where(np.isnan(halves), 0.0, halves)
+    centres, halves, _ = mean_interval(values)
+    widths = dict(zip(names, np.where(np.isnan(halves), 0.0, halves), strict=True))
+    points = _shown(view, names, centres)
+    for tag in names:
+        if tag in points and view.has_band(tag):
+            lower, upper = tags.band(tag)
+            points |= {lower: points[tag] - widths[tag], upper: points[tag] + widths[tag]}
+    return scalars({tag: _clipped(value) for tag, value in points.items()})
+
+
+def means(view: View, names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
+    """The means alone."""
+    return _shown(view, names, mean_interval(values)[0])
+
+
+def _shown(view: View, names: Sequence[str], centres: NDArray[np.float64]) -> dict[str, float]:
+    """Those that `view` shows, with the goal's a second time."""
     points: dict[str, float] = {}
-    for tag, mean, half in zip(names, means, halves, strict=True):
-        if not view.shows(tag):
-            continue
+    for tag, mean in zip(names, centres.tolist(), strict=True):
         if view.goal is not None and tag == view.goal.tag:
             points[tags.goal(view.goal)] = mean
-        points[tag] = mean
-        if view.has_band(tag):
-            lower, upper = tags.band(tag)
-            points |= {lower: mean - half, upper: mean + half}
-    return scalars({tag: _clipped(value) for tag, value in points.items()})
+        if view.shows(tag):
+            points[tag] = mean
+    return points
 
 
 def seed_curves(view: View, values: Mapping[str, float]) -> Summary:

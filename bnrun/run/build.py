@@ -1,13 +1,13 @@
 """The composition root: the only place where a config becomes objects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from bnrun.config.compose import EstimatorConfig
+from bnrun.config.compose import EstimatorConfig, composed, resolved
 from bnrun.config.settings import Settings
 from bnrun.core.neurons import Neuron
 from bnrun.core.products import set_product_dtype
@@ -15,6 +15,7 @@ from bnrun.data.base import Dataset
 from bnrun.estimators.base import Estimator
 from bnrun.measurement.choice import choose_instrument
 from bnrun.models.base import Model
+from bnrun.recording.tracker import Tracker
 from bnrun.run.signs import layer_estimators
 from bnrun.tasks.base import Task
 from bnrun.training.device import choose_device, prepare_process, prepared_data
@@ -22,7 +23,13 @@ from bnrun.training.loop import Training
 from bnrun.training.rates import parameter_groups, rehearse
 from bnrun.training.uncompiled import built
 
-KINDS = {"model": Model, "task": Task, "dataset": Dataset, "estimator": Estimator}
+KINDS = {
+    "model": Model,
+    "task": Task,
+    "dataset": Dataset,
+    "estimator": Estimator,
+    "tracker": Tracker,
+}
 
 
 def build(config: Mapping[str, Any], key: str) -> Any:
@@ -51,6 +58,12 @@ def named_estimator(name: str) -> Callable[[Neuron], Estimator]:
     """A function that builds configs/estimator/<name>.yaml for any neuron."""
     config = EstimatorConfig([f"estimator={name}"])
     return lambda neuron: build_estimator(config.values(neuron))
+
+
+def build_trackers(names: Sequence[str]) -> dict[str, Tracker]:
+    """The trackers configs/tracker/<name>.yaml. Raises as `build` does."""
+    configs = {name: resolved(composed([f"+tracker={name}"])) for name in names}
+    return {name: build(config, "tracker") for name, config in configs.items()}
 
 
 def build_training(config: Mapping[str, Any], settings: Settings) -> Training:

@@ -16,10 +16,11 @@ from bnrun.recording import tags
 from bnrun.recording.recorder import MAIN, Recorder, seed_run
 from bnrun.recording.result import write_result
 from bnrun.recording.tags import ScoreName
+from bnrun.recording.tracker import Trackers
 from bnrun.recording.view import View
 from bnrun.report.read.runs import overridden
 from bnrun.run.about import config_text, outcome_text, run_text
-from bnrun.run.build import build, build_training
+from bnrun.run.build import build, build_trackers, build_training
 from bnrun.run.checkpoint import Header
 from bnrun.run.context import RunContext
 from bnrun.run.identity import DATA_FILES, code_now, data_files
@@ -43,6 +44,7 @@ def execute(context: RunContext) -> None:
     folder, settings = context.folder, context.settings
     with mistakes():  # After this, only a UserError is one.
         with chdir(context.start):
+            trackers = Trackers(build_trackers(settings.recorder.also), context.log.info)
             before = data_files(build(context.config, "dataset"), context.start)
             training = build_training(context.config, settings)
             after = data_files(build(context.config, "dataset"), context.start)
@@ -59,7 +61,8 @@ def execute(context: RunContext) -> None:
         step = None if point is None else point.header.step
         seeds, per_seed = settings.seed_list, settings.recorder.per_seed
         view = view_of(training)
-        recorder = Recorder(folder, seeds, per_seed, step, lost, view)
+        trackers.start(folder.parent.name, folder.name, context.config)
+        recorder = Recorder(folder, seeds, per_seed, step, lost, view, trackers)
     try:
         # Before training, because the files of the code may change during a long run.
         kept = {
@@ -80,13 +83,14 @@ def execute(context: RunContext) -> None:
             records = training.run(keeper.after_step)
             for record in follow(records, training.total, context, headline):
                 keeper.record(record)
+            scores = scores_of(keeper.scalars)
+            recorder.track_scores(final_scores(scores, view.goal))
             if point is None or not point.header.final or MAIN in lost:
-                scores = scores_of(keeper.scalars)
                 shown = hyperparameters(context.config, overridden(folder))
                 recorder.hparams(shown, final_scores(scores, view.goal))
                 recorder.text(tags.OUTCOME, outcome_text(scores, training.diverged_steps()))
                 keeper.write()
-        write_result(folder, _result(context, training, scores_of(keeper.scalars), code))
+        write_result(folder, _result(context, training, scores, code))
     except OSError as error:
         if passes_own_code(error):
             raise

@@ -1,0 +1,78 @@
+"""Other trackers than TensorBoard: the class that a user can write, and what calls it."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from typing import Any
+
+
+class Tracker(ABC):
+    """Shows the curves of one run somewhere else, e.g. in trackio, wandb or MLflow.
+
+    `start` is called once when a run starts and once when it resumes. A resumed run logs its whole
+    history again, so that nothing is missing or there twice if `start` begins an empty one.
+    """
+
+    @abstractmethod
+    def start(self, study: str, run: str, config: Mapping[str, Any]) -> None:
+        """Begin a run.
+
+        study   folder of runs that are compared
+        run     the name of its folder, unique in its study
+        config  resolved: plain values, nested
+        """
+
+    @abstractmethod
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Add one point to some curves: tag -> finite mean over the seeds."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """End the run; whatever was logged is safe when this returns."""
+
+
+def _silence() -> redirect_stdout[None]:
+    """What trackers print would tear the progress bar."""
+    return redirect_stdout(None)
+
+
+class Trackers:
+    """The trackers of one run, none of which can end its training once it has started.
+
+    named  name -> tracker
+    say    prints a sentence; one that fails is named in it, and not called any more
+    """
+
+    def __init__(self, named: Mapping[str, Tracker], say: Callable[[str], None]) -> None:
+        self._active = dict(named)
+        self._say = say
+
+    def start(self, study: str, run: str, config: Mapping[str, Any]) -> None:
+        """Begin the run everywhere. Raises what a tracker raises."""
+        with _silence():
+            for tracker in self._active.values():
+                tracker.start(study, run, config)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to the curves whose value is finite."""
+        finite = {tag: value for tag, value in values.items() if math.isfinite(value)}
+        if finite:
+            self._each(lambda tracker: tracker.log(step, finite))
+
+    def finish(self) -> None:
+        """End the run everywhere."""
+        self._each(lambda tracker: tracker.finish())
+
+    def __bool__(self) -> bool:
+        return bool(self._active)
+
+    def _each(self, call: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._active.items()):
+            try:
+                with _silence():
+                    call(tracker)
+            except Exception as error:
+                del self._active[name]
+                text = f"{type(error).__name__}: {error}"
+                self._say(f"recorder.also: {name} failed ({text}) and gets no more of this run")
