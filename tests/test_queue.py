@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
+from bnrun.run.claim import claimed, is_claimed
 from bnrun.sweep.launch import launch
 from bnrun.sweep.outcome import launched_outcome
 from bnrun.sweep.plan import Job
+from bnrun.sweep.watch import JobState
 
 core = pytest.importorskip("submitit.core.core")
 utils = pytest.importorskip("submitit.core.utils")
@@ -69,3 +71,23 @@ def test_a_killed_job_is_named_with_its_state_and_the_others_are_waited_for(tmp_
     assert killed.kind == raised.kind == "failed"
     assert killed.text.endswith("as if killed; the queue calls it OUT_OF_MEMORY")
     assert raised.text == TIMED_OUT
+
+
+def test_a_job_that_is_queued_again_is_not_shown_as_failed(tmp_path):
+    config = {"trainer": {"steps": 10, "epochs": None}}
+    state = JobState(Job([], config, tmp_path, tmp_path.parent, "missing"), "job", "")
+
+    def end(error):
+        with claimed(tmp_path):
+            state.look()
+            raise error
+
+    with pytest.raises(SystemExit):
+        end(SystemExit(-1))  # as submitit does in its handler of the signal
+    assert not is_claimed(tmp_path)
+    state.look()
+    assert state.state == "running"
+    with pytest.raises(ValueError, match="wrong"):
+        end(ValueError("wrong"))
+    state.look()
+    assert state.state == "failed"

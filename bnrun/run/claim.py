@@ -45,10 +45,19 @@ def claimed(folder: Path) -> Iterator[None]:
                 f"process {os.getpid()} on {socket.gethostname()}\n{os.environ.get(SWEEP, '')}"
             )
         yield
+        _forget_holder(folder)
+    except SystemExit:
+        raise  # Submitit has queued the job again, so its sweep still counts it as running.
+    except BaseException:
+        _forget_holder(folder)
+        raise
     finally:
-        with suppress(OSError):  # the first error is the one to report
-            (folder / HOLDER).unlink(missing_ok=True)
         lock.release()
+
+
+def _forget_holder(folder: Path) -> None:
+    with suppress(OSError):  # the first error is the one to report
+        (folder / HOLDER).unlink(missing_ok=True)
 
 
 def is_claimed(folder: Path) -> bool:
