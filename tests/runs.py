@@ -31,7 +31,8 @@ def assert_equal_runs(first: Path, second: Path) -> None:
         # These say when, where and with which files it was run; the code may be edited meanwhile.
         for key in ("seconds", "commit", "receipt"):
             result.pop(key, None)
-        del result["config"]["checkpoint"]
+        for key in ("checkpoint", "output"):
+            del result["config"][key]
     assert results[0] == results[1]
     states = [torch.load(run / "checkpoint.pt", weights_only=True) for run in (first, second)]
     for state in states:
