@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from studies import compared, far, finish
+from studies import change, compared, far, finish
 
-from bnrun.report.compare.aggregate import aggregates
+from bnrun.recording.tags import ScoreName
+from bnrun.report.compare.aggregate import aggregates, missing
 from bnrun.report.compare.bootstrap import Sample, improvement, interquartile_mean, profile
+from bnrun.report.compare.yardstick import Wanted
 from bnrun.report_cli import main
 
 # Ten seeds in three settings, and what rliable 1.2.0 makes of them. The ends of its intervals are
@@ -144,3 +146,25 @@ def test_the_same_runs_always_give_the_same_intervals() -> None:
         main(["study"])
         texts.add(Path("study/report-aggregates.csv").read_text())
     assert len(texts) == 1
+
+
+def test_settings_judged_in_several_ways_are_not_averaged_but_one_way_is_offered() -> None:
+    for neuron, way in (("dbn", "thresholded"), ("sbn", "sampled")):
+        for estimator in ("st", "sigmoid_st"):
+            place = finish(f"{neuron}-{estimator}", far(0.0), estimator, neuron)
+            change(place, way=way)
+    contests = compared()
+    assert aggregates(contests) == []
+    assert missing(contests) == [
+        "no test accuracy over all settings, because thresholded and sampled are not compared with "
+        "each other: --score test/accuracy/thresholded judges every run in one way"
+    ]
+    wanted = Wanted(ScoreName("test", "accuracy", "thresholded"), None)
+    assert len(aggregates(compared(wanted))) == 1
+
+
+def test_nothing_is_said_of_settings_that_share_no_contestants() -> None:
+    for neuron, way, estimator in (("dbn", "thresholded", "st"), ("sbn", "sampled", "disarm")):
+        change(finish(neuron, far(0.0), estimator, neuron), way=way)
+        change(finish(f"{neuron}2", far(0.0), f"{estimator}2", neuron), way=way)
+    assert missing(compared()) == []

@@ -160,3 +160,21 @@ def test_what_a_terminal_cannot_encode_is_replaced() -> None:
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"st?" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_narrow_terminal_still_names_both_contestants_of_a_pair(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for neuron in ("dbn", "sbn"):
+        finish(f"{neuron}-1", far(0.1), "reinmax", neuron)
+        finish(f"{neuron}-2", far(0.0), "disarm", neuron)
+    assert main(["study"]) == 0
+    pairs = capsys.readouterr().out.split("\nPairs")[1].split("\nRuns\n")[0].splitlines()
+    rows = [line for line in pairs if "reinmax" in line]
+    assert len(rows) == 2
+    assert all("disarm" in row for row in rows)
+    assert max(map(len, pairs)) <= columns
+    if columns >= 80:
+        assert all(row.startswith("neuron=") and "differs" in row for row in rows)

@@ -17,7 +17,8 @@ from bnrun.report.compare.bootstrap import (
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.field import Contestant
 from bnrun.report.compare.statistics import Array
-from bnrun.report.compare.yardstick import Yardstick
+from bnrun.report.compare.yardstick import Yardstick, settled
+from bnrun.report.read.scores import way_text
 
 _ALIKE = ("accuracy",)
 """Scores that mean the same in every setting; others are normalised."""
@@ -80,6 +81,34 @@ def aggregates(contests: Sequence[Contest]) -> list[Aggregate]:
         groups.setdefault(contest.yardstick, []).append(contest)
     chosen = [_shared(group) for group in groups.values()]
     return [_aggregate(same, labels) for same, labels in chosen if len(same) > 1 < len(labels)]
+
+
+def missing(contests: Sequence[Contest]) -> list[str]:
+    """How to have a score over several settings, if it was judged in another way in each.
+
+    The neuron's own way differs between a DBN and an SBN; their numbers have no common scale.
+    """
+    groups: dict[tuple[str, str], list[Contest]] = {}
+    for contest in contests:
+        groups.setdefault(contest.yardstick[:2], []).append(contest)
+    return [text for same in groups.values() if (text := _missing(same))]
+
+
+def _missing(contests: Sequence[Contest]) -> str:
+    measures = dict.fromkeys(contest.yardstick for contest in contests)
+    shared, labels = _shared(contests)
+    if len(measures) == 1 or min(len(shared), len(labels)) < 2:
+        return ""
+    measure = contests[0].yardstick
+    try:
+        same = settled(measure._replace(way=""), [run for c in shared for run in c.runs])
+    except ValueError:
+        return ""  # They have no way in common.
+    ways = " and ".join(way_text(other.way) for other in measures)
+    return (
+        f"no {measure.split} {measure.score} over all settings, because {ways} are not compared "
+        f"with each other: --score {'/'.join(same.name)} judges every run in one way"
+    )
 
 
 def _shared(contests: Sequence[Contest]) -> tuple[list[Contest], list[str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bnrun.report.compare.aggregate import AGGREGATES, Aggregate, aggregates
+from bnrun.report.compare.aggregate import AGGREGATES, Aggregate, aggregates, missing
 from bnrun.report.compare.comparable import remarks
 from bnrun.report.compare.contest import Contest, contests
 from bnrun.report.compare.tuning import RULE
@@ -42,6 +42,7 @@ def make_report(found: FoundRuns, wanted: Wanted | None, by: Sequence[str] | Non
     over_all = aggregates(all_contests)
     if over_all:
         notes.append(AGGREGATES)
+    notes += [] if over_all else missing(all_contests)
     notes += [*_remarks(all_contests), *_not_compared(table, wanted), *_unfinished(found)]
     return Report(table, all_contests, verdicts(all_contests), over_all, notes)
 

@@ -9,13 +9,24 @@ from rich.text import Text
 from bnrun.recording.escape import markdown, visible
 from bnrun.report.read.column import Column
 
+_LEAST = 8
+"""Letters of a column of words that are on one line, however narrow the terminal."""
 
-def rich_table(words: Sequence[Column], numbers: Sequence[Column]) -> Table:
-    """Columns of words, which wrap in a narrow terminal, then columns of numbers."""
+
+def rich_table(words: Sequence[Column], numbers: Sequence[Column], tight: bool = False) -> Table:
+    """Columns of words, which wrap in a narrow terminal, then columns of numbers.
+
+    tight  one space between columns instead of two
+    """
     # No vertical rules, so that two words and four scores with their intervals fit in 80 columns.
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    padding = (0, 0 if tight else 1, 0, 0)
+    table = Table(box=SIMPLE_HEAD, padding=padding, show_edge=False, pad_edge=False)
     for column in words:
-        table.add_column(Text(visible(column.title)), overflow="fold", vertical="bottom")
+        longest = max(map(len, (column.title, *column.cells)))
+        title = Text(visible(column.title))
+        # With a least width, because rich may give all of the room to the numbers.
+        least = min(longest, _LEAST)
+        table.add_column(title, overflow="fold", vertical="bottom", min_width=least)
     for column in numbers:
         # One word per line: a title must not be wider than its numbers.
         title = Text(visible(column.title).replace(" ", "\n"))

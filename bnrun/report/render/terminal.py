@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from bnrun.recording.escape import visible
@@ -22,6 +23,9 @@ from bnrun.report.render.tables import rich_table
 _LISTED = 60
 """Pairs that the terminal shows; the files have all of them."""
 
+_NARROW = ("difference", "p", "verdict")
+"""Columns of the table of pairs that fit into 80 columns, beside two names and a setting."""
+
 
 def print_report(report: Report, console: Console) -> None:
     """Print the verdicts, the tables of contestants, pairs and runs, and the notes."""
@@ -35,10 +39,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(visible(verdict.detail)), "")
     if any(contest.pairs for contest in report.contests):
         console.print("Final scores", rich_table(*final_columns(report.contests)), "", sep="\n")
-        words, numbers = pair_columns(report.contests)
-        console.print("Pairs", rich_table(_first(words), _first(numbers)), sep="\n")
-        rest = len(numbers[0].cells) - _LISTED
-        console.print(f"and {rest} more pairs, see report-pairs.csv\n" if rest > 0 else "")
+        _print_pairs(report, console)
     for aggregate in report.aggregates:
         title = Text(visible(aggregate_title(aggregate)))
         console.print(title, rich_table(*aggregate_columns(aggregate)), "", sep="\n")
@@ -49,6 +50,22 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(visible(note)), soft_wrap=note not in (METHOD, RULE, AGGREGATES))
 
 
+def _print_pairs(report: Report, console: Console) -> None:
+    """Print the table of pairs, with fewer columns if the terminal is too narrow for all."""
+    words, numbers = map(_first, pair_columns(report.contests))
+    table, title = rich_table(words, numbers), "Pairs"
+    if not _fits(table, console):
+        table = rich_table(words, [c for c in numbers if c.title in _NARROW], tight=True)
+        title = "Pairs (report-pairs.csv has more columns)"
+    console.print(title, table, sep="\n")
+    rest = sum(len(contest.pairs) for contest in report.contests) - _LISTED
+    console.print(f"and {rest} more pairs, see report-pairs.csv\n" if rest > 0 else "")
+
+
+def _fits(table: Table, console: Console) -> bool:
+    return table.__rich_measure__(console, console.options).maximum <= console.width
+
+
 def _first(columns: Sequence[Column]) -> list[Column]:
     return [Column(column.title, column.cells[:_LISTED]) for column in columns]
 
@@ -57,7 +74,7 @@ def _print_runs(table: RunTable, console: Console) -> None:
     """Print the table of runs, as several tables if the terminal is too narrow for one."""
     columns = RunColumns(table)
     whole = rich_table(columns.words, [*chain(*columns.scores.values()), columns.seconds])
-    if whole.__rich_measure__(console, console.options).maximum <= console.width:
+    if _fits(whole, console):
         console.print(whole)
     else:
         for block in columns.scores.values():
