@@ -92,11 +92,7 @@ class Pages:
         self._put(Path("api.md"), api_page())
         for path in self.linked:  # which grows while it is read
             self._put(_place(path), self._shown(path))
-        for path in [
-            *DOCS.glob("*.png"),
-            *DOCS.glob("estimators/*.svg"),
-            *DOCS.glob("results/*.svg"),
-        ]:
+        for path in [path for path in DOCS.rglob("*") if path.suffix in PICTURES]:
             place = self.folder / path.relative_to(DOCS)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
