@@ -24,19 +24,19 @@ Written by `python docs/build/estimators_page.py` from docstrings and stored mea
 by hand are overwritten.
 
 **Notation.** One unit has logit a, probability p = F(slope * a) and bit b; F is the distribution
-function of the neuron's noise: a sigmoid, unless `neuron.noise` is normal (probit) or uniform (hard
-sigmoid). f is the loss as a function of the layer's bits, f' its derivative by them, u a uniform on
-[0, 1). The score, d log P(b) / d a, is `score_slope` * (b - p); `score_slope` is slope for logistic
-noise, and slope * F' / (p (1 - p)) in general. A multiplier replaces d activation / d logit in the
-backward pass. `span` is 1 for activations 0, 1 and 2 for -1, +1; `slope` without a qualifier is the
-neuron's. U units, K samples.
+function of the neuron's noise: a sigmoid, unless `neuron.noise` is normal (probit) or uniform
+(hard sigmoid). f is the loss as a function of the layer's bits, f' its derivative with respect to
+them, u a uniform on [0, 1). The score, d log P(b) / d a, is `score_slope` * (b - p);
+`score_slope` is slope for logistic noise, and slope * F' / (p (1 - p)) in general. A multiplier
+replaces d activation / d logit in the backward pass. `span` is 1 for activations 0, 1 and 2 for
+-1, +1; `slope` without a qualifier is the neuron's. U units, K samples.
 
-**Figures.** The gradient by the logit of a single unit whose loss is its own activation, f(b) =
-b: for straight-through estimators that is the multiplier. One line for each bit if the gradient
-depends only on the bit, otherwise mean and standard deviation over draws. Dashed: the exact
-gradient, p (1 - p). Figures and measurements are for logistic noise.
+**Figures.** The gradient with respect to the logit of a single unit whose loss is its own
+activation, f(b) = b: for straight-through estimators that is the multiplier. One line for each
+bit if the gradient depends only on the bit, otherwise mean and standard deviation over draws.
+Dashed: the exact gradient, p (1 - p). Figures and measurements are for logistic noise.
 
-**Measurements.** The gradient by the logits of the first layer, compared with exact
+**Measurements.** The gradient with respect to the logits of the first layer, compared with exact
 enumeration, for the values of the config file, after {warm_up} calls in which running averages
 and nets learn:
 
@@ -48,7 +48,7 @@ in the length of the gradient would have been found. Bias is relative to the nor
 gradient, corrected for sampling error. Variance is that of one draw, summed over coordinates,
 in units of the squared exact gradient. Cosines are with the exact gradient. Evaluations are
 passes of the head per call, all layers together; "bwd" is how many of them are differentiated
-by the bits.
+with respect to the bits.
 
 """
 

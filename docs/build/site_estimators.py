@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 FORMULAS = Path(__file__).parents[1] / "site" / "formulas.yaml"
 
 SYMBOLS = {
-    r"\hat g": "the estimate of the derivative by the logit",
-    "m": "multiplier: the estimate is m times the derivative of the loss by the activation",
+    r"\hat g": "the estimate of the derivative with respect to the logit",
+    "m": "multiplier: the estimate is m times the derivative with respect to the activation",
     "a": "logit",
     "p": "probability of the bit 1",
     "b": "bit",
@@ -124,8 +124,8 @@ def _page(entry: Entry, measured: Measurements, formula: Formula) -> str:
         *(f"```{{math}}\n{line}\n```\n" for line in formula.tex),
         _legend(formula),
         f"![Gradient of {entry.name} against the logit]({entry.name}.svg)\n",
-        "The gradient by the logit of one unit whose loss is its own activation; dashed: the exact",
-        "one. [How it was measured](../estimators.md).\n",
+        "The gradient with respect to the logit of one unit whose loss is its own activation.",
+        "Dashed: the exact one. [How it was measured](../estimators.md).\n",
         *(f"- {fact}" for fact in facts(entry)),
         "\n## Measured\n",
         results(measured.rows),
