@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bnrun.config.errors import FULL
+from bnrun.config.hydra_api import BASE, own_targets
 from bnrun.config.paths import CONFIGS, import_from_here
 from bnrun.config.show import resolved_hydra
 from bnrun.config.streams import use_forgiving_streams
@@ -24,7 +25,7 @@ from bnrun.task import task
 warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
 
 
-@hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
+@hydra.main(config_path=str(CONFIGS), config_name="config", **BASE)
 def run(node: DictConfig) -> str | None:
     """One run, as `task` does it. Exit status 1 if it fails, unless it is the job of a sweep."""
     try:
@@ -50,7 +51,8 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing.
     try:
         text = resolved_hydra(sys.argv[1:])
-        run() if text is None else print(text, end="")
+        with own_targets():
+            run() if text is None else print(text, end="")
     except Stopped as stop:
         print(f"bnrun: {INTERRUPTED}", file=sys.stderr, flush=True)
         sys.stdout.flush()

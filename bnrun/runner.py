@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from bnrun.config.complaint import mistakes
+from bnrun.config.hydra_api import BASE, own_targets
 from bnrun.config.paths import CONFIGS
 from bnrun.config.words import with_arguments
 from bnrun.report.read.frames import FinishedRun, Runs
@@ -80,7 +81,7 @@ def _command_line(
         # Hydra asks to name the schemas of the launchers' plugins in our yaml files.
         warnings.filterwarnings("ignore", message="(?s).*validated against ConfigStore schema")
         sys.argv = ["bnrun", *flags, *overrides]
-        with initialize_config_dir(str(CONFIGS), job_name="cli", version_base="1.3"):
+        with own_targets(), initialize_config_dir(str(CONFIGS), job_name="cli", **BASE):
             hydra = GlobalHydra.instance().hydra
             assert hydra is not None
             yield hydra, [*map(with_arguments, overrides), *searched]

@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from rich.console import Console
 
 from bnrun.config.errors import ClaimedError, DivergedError, UserError
+from bnrun.config.hydra_api import BASE
 from bnrun.config.paths import CONFIGS
 from bnrun.recording.result import write_result
 from bnrun.sweep.configs import Configs
@@ -94,7 +95,7 @@ def sweeping(arguments, fates=("done",), output="outputs", configs_of=None):
 
     configs_of  a folder of configs, like that of --config-dir
     """
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), **BASE):
         loader = GlobalHydra.instance().config_loader()
         words = [f"output={output}", *arguments]
         searched = [f"hydra.searchpath=[file://{configs_of}]"] if configs_of else []

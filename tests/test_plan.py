@@ -8,6 +8,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from bnrun.config.compose import resolved
+from bnrun.config.hydra_api import BASE
 from bnrun.config.paths import CONFIGS
 from bnrun.config.run_id import run_id
 from bnrun.sweep.configs import Configs
@@ -48,7 +49,7 @@ WRONG = [
 
 @pytest.fixture
 def loader():
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), **BASE):
         yield GlobalHydra.instance().config_loader()
 
 

@@ -26,7 +26,7 @@ def test_a_target_that_would_harm_is_refused(group, victim, tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text(f"_target_: os.remove\npath: {victim}\n")
     searched = f"hydra.searchpath=[file://{tmp_path / 'theirs'}]"
-    with pytest.raises(UserError, match="blocklisted"):
+    with pytest.raises(UserError, match=r"blocklisted|not in the Hydra execution whitelist"):
         bnrun(tmp_path / "study", *RUN, searched, f"{group}=evil")
     assert victim.exists()
 

@@ -15,7 +15,7 @@ def short_traceback(error: BaseException) -> str:
         own = [frame for frame in part.stack if library(frame.filename) is None]
         ours = (n for n, f in enumerate(part.stack) if library(f.filename) == "bnrun")
         part.stack[:] = own or part.stack[next(ours, 0) :]
-        if part.exc_type is not None and issubclass(part.exc_type, SyntaxError):
+        if hasattr(part, "text"):  # A SyntaxError, or a subclass of it.
             part.stack.clear()  # The report itself names the file and the line.
         part = part.__cause__ or part.__context__
     return "".join(plain(line) + "\n" for part in report.format() for line in part.splitlines())

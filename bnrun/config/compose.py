@@ -20,6 +20,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnrun.config.budget import by_budget
+from bnrun.config.hydra_api import BASE, register_resolver
 from bnrun.config.paths import CONFIGS
 from bnrun.config.run_id import choice_name, run_id, study
 from bnrun.config.synonyms import synonym
@@ -57,7 +58,7 @@ def composed(
         overrides.append(f"hydra.searchpath=['file://{quoted}']")
     if _is_running():
         return compose("config", overrides=overrides, return_hydra_config=hydra_node)
-    with _aside(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with _aside(), initialize_config_dir(str(CONFIGS), **BASE):
         return compose("config", overrides=overrides, return_hydra_config=hydra_node)
 
 
@@ -191,12 +192,10 @@ def _run_id(root: DictConfig) -> str:
     return run_id(resolved(root), root.hydra.overrides.task)
 
 
-OmegaConf.register_new_resolver(
-    "from_home", lambda path: str(Path(str(path)).expanduser()), replace=True
-)
-OmegaConf.register_new_resolver("study", study, replace=True)
-OmegaConf.register_new_resolver("run_id", lambda *, _root_: _run_id(_root_), replace=True)
-OmegaConf.register_new_resolver(
+register_resolver("from_home", lambda path: str(Path(str(path)).expanduser()), replace=True)
+register_resolver("study", study, replace=True)
+register_resolver("run_id", lambda *, _root_: _run_id(_root_), replace=True)
+register_resolver(
     "by_budget",
     lambda *values, _root_: by_budget(values, _root_.budget, _root_.budgets),
     replace=True,

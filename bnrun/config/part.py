@@ -1,10 +1,12 @@
 """From a part of a config to its object."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+
+from bnrun.config.hydra_api import whitelist
 
 
 def instantiated(config: Mapping[str, Any], key: str, objects: Mapping[str, Any]) -> Any:
@@ -18,4 +20,24 @@ def instantiated(config: Mapping[str, Any], key: str, objects: Mapping[str, Any]
     node = OmegaConf.select(OmegaConf.create(dict(config)), key)
     rest = OmegaConf.masked_copy(node, [name for name in node if name not in objects])
     # Hydra would make configs of the objects, were they given to it.
-    return instantiate(rest, _convert_="all", _partial_=True)(**objects)
+    return made(rest, _partial_=True)(**objects)
+
+
+def made(node: DictConfig, **options: Any) -> Any:
+    """The object that a node describes.
+
+    Raises HydraException if its class refuses a value, or is one that no config may name.
+    """
+    allowed = whitelist(_targets(OmegaConf.to_container(node)))
+    return instantiate(node, _convert_="all", **allowed, **options)
+
+
+def _targets(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield str(value["_target_"])
+        for item in value.values():
+            yield from _targets(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _targets(item)

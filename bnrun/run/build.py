@@ -4,47 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from bnrun.config.compose import EstimatorConfig, composed, resolved
 from bnrun.config.settings import Settings
 from bnrun.core.neurons import Neuron
 from bnrun.core.products import set_product_dtype
-from bnrun.data.base import Dataset
 from bnrun.estimators.base import Estimator
 from bnrun.measurement.choice import choose_instrument
-from bnrun.models.base import Model
 from bnrun.recording.tracker import Tracker
+from bnrun.run.kinds import build
 from bnrun.run.signs import layer_estimators
-from bnrun.tasks.base import Task
 from bnrun.training.device import choose_device, prepare_process, prepared_data
 from bnrun.training.loop import Training
 from bnrun.training.rates import parameter_groups, rehearse
 from bnrun.training.uncompiled import built
-
-KINDS = {
-    "model": Model,
-    "task": Task,
-    "dataset": Dataset,
-    "estimator": Estimator,
-    "tracker": Tracker,
-}
-
-
-def build(config: Mapping[str, Any], key: str) -> Any:
-    """The object that config.<key> describes; the config is resolved into plain values.
-
-    Raises ValueError if it is not of its kind, HydraException if its class refuses a value.
-    """
-    # From the whole config, so that Hydra's messages name the full key.
-    node = OmegaConf.select(OmegaConf.create(dict(config)), key)
-    part = instantiate(node, _convert_="all")
-    kind = KINDS.get(key.split(".")[0].replace("layers", "estimator"), object)
-    if not isinstance(part, kind):
-        name, target = f"{kind.__module__}.{kind.__name__}", node.get("_target_")
-        raise ValueError(f"{key}._target_={target}: has to be a subclass of {name}")
-    return part
 
 
 def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:

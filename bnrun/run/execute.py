@@ -20,11 +20,12 @@ from bnrun.recording.tracker import Trackers
 from bnrun.recording.view import View
 from bnrun.report.read.runs import overridden
 from bnrun.run.about import config_text, outcome_text, run_text
-from bnrun.run.build import build, build_trackers, build_training
+from bnrun.run.build import build_trackers, build_training
 from bnrun.run.checkpoint import Header
 from bnrun.run.context import RunContext
 from bnrun.run.identity import DATA_FILES, code_now, data_files
 from bnrun.run.keeper import Keeper
+from bnrun.run.kinds import build
 from bnrun.run.outcome import final_scores, flat, hyperparameters, scores_of, versions
 from bnrun.run.progress import Headline, follow
 from bnrun.run.receipt import receipt

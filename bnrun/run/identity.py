@@ -116,7 +116,7 @@ def _hashes_now(config: Mapping[str, Any], start: Path, known: Loaded) -> dict[s
     if key not in known:
         # Imported here, because skipping a run need not wait 1.7 s for torch.
         from bnrun.data.loading import loaded
-        from bnrun.run.build import build
+        from bnrun.run.kinds import build
 
         with mistakes(), chdir(start):
             known[key] = dict(loaded(build(config, "dataset")).hashes)

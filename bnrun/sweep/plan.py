@@ -12,10 +12,10 @@ from bnrun.config.run_id import scientific
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.recording.result import RESULT, read_result
-from bnrun.run.build import build
 from bnrun.run.checkpoint import CHECKPOINT
 from bnrun.run.folder import check_own
 from bnrun.run.identity import Loaded, conflict
+from bnrun.run.kinds import build
 from bnrun.run.outcome import flat
 from bnrun.sweep.configs import JobConfig
 from bnrun.training.rates import rehearse
