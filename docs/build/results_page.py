@@ -64,10 +64,11 @@ def _section(path: Path) -> str:
         return "\n\n".join([f"## {recipe.title}", origin, *design]) + "\n"
     rows = read_raw(path.with_suffix(".csv"))
     runs = {tuple(settings_of(row).values()): row for row in rows}.values()
-    minutes = sum(float(row["seconds"]) for row in runs) / 60
+    minutes = round(sum(float(row["seconds"]) for row in runs) / 60)
     origin = (
-        f"`{recipe.command}`, budget {recipe.budget}; {len(runs)} runs, {minutes:.0f} minutes of "
-        f"wall time in all; {_listed(runs, 'machine')}; commit {_listed(runs, 'commit')}."
+        f"`{recipe.command}`, budget {recipe.budget}; {len(runs)} runs, {minutes} "
+        f"minute{'s' * (minutes != 1)} of wall time in all; {_listed(runs, 'machine')}; "
+        f"commit {_listed(runs, 'commit')}."
     )
     parts = [f"## {recipe.title}", origin, *design, recipe.text.strip()]
     for table in recipe.tables:
