@@ -18,6 +18,8 @@ def measured(
 
     Raises ValueError if a configuration is missing.
     """
+    # A setting that all runs share is no column.
+    rows = [{spec.net: spec.nets[0], **row} for row in rows] if len(spec.nets) == 1 else rows
     seeds = sorted({row["seed"] for row in rows}, key=int)
     index = [spec.nets, seeds, spec.estimators]
     trained = [r for r in rows if r["measured"] == "" and selected([r], spec.trained)]

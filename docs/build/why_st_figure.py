@@ -26,7 +26,9 @@ def main(folder: Path = RESULTS) -> None:
     """Write the figure."""
     spec = read_recipe(folder / "why_st.yaml").contrasts[0]
     rows = tuned(read_raw(folder / "why_st.csv"), spec.tuned)
-    test = selected(rows, {"split": "test", "dataset": "digits", "gradients.every": "null"})
+    where = {"split": "test", "dataset": "digits", "gradients.every": "null"}
+    # A setting that all runs share is no column.
+    test = selected(rows, {key: value for key, value in where.items() if key in rows[0]})
     figure, grid = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharey=True)
     for line, optimizer in zip(grid, ("sgd", "adam"), strict=True):
         chosen = selected(test, {"optimizer": optimizer})
