@@ -79,6 +79,10 @@ class Recording:
     def firing_neuron(self):
         return self.inner.firing_neuron
 
+    @property
+    def nested(self):
+        return self.inner.nested
+
     def __call__(self, logits, downstream, noise):
         outer = self
 

@@ -141,6 +141,7 @@ class _Serving(NamedTuple):
 
     function: EstimatorFunction
     firing_neuron: Neuron
+    nested: bool = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         return self.function(logits, downstream, noise)

@@ -8,7 +8,9 @@ before it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bnrun.core.network import (
@@ -95,7 +97,10 @@ def nest(
 
     Layer k has the logits stages[k](x) and the estimator estimators[k]. The downstream of layer k
     is the rest of the chain; that of the last layer is `loss`, which gets every layer of the pass.
-    An estimator may call its downstream any number of times, on any leading sample axes.
+    An estimator may call its downstream any number of times, on any leading sample axes. Nested
+    estimators of K samples evaluate the loss K^L times for L layers. After an estimator that is
+    not `nested`, the estimators of the later layers see the first of its samples only; the others
+    go on by one draw per layer and without a gradient: L (K - 1) + 1 evaluations.
     """
     return _Rest(stages, estimators, loss, noise, fired=())
 
@@ -122,6 +127,48 @@ class _Rest:
             fired = (*self.fired, Fired(estimator.firing_neuron, logits, activations))
             if len(fired) == len(self.stages):
                 return self.loss(Pass(fired))
-            return replace(self, fired=fired)(activations)
+            if estimator.nested or activations.dim() == logits.dim():
+                return replace(self, fired=fired)(activations)
+            return self._along_first(fired)
 
         return estimator(logits, downstream, self.noise)
+
+    def _along_first(self, fired: tuple[Fired, ...]) -> Tensor:
+        """Losses [K, *S, R, B] after the K samples of the last of the layers that have fired.
+
+        Each has the gradient of the first one, so that their mean has it as well. It is unbiased
+        for the later layers, because the first sample has the layer's distribution, whatever the
+        others are. So is each value for the loss after its own sample.
+        """
+        *before, last = fired
+        bits = last.activations
+        first = replace(self, fired=(*before, last._replace(activations=bits[0])))(bits[0])
+        with torch.no_grad():
+            others = self._drawn((*before, last._replace(activations=bits[1:])))
+        return _WithGradientOfFirst.apply(torch.cat([first.detach()[None], others]), first)  # type: ignore[no-untyped-call]  # torch's own
+
+    def _drawn(self, fired: tuple[Fired, ...]) -> Tensor:
+        """Losses [*S, R, B] of one draw of every later layer."""
+        for layer in range(len(fired), len(self.stages)):
+            neuron = self.estimators[layer].firing_neuron
+            logits = self.stages[layer](fired[-1].activations)
+            fired = (*fired, Fired(neuron, logits, neuron.sampled(logits, self.noise)))
+        return self.loss(Pass(fired))
+
+
+class _WithGradientOfFirst(torch.autograd.Function):
+    """Values [K, *S, R, B], the gradient of each of which goes to `first` [*S, R, B]."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, first: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        return None, grads[0].sum(0)

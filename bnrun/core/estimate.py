@@ -102,6 +102,11 @@ class _Estimate(Passes):
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
         assert isinstance(site, ServedSite)
         estimator = site.serving()
+        if not estimator.nested:
+            raise ValueError(
+                "nested=False is for models that are a chain, like bnrun's own: leave it out in a "
+                "model with bnrun.Binary layers, whose passes all start at the input"
+            )
         self.bounded |= getattr(estimator, "bound", None) is not None
         if self.bounded and (use > 0 or site.shared):
             raise ValueError(

@@ -64,6 +64,9 @@ class LayerEstimator(Protocol):
     @property
     def firing_neuron(self) -> Neuron: ...
 
+    @property
+    def nested(self) -> bool: ...
+
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor: ...
 
 

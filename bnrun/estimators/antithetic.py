@@ -6,7 +6,7 @@ from torch import Tensor
 from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Estimator
+from bnrun.estimators.base import SamplesEstimator
 from bnrun.estimators.tools.gradients import inject
 
 
@@ -19,13 +19,15 @@ def antithetic_bits(probability: Tensor, uniforms: Tensor) -> Tensor:
 
 
 @validated
-class ARM(Estimator):
+class ARM(SamplesEstimator):
     """Augment-REINFORCE-merge: an antithetic pair of samples, weighted by their uniform.
 
     forward:  the pair 1[u < p] and 1[u > 1 - p]; the loss is their mean
     backward: (f(1[u > 1 - p]) - f(1[u < p])) * (u - 1/2), times score_slope
     Exact: always, in expectation. Its variance can exceed REINFORCE's where p is far from 1/2.
     Cost: 2 downstream evaluations.
+
+    nested  whether later layers are estimated at both samples, or at the first only
 
     Source: Yin, Zhou, ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks (2019),
     arXiv 1807.11143.
@@ -43,13 +45,15 @@ class ARM(Estimator):
 
 
 @validated
-class DisARM(Estimator):
+class DisARM(SamplesEstimator):
     """ARM with the uniform integrated out: only units whose two bits differ get a gradient.
 
     forward:  the antithetic pair b = 1[u < p], b~ = 1[u > 1 - p]; the loss is their mean
     backward: (f(b) - f(b~)) / 2 * (b - b~) * max(p, 1 - p), times score_slope
     Exact: always, in expectation. Its variance never exceeds ARM's.
     Cost: 2 downstream evaluations.
+
+    nested  whether later layers are estimated at both samples, or at the first only
 
     Source: Dong, Mnih, Tucker, DisARM: An Antithetic Gradient Estimator for Binary Latent
     Variables (2020), arXiv 2006.10680; the same as U2G: Yin, Ho, Yan, Qian, Zhou (2020),

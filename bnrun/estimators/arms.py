@@ -6,7 +6,7 @@ from torch import Tensor
 from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Estimator
+from bnrun.estimators.base import SamplesEstimator
 from bnrun.estimators.rloo import Samples, leave_one_out
 from bnrun.estimators.tools.derivatives import score
 from bnrun.estimators.tools.gradients import inject
@@ -26,7 +26,7 @@ def dirichlet_copula(uniforms: Tensor) -> Tensor:
 
 
 @validated
-class ARMS(Estimator):
+class ARMS(SamplesEstimator):
     """Leave-one-out on antithetic samples, with a correction for their correlation.
 
     forward:  K samples from a Dirichlet copula; the loss is their mean
@@ -37,6 +37,7 @@ class ARMS(Estimator):
     Cost: K downstream evaluations.
 
     samples  K, at least 2
+    nested   whether later layers are estimated at all K samples, or at the first only
 
     Source: Dimitriev, Zhou, ARMS: Antithetic-REINFORCE-Multi-Sample Gradient for Binary Variables
     (2021), arXiv 2105.14141.

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
+from pydantic import Field
 from torch import Tensor
 
 from bnrun.core.chain import Downstream
@@ -56,6 +57,11 @@ class Estimator(ABC):
         A subclass that is unbiased says `unbiased = True`.
         """
         return False
+
+    @property
+    def nested(self) -> bool:
+        """Whether the estimators of later layers see all samples of this one, or the first only."""
+        return True
 
     @property
     def bound(self) -> int | None:
@@ -121,6 +127,21 @@ class ActivationEstimator(Estimator):
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         return downstream(self.activate(logits, noise))
+
+
+@validated
+class SamplesEstimator(Estimator):
+    """An estimator that evaluates downstream at K samples at once, and returns their mean loss.
+
+    Each of them, [K, *S, R, B, U], has the distribution of the layer, and the estimate is linear
+    in their losses.
+
+    nested  whether the estimators of later layers see all K samples, K^L evaluations for L layers;
+            if not, they see the first one, and the others go on by one draw, L (K - 1) + 1
+            evaluations. Both are unbiased where the estimator is
+    """
+
+    nested: bool = Field(default=True, kw_only=True)
 
 
 def fire(neuron: Neuron, logits: Tensor, noise: Noise) -> Tensor:

@@ -24,10 +24,21 @@ class Mixture(Combination):
 
     weight  of the first, in [0, 1]
 
+    Raises ValueError as Combination does, or if a part is not `nested`.
+
     Source: none needed, the mean is linear.
     """
 
     weight: UnitInterval = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for part in ("first", "second"):
+            if not getattr(self, part).nested:
+                raise ValueError(
+                    f"estimator.{part}.nested=false: leave it out in a mixture, whose parts share "
+                    f"what follows"
+                )
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         first = self.first(logits, downstream, noise)

@@ -8,7 +8,7 @@ from torch import Tensor
 from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Estimator, fire
+from bnrun.estimators.base import SamplesEstimator, fire
 from bnrun.estimators.tools.derivatives import score
 from bnrun.estimators.tools.gradients import inject
 
@@ -27,7 +27,7 @@ def others(values: Tensor) -> Tensor:
 
 
 @validated
-class RLOO(Estimator):
+class RLOO(SamplesEstimator):
     """Leave-one-out REINFORCE: the baseline of each sample is the mean loss of the others.
 
     forward:  K independent samples; the loss is their mean
@@ -36,6 +36,7 @@ class RLOO(Estimator):
     Cost: K downstream evaluations.
 
     samples  K, at least 2
+    nested   whether later layers are estimated at all K samples, or at the first only
 
     Source: Kool, van Hoof, Welling, Buy 4 REINFORCE Samples, Get a Baseline for Free! (2019).
     """

@@ -39,5 +39,9 @@ class Schedule(Combination):
         return self.first(logits, downstream, noise)
 
     @property
+    def nested(self) -> bool:
+        return self.first.nested
+
+    @property
     def evaluation_neuron(self) -> Neuron:
         return self.first.evaluation_neuron

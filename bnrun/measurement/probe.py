@@ -133,3 +133,7 @@ class _CountedEstimator:
     @property
     def firing_neuron(self) -> Neuron:
         return self.estimator.firing_neuron
+
+    @property
+    def nested(self) -> bool:
+        return self.estimator.nested

@@ -39,6 +39,11 @@ def rehearse(
     of two has no gradient.
     """
     _check_bound(model, task, estimators)
+    if isinstance(model, Modules) and not all(estimator.nested for estimator in estimators):
+        raise ValueError(
+            "estimator.nested=false is for models that are a chain, like mlp, cnn and vae: leave "
+            "it out for a model whose bits may reach any later part"
+        )
     check_axes(model, seeds)
     examples = 3 if len(seeds) != 3 else 4
     batch = task.drawn(Split(*(part[:, :examples] for part in batch)), Noise(seeds, "rehearsal"))

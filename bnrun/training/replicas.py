@@ -154,6 +154,7 @@ class _MeanField:
     """Passes on the mean activation, with its derivative."""
 
     firing_neuron: Neuron
+    nested: bool = True
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         losses = downstream(self.firing_neuron.mean_field(logits, noise))
