@@ -50,6 +50,16 @@ TESTS: dict[str, Sequence[str]] = {
     "estimators/tools": ("exact", "learned", "control_variates", "relaxations", "unbiased"),
     "estimators/schedule": ("schedule",),
     "estimators/exact": ("exact",),
+    "estimators/antithetic": ("flips", "exact", *ESTIMATORS),
+    "estimators/bitflip": ("flips", *ESTIMATORS),
+    "estimators/gapped_st": ("straight_through", *ESTIMATORS),
+    "estimators/mve": ("mve", *ESTIMATORS),
+    "estimators/node_perturbation": ("node_perturbation", *ESTIMATORS),
+    "estimators/noise_law_st": ("noise_laws", "straight_through", *ESTIMATORS),
+    "estimators/reinmax_gumbel": ("reinmax_gumbel", *ESTIMATORS),
+    "estimators/rescaled_st": ("rescaled_st", *ESTIMATORS),
+    "estimators/rodeo": ("rodeo", *ESTIMATORS),
+    "estimators/vimco": ("vimco",),
     "estimators": ("exact", *ESTIMATORS, "schedule"),
     "core/bengio_neurons": ("neurons",),
     "core/neurons": ("neurons", "straight_through"),
@@ -83,6 +93,9 @@ TESTS: dict[str, Sequence[str]] = {
         *("classification", "evaluations", "structured_prediction", "vae", "data_checks"),
         *("rehearsal", "golden"),
     ),
+    "models/autoencoder": ("autoencoder", "codes"),
+    "models/binary_weights": ("binary_weights", "shared"),
+    "models/logic": ("logic", "shared"),
     "models/r": ("nets",),
     "models": ("layers", "vae", "gated", "autoencoder", "gan", "golden", "replicas"),
     "report/compare/comparable": ("comparable",),
@@ -111,10 +124,12 @@ TESTS: dict[str, Sequence[str]] = {
     "run/folder": ("cleaning", "damaged", "resume"),
     "run/identity": ("identity",),
     "run/resume": ("resume", "damaged"),
+    "run/signs": ("shared", "neurons"),
     "run/source": ("receipt",),
     "config/errors": ("bugs", "build", "texts"),
     "config/frames": ("bugs",),
     "config/near": ("words::test_the_nearest_name_is_meant", *NEAR_MISSES),
+    "config/synonyms": ("synonyms",),
     "config/words": (
         "words::test_the_home_folder_is_meant_by_a_tilde",
         "words::test_flags_come_first_in_any_order",
@@ -128,7 +143,25 @@ TESTS: dict[str, Sequence[str]] = {
 # Where the drawn mutants are, and how many of each.
 DRAWN: dict[str, int] = {
     "estimators/": 70,
+    "estimators/antithetic": 4,
+    "estimators/bitflip": 4,
+    "estimators/gapped_st": 3,
+    "estimators/mve": 4,
+    "estimators/node_perturbation": 4,
+    "estimators/noise_law_st": 3,
+    "estimators/reinmax_gumbel": 4,
+    "estimators/rescaled_st": 3,
+    "estimators/rodeo": 5,
+    "estimators/vimco": 5,
     "core/": 30,
+    "core/laws": 8,
+    "models/autoencoder": 5,
+    "models/binary_weights": 5,
+    "models/logic": 6,
+    "tasks/autoencoder": 5,
+    "tasks/tools/codes": 6,
+    "config/synonyms": 1,
+    "run/signs": 2,
     "measurement/": 25,
     "tasks/": 35,
     "training/": 15,
@@ -171,6 +204,10 @@ EQUIVALENT: dict[str, str] = {
     "run/source: process = subprocess.run(command, capture_output=True, timeout=10, "
     "env=environment) -> process = subprocess.run(command, capture_output=True, timeout=11, "
     "env=environment)": "how long a git that hangs is waited for",
+    "core/laws: return torch.where(within, value / (a + 0.5).where(within, 1), 1) -> "
+    "return torch.where(within, value / (a + 0.5).where(within, 2), 1)": (
+        "a divisor that is not 0, of a quotient that is not used"
+    ),
     "core/noise: BULK = 4096 -> BULK = 4097": "both ways draw the same numbers; one is faster",
     'run/checkpoint: model_config = ConfigDict(extra="forbid", frozen=True) -> '
     'model_config = ConfigDict(extra="forbid", frozen=False)': "nothing changes a header",
@@ -180,6 +217,10 @@ EQUIVALENT: dict[str, str] = {
     ),
     "estimators/rebar: probability = neuron.probability(logits.detach()) -> "
     "probability = neuron.probability(logits)": (
+        "the estimate is detached where it is injected; only the cost differs"
+    ),
+    "estimators/vimco: bound, fixed = bound_of(losses), losses.detach() -> "
+    "bound, fixed = bound_of(losses), losses": (
         "the estimate is detached where it is injected; only the cost differs"
     ),
     "estimators/sigmoid_st: multiplier = self.multiplier(logits.detach(), bits) -> "
@@ -376,7 +417,7 @@ def drawn() -> list[Mutant]:
         every = [mutant for path in files for mutant in mutants_of(path)]
         every.sort(key=lambda mutant: hashlib.sha256(mutant.name.encode()).hexdigest())
         chosen += every[:number]
-    return [mutant for mutant in chosen if mutant.name not in EQUIVALENT]
+    return [m for m in dict.fromkeys(chosen) if m.name not in EQUIVALENT]
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
