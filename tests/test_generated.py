@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 from bnrun.core.noise import stream
 from bnrun.tasks.gan.image_scores import (
     BINS,
+    NOTCH,
     bars,
     covered,
     histogram,
@@ -114,21 +115,35 @@ def test_histogram_has_256_bins_with_both_ends():
     assert shares[1, 255] == 1
 
 
-def test_notch_is_the_missing_share_at_a_half():
-    flat = torch.full((1, BINS), 1 / BINS, dtype=torch.float64)
-    assert sigmoid_scores(flat)["notch"].item() == pytest.approx(0, abs=1e-12)
-    notched = flat.clone()
-    notched[:, 127:129] /= 4
-    assert sigmoid_scores(notched)["notch"].item() == pytest.approx(0.75)
-    peaked = flat.clone()
-    peaked[:, 127:129] *= 2
-    assert sigmoid_scores(peaked)["notch"].item() == pytest.approx(-1)
-    # A U without a notch is nearly flat at its bottom.
-    centres = (torch.arange(BINS, dtype=torch.float64) + 0.5) / BINS
-    u = 1 / (centres * (1 - centres))
-    scores = sigmoid_scores((u / u.sum())[None])
-    assert abs(scores["notch"].item()) < 0.01
-    assert scores["share_at_0"].item() == scores["share_at_1"].item() == (u / u.sum())[0]
+def test_notch_is_the_missing_share_in_the_bin_that_the_figure_leaves_empty():
+    even = (torch.arange(255 * BINS, dtype=torch.float64) + 0.5) / (255 * BINS)
+    assert sigmoid_scores(even[None])["notch"].item() == pytest.approx(0, abs=1e-9)
+    low, high = NOTCH
+    assert (low, high) == pytest.approx((0.494141, 0.498039), abs=1e-5)
+    inside = (even >= low) & (even < high)
+    assert inside.sum() == 254  # of 65,280 in 256 bins over 254/255 of the range
+    assert sigmoid_scores(even[None, ~inside])["notch"].item() == pytest.approx(1)
+    doubled = torch.cat([even, even[inside]])
+    assert sigmoid_scores(doubled[None])["notch"].item() == pytest.approx(-1)
+    # What lies at .5, but outside the bin, is no notch and no pile.
+    at_half = ((even >= high) & (even < 0.5)).nonzero().flatten()
+    pile = torch.cat([even, even[at_half].repeat(5)])
+    assert sigmoid_scores(pile[None])["notch"].item() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_byte_of_127_is_what_the_notch_lacks_after_truncation():
+    """Bytes 0 to 254 in 256 bins of their own range leave exactly this bin empty."""
+    counts, edges = np.histogram(np.arange(255), 256)
+    (empty,) = np.flatnonzero(counts == 0)
+    assert edges[[empty, empty + 1]] / 255 == pytest.approx(NOTCH)
+
+
+def test_share_at_1_counts_exact_ones_and_share_near_1_the_last_bin():
+    values = torch.tensor([[1.0, 1 - 2**-24, 255 / 256, 254.9 / 256, 0.0, 0.0039, 0.004, 0.5]])
+    scores = {name: value.item() * 8 for name, value in sigmoid_scores(values).items()}
+    assert scores["share_at_1"] == 1
+    assert scores["share_near_1"] == 3
+    assert scores["share_at_0"] == 2
 
 
 def test_bars_are_logarithmic():

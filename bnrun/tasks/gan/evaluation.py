@@ -56,7 +56,7 @@ class ImageEvaluation:
         for way, images in generated(model, neurons, latent, noise):
             scores = image_scores(self.judge, images, real, self.neighbours)
             if way == "mean_field":
-                scores |= sigmoid_scores(histogram(images))
+                scores |= sigmoid_scores(images)
             else:
                 scores["isolated"] = isolated(images.unflatten(-1, self.shape[1:]))
             for score, values in scores.items():

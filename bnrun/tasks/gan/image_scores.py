@@ -8,6 +8,8 @@ from bnrun.tasks.gan.judge import Judge
 
 BINS = 256
 """Bins of the histogram of sigmoid outputs over [0, 1], as in figure 4 of BinaryGAN."""
+NOTCH = (127 * 254 / 255 / BINS, 128 * 254 / 255 / BINS)
+"""The bin that is empty in that figure, [.4941, .4980): of 256 bins from byte 0 to byte 254."""
 
 
 def image_scores(
@@ -71,24 +73,27 @@ def histogram(probabilities: Tensor) -> Tensor:
     return counts / bins.shape[1]
 
 
-def sigmoid_scores(shares: Tensor) -> dict[str, Tensor]:
-    """Return what BinaryGAN reads from the histogram of sigmoid outputs [R, 256], each [R].
+def sigmoid_scores(probabilities: Tensor) -> dict[str, Tensor]:
+    """Return what BinaryGAN's figure 4 shows of sigmoid outputs [R, ...], each [R].
 
-    share_at_0  share of the first bin
-    share_at_1  share of the last bin
-    notch       1 - density at .5 / density beside it: 1 if no value is near .5, about 0 if the
-                histogram has no notch there, NaN if there are no values beside it
+    share_at_0    share of the first of 256 bins
+    share_at_1    share of outputs that are exactly 1, the figure's last bin
+    share_near_1  share of the last of 256 bins, about the figure's last two
+    notch         1 - density in `NOTCH` / density beside it: 1 if no value is there, about 0 if the
+                  histogram has no notch, NaN if there are no values beside it
 
-    "At .5" are the two bins that meet there; "beside it" are 8 bins on either side, from 8 bins
-    (.03) away.
+    "Beside it" are 8 of 256 bins on either side, from 8 bins (.03) away.
     """
+    values, shares = probabilities.flatten(1), histogram(probabilities)
+    low, high = NOTCH
+    inside = ((values >= low) & (values < high)).double().mean(1) / (high - low)
     middle = BINS // 2
-    at = shares[:, middle - 1 : middle + 1].mean(1)
     below, above = shares[:, middle - 16 : middle - 8], shares[:, middle + 8 : middle + 16]
     return {
         "share_at_0": shares[:, 0],
-        "share_at_1": shares[:, -1],
-        "notch": 1 - at / torch.cat([below, above], 1).mean(1),
+        "share_at_1": (values == 1).double().mean(1),
+        "share_near_1": shares[:, -1],
+        "notch": 1 - inside / BINS / torch.cat([below, above], 1).mean(1),
     }
 
 
