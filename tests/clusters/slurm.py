@@ -65,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slurm") as name:
         folder = Path(name)
         folder.chmod(0o755)  # munge wants others to reach its socket
-        jobs = FortyJobs(folder, steps=25_000)
+        jobs = FortyJobs(folder, steps=8_000)
         assert jobs.start("sequential").wait() == 0, jobs.log("sequential")
         (folder / "c").mkdir(mode=0o755)
         cluster = SlurmCluster(folder / "c", most_jobs=100)
