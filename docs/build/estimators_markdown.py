@@ -69,6 +69,15 @@ which one it is.
 
 """
 
+NO_MEMBER = """
+Local reparametrization, sometimes called a straight-through method, is none of these. For a sum of
+many random bits, such as weights times activations, it draws a normal value of the same mean and
+variance and differentiates that (Shayer, Levi, Fetaya 2018, arXiv 1710.07739). So it belongs to the
+linear layer that adds up the bits, which an estimator here does not see; it trains the normal
+approximation, not the mean over bits; and it needs no estimator unless that value is thresholded
+again. In that case the bit has a probit law: `neuron.noise=normal`, with any estimator.
+"""
+
 Catalogue = Mapping[Entry, Measurements]
 
 
@@ -117,7 +126,7 @@ def overview(catalogue: Catalogue) -> str:
 def synonyms() -> str:
     """The table of names that the literature has for estimators of other names."""
     rows = [[f"`{name}`", f"`estimator={known}`"] for name, known in SYNONYMS.items()]
-    return SYNONYMS_TITLE + table([["name", "here"], *rows])
+    return SYNONYMS_TITLE + table([["name", "here"], *rows]) + NO_MEMBER
 
 
 def gradient(entry: Entry) -> str:
