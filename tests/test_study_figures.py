@@ -35,8 +35,9 @@ def test_the_figure_of_why_st_has_every_contestant(tmp_path: Path) -> None:
             rows.append(row | {"accuracy/sampled": 0.5 + 0.1 * seed})
     write(tmp_path / "why_st.csv", rows)
     why_st_figure.main(tmp_path)
-    drawn = (tmp_path / "why_st-accuracy.svg").read_text()
-    for text in (*spec.contestants, "sgd, one layer", "adam, layers of 100 units"):
+    drawn = (tmp_path / "why_st-rates.svg").read_text()
+    titles = [f"{place['optimizer']}, {place['model.hidden']}" for place in spec.places]
+    for text in (*spec.contestants, *titles):
         assert f"<!-- {text} -->" in drawn
 
 

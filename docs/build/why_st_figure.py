@@ -1,20 +1,18 @@
-"""Draw docs/results/why_st-accuracy.svg: tuned test accuracy against width and depth.
+"""Draw docs/results/why_st-rates.svg: validation accuracy against the learning rate.
 
 python docs/build/why_st_figure.py
 
-Reads docs/results/why_st.csv and the contestants in why_st.yaml.
+Reads docs/results/why_st.csv; why_st.yaml has the contestants, and the places, one panel each.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from raw_results import read_raw
 from results_recipe import ContrastSpec, read_recipe
-from tuned import Row, scores_of, selected, tuned
+from tuned import Row, scores_of, selected
 
 from bnrun.recording.intervals import mean_interval
 from bnrun.report.render.style import COLOURS
@@ -25,39 +23,34 @@ RESULTS = Path(__file__).parents[1] / "results"
 def main(folder: Path = RESULTS) -> None:
     """Write the figure."""
     spec = read_recipe(folder / "why_st.yaml").contrasts[0]
-    rows = tuned(read_raw(folder / "why_st.csv"), spec.tuned)
-    where = {"split": "test", "dataset": "digits", "gradients.every": "null"}
-    # A setting that all runs share is no column.
-    test = selected(rows, {key: value for key, value in where.items() if key in rows[0]})
-    figure, grid = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharey=True)
-    for line, optimizer in zip(grid, ("sgd", "adam"), strict=True):
-        chosen = selected(test, {"optimizer": optimizer})
-        nets = {row["model.hidden"]: json.loads(row["model.hidden"]) for row in chosen}
-        single = {name: h[0] for name, h in nets.items() if len(h) == 1}
-        deep = {name: len(h) for name, h in nets.items() if set(h) == {100}}
-        _draw(line[0], spec, chosen, single, f"{optimizer}, one layer")
-        line[0].set(xscale="log", xlabel="units of the layer", ylabel="test accuracy (sampled)")
-        _draw(line[1], spec, chosen, deep, f"{optimizer}, layers of 100 units")
-        line[1].set(xlabel="layers", xticks=sorted(deep.values()))
+    rows = selected(read_raw(folder / "why_st.csv"), {"split": "validation"})
+    number = len(spec.places)
+    figure, grid = plt.subplots(
+        1, number, figsize=(3.6 * number, 3.4), layout="constrained", sharey=True, squeeze=False
+    )
+    for axes, place in zip(grid[0], spec.places, strict=True):
+        _draw(axes, spec, selected(rows, place))
+        title = f"{place['optimizer']}, {place['model.hidden']}"
+        axes.set(xscale="log", xlabel="learning rate", title=title)
+    grid[0, 0].set_ylabel("validation accuracy (sampled)")
     grid[0, 0].legend(fontsize=8)
-    figure.savefig(folder / "why_st-accuracy.svg", metadata={"Date": None})
+    figure.savefig(folder / "why_st-rates.svg", metadata={"Date": None})
     plt.close(figure)
 
 
-def _draw(
-    axes: Axes, spec: ContrastSpec, rows: Sequence[Row], nets: dict[str, int], title: str
-) -> None:
-    """Mean and 95 % interval of each contestant; `nets` has the place of each net on the x axis."""
-    names = sorted(nets, key=lambda name: nets[name])
-    places = np.array([nets[name] for name in names])
+def _draw(axes: Axes, spec: ContrastSpec, rows: Sequence[Row]) -> None:
+    """Mean and 95 % interval of each contestant at each rate."""
     for colour, (label, settings) in zip(COLOURS, spec.contestants.items(), strict=False):
+        own = selected(rows, settings)
+        rates = sorted({float(row["optimizer.lr"]) for row in own})
         values = [
-            list(scores_of(selected(rows, {**settings, "model.hidden": name}), spec.score).values())
-            for name in names
+            list(
+                scores_of([r for r in own if float(r["optimizer.lr"]) == rate], spec.score).values()
+            )
+            for rate in rates
         ]
         mean, half, _ = mean_interval(values)
-        axes.errorbar(places, mean, half, color=colour, label=label, marker="o", ms=3, capsize=2)
-    axes.set_title(title)
+        axes.errorbar(rates, mean, half, color=colour, label=label, marker="o", ms=3, capsize=2)
 
 
 if __name__ == "__main__":
