@@ -141,6 +141,17 @@ def test_there_are_no_groups_of_one_run_each() -> None:
     assert not (STUDY / "groups").exists()
 
 
+def test_groups_of_one_run_each_are_written_on_request_under_short_names() -> None:
+    for neuron, estimator in (("dbn", "st"), ("sbn", "st"), ("sbn", "disarm")):
+        history(finish(f"{neuron}-{estimator}", far(0.0, 3), estimator, neuron), [[1.0] * 3])
+    folders = write_groups(STUDY, [STUDY], ["neuron", "estimator"], [])
+    assert [folder.name for folder in folders] == [
+        "neuron+estimator=dbn-st",
+        "neuron+estimator=sbn-disarm",
+        "neuron+estimator=sbn-st",
+    ]
+
+
 def test_tensorboard_shows_the_mean_with_its_band_over_seeds() -> None:
     values = write_grid()
     assert {path.name for path in write_groups(STUDY, [STUDY], None, [])} == {
@@ -237,7 +248,14 @@ def test_a_report_writes_groups_on_request(capsys: pytest.CaptureFixture[str]) -
         for estimator in ("st", "reinmax"):
             place = finish(f"{neuron}{estimator}", far(0.0), estimator, neuron)
             record(place, {"loss/train": [far(0.1), far(0.0)]}, 10)
+    for words, runs in ((), 2), (("--by", "neuron", "estimator"), 4):
+        assert main(["study", "--tensorboard", *words]) == 0
+        assert "group runs: tensorboard --logdir study/groups" in capsys.readouterr().out
+        assert len(list(Path("study/groups").iterdir())) == runs
+
+
+def test_a_report_says_why_there_are_no_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    for estimator in ("st", "reinmax"):
+        record(finish(estimator, far(0.0), estimator), {"loss/train": [far(0.1)]}, 10)
     assert main(["study", "--tensorboard"]) == 0
-    assert "group runs: tensorboard --logdir study/groups" in capsys.readouterr().out
-    assert main(["study", "--tensorboard", "--by", "neuron", "estimator"]) == 0
-    assert "no group runs" in capsys.readouterr().out
+    assert "each group would be a single run; sweep.groups, and --by" in capsys.readouterr().out

@@ -56,5 +56,4 @@ def test_hyperparameters_are_neuron_estimator_and_what_the_command_line_chose():
         "estimator": "sigmoid_st",
         "optimizer": "sgd",
         "optimizer.lr": 0.1,
-        "seeds": 5,
     }

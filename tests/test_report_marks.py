@@ -52,3 +52,24 @@ def test_every_link_inside_the_page_has_its_place() -> None:
     assert targets <= ids
     assert {f"run-{n}" for n in range(8)} <= targets
     assert {f"curves-{n}" for n in range(4)} <= targets
+
+
+def test_without_javascript_the_page_has_every_row_and_no_control_that_does_nothing() -> None:
+    main(["study"])
+    html = re.sub(r"<script>.*?</script>", "", Path("study/report.html").read_text(), flags=re.S)
+    tables = re.findall(r"<table.*?</table>", html, re.S)
+    titles = re.findall(r"<h2>([^<]*)</h2>(?:(?!<h2>).)*?<table", html, re.S)
+    assert titles == [
+        "Every setting at a glance",
+        "Test accuracy sampled over 4 settings (accuracy as it is)",
+        *("Final scores", "Pairs", "Ways of evaluating", "Cost", "All runs"),
+    ]
+    rows = [len(re.findall(r"<tr", table)) - 1 for table in tables]
+    assert rows == [2, 2, 8, 4, *[2] * 4, 8, 8]
+    assert len(re.findall("<figure>|<figure ", html)) == len(re.findall("<svg", html)) > 0
+    # The script shows what works only with it.
+    shown = re.sub(
+        r'<div class="controls" hidden>.*?<p class="hiding" hidden>', "", html, flags=re.S
+    )
+    assert "data-toggle" in html
+    assert re.findall(r"<(?:button|select|input)(?![^>]* hidden>)", shown) == []

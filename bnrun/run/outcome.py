@@ -49,13 +49,13 @@ def _finite_mean(values: list[float]) -> float:
 def hyperparameters(config: dict[str, Any], overridden: Collection[str]) -> dict[str, Any]:
     """What the HParams tab compares: neuron, estimator, and what a command line has chosen.
 
-    Anything else is the same in all runs of a sweep.
+    Anything else is the same in all runs of a sweep, and so is the number of seeds.
 
     overridden  keys named on the command line
     """
     choices, values = config["choices"], flat(config)
     shown = {group: choices[group] for group in ("neuron", "estimator")}
-    for key in sorted(set(overridden) - shown.keys()):
+    for key in sorted(set(overridden) - {*shown, "seeds"}):
         if key.startswith("hydra") or key.partition(".")[0] in IGNORED or key in IGNORED:
             continue
         if key in choices:

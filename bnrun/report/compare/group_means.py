@@ -48,14 +48,16 @@ def grouped(table: RunTable, histories: Histories, by: Sequence[str] | None = No
     Curves that have points at different steps are interpolated. Steps are updates, or thousandths
     of an epoch if epochs have different numbers of updates. Tags that a run lacks are left out.
 
-    Empty if no setting has runs of all contestants, or if every group would be a single run.
+    Empty if no setting has runs of all contestants; also if every group would be a single run,
+    unless `by` asks for them, because their names are shorter than those of the runs.
+
     Raises ValueError if `by` names something else than a setting.
     """
     scores = _by_score(table, by)
     return [
         replace(group, name=f"{same[0].yardstick.score} {group.name}") if len(scores) > 1 else group
         for same in scores
-        for group in _groups(same, histories)
+        for group in _groups(same, histories, by is not None)
     ]
 
 
@@ -67,14 +69,15 @@ def _by_score(table: RunTable, by: Sequence[str] | None) -> list[list[Field]]:
     return list(groups.values())
 
 
-def _groups(same: Sequence[Field], histories: Histories) -> Iterator[Group]:
+def _groups(same: Sequence[Field], histories: Histories, asked: bool) -> Iterator[Group]:
     labels = dict.fromkeys(c.label for field in same for c in field.contestants)
     shared = [field for field in same if len(field.contestants) == len(labels)]
     members = {
         label: [c for field in shared for c in field.contestants if c.label == label]
         for label in labels
     }
-    if not shared or all(len(m) == 1 and len(m[0].runs) == 1 for m in members.values()):
+    single = all(len(m) == 1 and len(m[0].runs) == 1 for m in members.values())
+    if not shared or (single and not asked):
         return
     frames = {label: [_history(c, histories) for c in group] for label, group in members.items()}
     unit = _unit([frame for group in frames.values() for frame in group])

@@ -16,7 +16,8 @@ from bnrun.report.read.settings import tabulate
 GROUPS = "groups"
 """The folder of a study that holds its group runs."""
 NO_GROUPS = (
-    "no group runs: no setting has runs of all contestants, or each group would be a single run"
+    "no group runs: no setting has runs of all contestants, or each group would be a single run; "
+    "sweep.groups, and --by of bnrun-report --tensorboard, name other settings to group by"
 )
 
 
