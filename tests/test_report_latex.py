@@ -23,7 +23,7 @@ def bold() -> list[list[str]]:
 
 def tables() -> list[str]:
     assert main(["study", "--latex"]) == 0
-    return Path("study/report.tex").read_text().split(r"\end{table}")[:-1]
+    return re.split(r"\\end\{table\*?\}", Path("study/report.tex").read_text())[:-1]
 
 
 def test_the_best_is_bold_with_all_that_do_not_differ_from_it() -> None:
@@ -71,7 +71,8 @@ def test_contestants_are_rows_and_settings_are_columns() -> None:
         finish(f"{neuron}b", far(0.1), "reinmax", neuron)
     finish("only", far(0.2), "exact", "my_sbn")
     (table,) = tables()
-    assert r" & \shortstack[r]{neuron=my\_sbn} & \shortstack[r]{neuron=sbn} \\" in table
+    title = r" & \shortstack[r]{neuron= \\ my\_sbn} & \shortstack[r]{neuron= \\ sbn} \\"
+    assert title in table
     assert r"st & 0.50090 $\pm$ 0.00063 & 0.50090 $\pm$ 0.00063 \\" in table
     assert r"exact & \textbf{0.70090 $\pm$ 0.00063} & -- \\" in table
 
@@ -81,5 +82,7 @@ def test_many_settings_are_several_tables() -> None:
         finish(f"a{number}", far(0.0), "st", f"sbn{number}")
         finish(f"b{number}", far(0.1), "reinmax", f"sbn{number}")
     first, second = tables()
+    # Several settings need both columns of a paper that has two.
+    assert (r"\begin{table*}" in first, r"\begin{table}" in second) == (True, True)
     assert (first.count("shortstack"), second.count("shortstack")) == (4, 1)
     assert (r"\label{tab:scores-1}" in first, r"\label{tab:scores-2}" in second) == (True, True)

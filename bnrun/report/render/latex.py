@@ -35,24 +35,28 @@ def _table(contests: Sequence[Contest], pairs: int, number: int) -> str:
     columns = [_column(contest, labels) for contest in contests]
     rows = [" & ".join(row) for row in zip(map(latex, labels), *columns, strict=True)]
     header = " & ".join(["", *(_title(contest.setting) for contest in contests)])
+    # In a paper of two columns, several settings need both; in others the star says nothing.
+    float_ = "table*" if len(contests) > 1 else "table"
     lines = [
-        r"\begin{table}",
-        r"\centering\small",
+        rf"\begin{{{float_}}}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{latex(_caption(contests, pairs))}}}",
         rf"\label{{tab:scores-{number}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(contests)}}}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * len(contests)}@{{}}}}",
         r"\toprule",
         *([rf"{header} \\", r"\midrule"] if any(c.setting for c in contests) else []),
         *(rf"{row} \\" for row in rows),
-        *(r"\bottomrule", r"\end{tabular}", r"\end{table}", ""),
+        *(r"\bottomrule", r"\end{tabular}", rf"\end{{{float_}}}", ""),
     ]
     return "\n".join(lines)
 
 
 def _title(setting: str) -> str:
-    """One line per setting, e.g. neuron=sbn below dataset=digits."""
-    lines = r" \\ ".join(map(latex, re.split(r", (?=[\w.]+=)", setting)))
-    return rf"\shortstack[r]{{{lines}}}"
+    """A line for each key and each value, e.g. neuron=, sbn, dataset=, digits."""
+    pairs = re.split(r", (?=[\w.]+=)", setting)
+    lines = [line for pair in pairs for line in re.split(r"(?<==)", pair, maxsplit=1)]
+    stacked = r" \\ ".join(map(latex, lines))
+    return rf"\shortstack[r]{{{stacked}}}"
 
 
 def _column(contest: Contest, labels: Sequence[str]) -> list[str]:
