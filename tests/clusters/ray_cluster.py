@@ -29,13 +29,13 @@ class RayCluster:
         (port,) = free_ports(1)
         self._address = f"127.0.0.1:{port}"
         self.environment = os.environ | {"RAY_ADDRESS": self._address}
+
+    def start(self) -> None:
+        port = self._address.rpartition(":")[2]
         head = ["--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"]
-        self._start(*head, f"--temp-dir={folder}")
+        self._start(*head, f"--temp-dir={self._folder}")
         for _ in range(2):
             self._start(f"--address={self._address}", "--num-cpus=1")
-
-    def wait_until_ready(self) -> None:
-        wait_until(lambda: self._status().count("node_") >= 3, seconds=120)
 
     def kill_node(self) -> None:
         """Kill the last node with all its processes."""
@@ -77,7 +77,7 @@ class RayCluster:
             start_new_session=True,
         )
         self._nodes.append(node)
-        time.sleep(5)
+        wait_until(lambda: self._status().count(" node_") == len(self._nodes), seconds=200)
 
 
 def main() -> None:
@@ -86,12 +86,12 @@ def main() -> None:
     done: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="ray") as name:
         folder = Path(name)
-        jobs = FortyJobs(folder, steps=1500)
+        jobs = FortyJobs(folder, steps=1000)
         assert jobs.start("sequential").wait() == 0, jobs.log("sequential")
         (folder / "c").mkdir()
         cluster = RayCluster(folder / "c")
         try:
-            cluster.wait_until_ready()
+            cluster.start()
             words = ["hydra/launcher=ray", "hydra.launcher.ray.init.address=auto"]
             sweep = jobs.start("ray", *words, environment=cluster.environment)
             while sweep.poll() is None:
