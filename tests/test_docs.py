@@ -26,6 +26,10 @@ def test_every_command_and_example_of_a_page_runs(page, tmp_path, monkeypatch, c
                     status = run(line)
                     out, err = capfd.readouterr()
                     assert status == 0, f"{line}\n{out}{err}"
+    if page.name == "tutorial.md":
+        named = set(re.findall(r"outputs/[\w./-]+\.(?:html|tex|svg|pdf)", page.read_text()))
+        assert len(named) == 4
+        assert not [path for path in named if not (tmp_path / path).exists()]
 
 
 def test_few_commands_are_not_run():
