@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import hydra
-from omegaconf import OmegaConf
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
 
 _IS_1_3 = hydra.__version__.startswith("1.3.")
 
@@ -37,3 +38,17 @@ def whitelist(targets: Iterable[str]) -> dict[str, Any]:
         return {}
     named = {target.partition(".")[0] for target in targets} - sys.stdlib_module_names
     return {"_execution_whitelist_": [f"{package}.*" for package in sorted(named)]}
+
+
+def set_override_dirname(job: DictConfig, overrides: list[Override]) -> None:
+    """Set the name that the overrides make in a config's hydra.job; 1.4 makes it where it is used.
+
+    This is an internal function of 1.3.
+    """
+    if _IS_1_3:
+        from hydra._internal.config_loader_impl import get_overrides_dirname
+
+        rules = job.config.override_dirname
+        job.override_dirname = get_overrides_dirname(
+            overrides, rules.exclude_keys, rules.item_sep, rules.kv_sep
+        )

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
@@ -14,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnrun.config.compose import resolved
 from bnrun.config.errors import UserError
+from bnrun.config.hydra_api import set_override_dirname
 from bnrun.config.run_id import run_id
 from bnrun.sweep.bare import Bare
 
@@ -204,12 +204,8 @@ def _by_name(values: dict[Any, Any]) -> dict[str, Any]:
 
 def _write_overrides(config: DictConfig, overrides: list[Override]) -> None:
     """Write the overrides into the hydra node, where Hydra does."""
-    job = config.hydra.job
     config.hydra.overrides.task = [_word(override) for override in overrides]
-    rules = job.config.override_dirname
-    job.override_dirname = get_overrides_dirname(
-        overrides, rules.exclude_keys, rules.item_sep, rules.kv_sep
-    )
+    set_override_dirname(config.hydra.job, overrides)
 
 
 def _word(override: Override) -> str:
