@@ -25,7 +25,7 @@ from site_estimators import api_page, estimator_pages
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SECTIONS = {
-    "Start": ["tutorial", "why", "runs", "comparing", "curves"],
+    "Start": ["tutorial", "why", "install", "runs", "comparing", "curves"],
     "Python": ["layer", "python", "extending", "api"],
     "Estimators and results": ["estimators", "experiments", "results"],
     "In depth": ["speed", "clusters", "reliability"],
