@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from bnrun.config.complaint import mistakes
+from bnrun.config.errors import UserError
 from bnrun.config.hydra_api import BASE, own_targets
 from bnrun.config.paths import CONFIGS
 from bnrun.config.words import with_arguments
@@ -40,7 +41,11 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> FinishedRun:
     if isinstance(answer.return_value, Exception):
         raise answer.return_value
     assert answer.hydra_cfg is not None
-    return Runs(find_runs([Path(answer.hydra_cfg.hydra.runtime.output_dir)]).runs)[0]
+    folder = Path(answer.hydra_cfg.hydra.runtime.output_dir)
+    found = find_runs([folder])
+    if found.unfinished:
+        raise UserError(f"{folder}: was stopped by its limits: sweep.limits=null resumes it")
+    return Runs(found.runs)[0]
 
 
 def sweep(*overrides: str, config_dir: str | Path | None = None) -> Runs:

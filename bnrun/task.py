@@ -11,13 +11,14 @@ from bnrun.config.compose import resolved
 from bnrun.config.errors import ClaimedError, DivergedError, UserError
 from bnrun.config.paths import import_from
 from bnrun.run.folder import remove_unused
+from bnrun.run.limits import Pruned
 from bnrun.run.log import LOG
 from bnrun.run.signals import Stopped, exit_if_orphan, exit_if_worker
-from bnrun.sweep.halt import HALTED, SKIPPED, Halt
+from bnrun.sweep.halt import HALTED, PRUNED, SKIPPED, Halt
 
 
 def task(node: DictConfig) -> str | None:
-    """One run, in the folder that Hydra has created; returns HALTED or SKIPPED if it was.
+    """One run, in the folder that Hydra has created; returns HALTED, SKIPPED or PRUNED if it was.
 
     Raises whatever ended the run, UserError if it is the user's mistake; that of a sweep's job is
     printed too. Raises Stopped after a signal.
@@ -44,6 +45,8 @@ def task(node: DictConfig) -> str | None:
             return HALTED
         # A sweep shows all its jobs in one view.
         trained = run_job(config, folder, start, shown=alone)
+    except Pruned:
+        return PRUNED
     except Stopped as stop:
         exit_if_worker(stop.status)
         raise

@@ -16,6 +16,8 @@ class ResumingSweeper(BasicSweeper):
     max_batch_size  jobs to launch at once; None for all
     params          key -> values to add to those of the command line, in its words
     grids           the same, one mapping for each of several sweeps that are run as one
+    search          "optuna" searches ranges; None takes every combination of values
+    trials, sampler, seed, prune  of a search, see bnrun.sweep.search.SearchOptions
 
     Params and grids are read from the config, because a choice may bring its own.
     """
@@ -25,6 +27,11 @@ class ResumingSweeper(BasicSweeper):
         max_batch_size: int | None,
         params: Mapping[str, Any] | None = None,
         grids: Sequence[Mapping[str, Any]] = ({},),
+        search: str | None = None,
+        trials: int = 20,
+        sampler: str = "tpe",
+        seed: int = 0,
+        prune: bool = False,
     ) -> None:
         if max_batch_size is not None and not (
             isinstance(max_batch_size, int) and max_batch_size > 0
@@ -33,6 +40,10 @@ class ResumingSweeper(BasicSweeper):
                 f"hydra.sweeper.max_batch_size={max_batch_size}: give a number of jobs above 0, or "
                 f"null for all at once"
             )
+        if search not in (None, "optuna"):
+            raise ValueError(f"hydra.sweeper.search={search}: choose optuna, or null for none")
+        self.search = search
+        self.search_options = {"trials": trials, "sampler": sampler, "seed": seed, "prune": prune}
         super().__init__(max_batch_size, {})
 
     def setup(self, **parts: Any) -> None:
@@ -54,7 +65,8 @@ class ResumingSweeper(BasicSweeper):
         """
         # Imported here, because they load torch and every start of bnrun reads this file.
         from bnrun.sweep.configs import Configs
-        from bnrun.sweep.expansion import expanded
+        from bnrun.sweep.expansion import expanded, settings
+        from bnrun.sweep.options import SearchOptions
         from bnrun.sweep.sweep import Sweep
 
         gc.enable()  # __main__ disables it
@@ -63,5 +75,9 @@ class ResumingSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         configs = Configs(loader, self.config)
-        jobs = expanded(arguments, configs, OverridesParser.create(config_loader=loader))
-        return Sweep(configs, self.launcher, self.max_batch_size).run(jobs)
+        parser = OverridesParser.create(config_loader=loader)
+        sweep = Sweep(configs, self.launcher, self.max_batch_size)
+        if self.search is None:
+            return sweep.run(expanded(arguments, configs, parser))
+        options = SearchOptions(**self.search_options)
+        return sweep.search(settings(arguments, configs, parser), options)

@@ -76,6 +76,8 @@ def shortened(words: Sequence[str]) -> list[str]:
         few += ["gradients.draws=4"]
     if "budget" in given:
         few += ["budget=smoke"]
+    if "hydra.sweeper.search" in given:
+        few += ["hydra.sweeper.trials=2"]
     if "hydra/launcher" in given:
         few += ["estimator=st"]  # a single job, whose process takes seconds to start
     match given.get("dataset", "digits"):

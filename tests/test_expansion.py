@@ -64,7 +64,8 @@ def test_a_word_of_the_command_line_replaces_that_of_a_grid_also_with_a_plus():
     ],
 )
 def test_the_last_word_for_a_key_counts_and_keeps_the_plus_that_adds_it(words, kept):
-    assert _by_key(OverridesParser.create().parse_overrides(words)) == [[kept]]
+    ((key, override),) = _by_key(OverridesParser.create().parse_overrides(words))
+    assert f"{key}={override.value()}" == kept
 
 
 @pytest.fixture

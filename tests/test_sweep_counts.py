@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sweeps import FATES, counts, ended
 
+from bnrun.config.compose import composed, resolved
 from bnrun.sweep.halt import Halt, halting
 from bnrun.sweep.outcome import idle_outcome
 from bnrun.sweep.plan import Job
@@ -85,11 +86,12 @@ def test_a_result_older_than_the_launch_is_not_done_by_it(tmp_path):
 
 
 def test_a_job_that_was_to_be_run_again_and_was_not_is_not_done(tmp_path):
-    job = Job([], {"resume": "force"}, tmp_path, tmp_path, "done")
+    config = resolved(composed(["resume=force"]))
+    job = Job([], config, tmp_path, tmp_path, "done")
     assert idle_outcome(job).kind == "not started"
-    assert idle_outcome(replace(job, config={"resume": "auto"}, status="missing")).kind == (
-        "not started"
-    )
+    assert idle_outcome(
+        replace(job, config=config | {"resume": "auto"}, status="missing")
+    ).kind == ("not started")
 
 
 def test_jobs_at_work_elsewhere_are_no_failure(tmp_path):

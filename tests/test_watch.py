@@ -22,6 +22,7 @@ from bnrun.sweep.watch import watched
 class Job:
     folder: Path
     length: tuple[str, float] = ("step", 100.0)
+    pruned: bool = False
 
     def begin(self, steps: int = 0, sweep: str = "") -> None:
         (self.folder / HOLDER).write_text(f"process 1 on here\n{sweep}")

@@ -75,6 +75,18 @@ class CheckpointSettings(_Section):
     every_steps: PositiveInt | None
 
 
+class Limits(_Section):
+    """Where a run is stopped early: at steps where the mean of a curve is worse than a limit.
+
+    tag  of the curve
+    at   step -> limit
+    """
+
+    tag: str
+    larger_is_better: bool
+    at: dict[int, float]
+
+
 class SweepSettings(_Section):
     """How `bnrun -m` runs the jobs of a sweep."""
 
@@ -83,6 +95,7 @@ class SweepSettings(_Section):
     skip_invalid: bool
     fresh_seeds: PositiveInt | None
     groups: list[str] | None
+    limits: Limits | None
 
 
 class SweepConfig(BaseModel):

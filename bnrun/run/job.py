@@ -14,6 +14,7 @@ from bnrun.recording.result import RESULT, Result, read_result
 from bnrun.run.context import RunContext
 from bnrun.run.folder import check_own
 from bnrun.run.identity import changes_of_code, code_of, conflict
+from bnrun.run.limits import Pruned
 from bnrun.run.log import Log
 
 WITHOUT_SMOOTHING = "        then open http://localhost:6006/?smoothing=0#timeseries"
@@ -32,7 +33,8 @@ def run_job(
     Returns whether it trained; False if it was done before.
 
     Raises UserError if the config cannot be run, if the disk cannot be written, or, after writing
-    the result, if divergence ended the run. Any other exception is a bug; run.log has it.
+    the result, if divergence ended the run; Pruned if its limits did. Any other exception is a bug;
+    run.log has it.
     """
     log = Log(folder, shown)
     try:
@@ -47,7 +49,7 @@ def run_job(
         trained = not done and _execute_claimed(context)
         with mistakes():
             result = read_result(folder / RESULT)
-    except UserError:
+    except (UserError, Pruned):
         raise
     except Exception as error:
         if is_out_of_memory(error):

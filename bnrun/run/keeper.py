@@ -7,6 +7,7 @@ from bnrun.recording.recorder import Recorder
 from bnrun.recording.records import Record
 from bnrun.run.checkpoint import CHECKPOINT, Header, read_state, write_checkpoint
 from bnrun.run.context import RunContext
+from bnrun.run.limits import Pruned, is_beyond
 from bnrun.run.signals import Signals, Stopped
 from bnrun.training.loop import Training
 
@@ -36,7 +37,10 @@ class Keeper:
         self.scalars |= {tag: values.tolist() for tag, values in record.scalars.items()}
 
     def after_step(self) -> None:
-        """Write a checkpoint if one is due. After a signal, write one and raise Stopped."""
+        """Write a checkpoint if one is due, or if the training is to stop.
+
+        Raises Stopped after a signal, and Pruned where the run is beyond its limits.
+        """
         if self.training.ended:
             return
         if self.signals.status is not None:
@@ -45,6 +49,15 @@ class Keeper:
                 f"stopped after step {self.training.step}; run the same command again to resume"
             )
             raise Stopped(self.signals.status)
+        limits = self.context.settings.sweep.limits
+        if limits is not None and is_beyond(limits, self.training.step, self.scalars):
+            self.write()
+            self.context.log.info(
+                f"pruned after step {self.training.step}: {limits.tag} is worse than "
+                f"{limits.at[self.training.step]:.4g}, the median of the trials before; "
+                f"sweep.limits=null resumes it"
+            )
+            raise Pruned
         if self._is_due():
             self.write()
 

@@ -16,11 +16,14 @@ def with_fresh_seeds(
     overrides: Sequence[Sequence[str]],
     compose: Callable[[Sequence[str]], JobConfig],
     log: Callable[[str], None],
+    setting: "Callable[[Job], str] | None" = None,
 ) -> list[list[str]]:
     """Overrides of the jobs to run after a search; none while a job of the search is missing.
 
-    Everything except optimizer, schedule and seeds makes a setting. All settings get the same
-    seeds, which follow the largest one of the search, so that none of them influenced the choice.
+    All settings get the same seeds, which follow the largest one of the search, so that none of
+    them influenced the choice.
+
+    setting  names that of a job; by default everything but optimizer, schedule and seeds makes one
     """
     jobs = [job for job in plan_jobs(overrides, compose).jobs if job.status != "refused"]
     if not jobs:
@@ -29,24 +32,24 @@ def with_fresh_seeds(
     if any(job.status != "done" for job in jobs):
         log(f"afterwards: {number} fresh seeds for the best of each setting on validation")
         return []
-    trials = {job.folder: _trial(job) for job in jobs}
+    trials = {job.folder: trial_of(job) for job in jobs}
     first = 1 + max(seed for trial, _ in trials.values() for seed in trial.seeds)
     seeds = f"seeds=[{','.join(map(str, range(first, first + number)))}]"
     settings: dict[str, list[Job]] = {}
     for job in jobs:
-        settings.setdefault(_setting(job), []).append(job)
+        settings.setdefault((setting or _setting)(job), []).append(job)
     fresh = []
     for name, group in _named(list(settings.values())):
         tried = [trials[job.folder][0] for job in group]
         best = choose(tried, trials[group[0].folder][1].sign)
-        log(f"{name}: {_described(best, tried)}")
+        log(f"{name}: {described(best, tried)}")
         if best.finite:
             words = group[tried.index(best)].overrides
             fresh.append([*(word for word in words if _key(word) != "seeds"), seeds])
     return fresh
 
 
-def _trial(job: Job) -> tuple[Trial, Yardstick]:
+def trial_of(job: Job) -> tuple[Trial, Yardstick]:
     """A job as a trial, and its yardstick. Raises UserError if it has no score on validation."""
     run = Run(job.folder, read_result(job.folder / RESULT), frozenset())
     measure = yardstick(run.result)
@@ -55,7 +58,7 @@ def _trial(job: Job) -> tuple[Trial, Yardstick]:
     if measure is None or not values:
         raise UserError(
             f"{job.folder.name}: has no score on validation to choose by: leave out "
-            f"sweep.fresh_seeds"
+            f"sweep.fresh_seeds and hydra.sweeper.search"
         )
     choice = ", ".join(word for word in job.overrides if _is_tuned(word))
     return Trial(choice, (run,), values), measure
@@ -69,12 +72,18 @@ def _setting(job: Job) -> str:
 def _named(groups: list[list[Job]]) -> list[tuple[str, list[Job]]]:
     """Each group with the overrides in which it differs from another."""
     words = [[word for word in group[0].overrides if not _is_tuned(word)] for group in groups]
+    return list(zip(distinct(words), groups, strict=True))
+
+
+def distinct(words: Sequence[Sequence[str]]) -> list[str]:
+    """A name for each of several lists of words: those that not all of them have."""
     common = set(words[0]).intersection(*words)
     names = [" ".join(word for word in own if word not in common) for own in words]
-    return [(name or "search", group) for name, group in zip(names, groups, strict=True)]
+    return [name or "search" for name in names]
 
 
-def _described(best: Trial, tried: Sequence[Trial]) -> str:
+def described(best: Trial, tried: Sequence[Trial]) -> str:
+    """What a search has found: its best trial, and whether that is at an edge."""
     if not best.finite:
         return f"every seed diverged in all {len(tried)} trials, so there is no best one"
     rates = sorted({trial.lr for trial in tried})

@@ -11,6 +11,9 @@ HALTED = "not started"
 SKIPPED = "done before"
 """What a job returns if it has found its run done."""
 
+PRUNED = "pruned"
+"""What a job returns if it was stopped by its limits."""
+
 _MARK, _STUDIES = ".failed", ".studies"
 
 

@@ -11,7 +11,7 @@ from bnrun.config.sentence import sentence
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.claim import is_claimed
 from bnrun.run.log import LOG
-from bnrun.sweep.halt import HALTED, SKIPPED
+from bnrun.sweep.halt import HALTED, PRUNED, SKIPPED
 from bnrun.sweep.plan import Job
 from bnrun.sweep.queue import Killed
 
@@ -21,13 +21,14 @@ Kind = Literal[
     "done elsewhere",
     "diverged",
     "diverged before",
+    "pruned",
     "failed",
     "at work elsewhere",
     "not started",
     "refused",
 ]
 KINDS: tuple[Kind, ...] = (
-    *("done", "done before", "done elsewhere", "diverged", "diverged before"),
+    *("done", "done before", "done elsewhere", "diverged", "diverged before", "pruned"),
     *("failed", "at work elsewhere", "not started", "refused"),
 )
 """In the order in which they are counted.
@@ -66,6 +67,8 @@ def launched_outcome(launched: Launched) -> Outcome:
     error = answer._return_value
     if error == HALTED:
         return Outcome(job, "not started")
+    if error == PRUNED:
+        return Outcome(job, "pruned")
     if isinstance(error, ClaimedError):
         if job.done:
             return Outcome(job, "done elsewhere")
@@ -93,7 +96,7 @@ def idle_outcome(job: Job) -> Outcome:
         return Outcome(job, "refused", job.reason)
     if job.status == "done" and not job.force:
         return _with_seeds(Outcome(job, "done before"))
-    return Outcome(job, "not started")
+    return Outcome(job, "pruned" if job.pruned else "not started")
 
 
 def counted(outcomes: Iterable[Outcome]) -> str:

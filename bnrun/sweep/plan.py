@@ -10,12 +10,13 @@ from typing import Any, Literal, NamedTuple
 from bnrun.config.errors import is_mistake
 from bnrun.config.run_id import scientific
 from bnrun.config.sentence import sentence
-from bnrun.config.settings import Settings
+from bnrun.config.settings import Settings, SweepConfig
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.checkpoint import CHECKPOINT
 from bnrun.run.folder import check_own
 from bnrun.run.identity import Loaded, conflict
 from bnrun.run.kinds import build
+from bnrun.run.limits import step_beyond
 from bnrun.run.outcome import flat
 from bnrun.sweep.configs import JobConfig
 from bnrun.training.rates import rehearse
@@ -56,6 +57,15 @@ class Job:
     def done(self) -> bool:
         """Whether the job has a result now."""
         return _is_done(self.folder)
+
+    @property
+    def pruned(self) -> bool:
+        """Whether its history, as far as it goes, is beyond the limits of the job."""
+        limits = SweepConfig.model_validate(self.config).sweep.limits
+        try:
+            return limits is not None and step_beyond(limits, self.folder) is not None
+        except ValueError:
+            return False  # The run itself says that its history is damaged.
 
 
 class Plan(NamedTuple):

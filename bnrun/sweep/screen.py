@@ -32,7 +32,7 @@ class Lines:
         """Print the jobs that have ended since the last call; `text` and `best` are about all."""
         for job in jobs:
             folder = job.job.folder
-            if job.state in ("done", "failed") and folder not in self._printed:
+            if job.state in ("done", "pruned", "failed") and folder not in self._printed:
                 self._printed.add(folder)
                 say(self._console, f"{job.state}: {job.name} ({text})")
         if best != self._best:
@@ -82,7 +82,9 @@ class Bars:
     def show(self, jobs: Sequence["JobState"], text: str, best: str) -> None:
         """Update all bars; `text` and `best` are about the sweep."""
         self._progress.line = plain(best)
-        ended = sum(1.0 if job.state in ("failed", "elsewhere") else job.share for job in jobs)
+        ended = sum(
+            1.0 if job.state in ("pruned", "failed", "elsewhere") else job.share for job in jobs
+        )
         self._progress.update(self._sweep, completed=ended, total=len(jobs), text=text)
         for job in jobs:
             folder = job.job.folder

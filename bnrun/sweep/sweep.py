@@ -17,11 +17,12 @@ from bnrun.run.identity import changes_of_code, code_of
 from bnrun.run.job import WITHOUT_SMOOTHING
 from bnrun.sweep.configs import Configs
 from bnrun.sweep.estimate import time_left
-from bnrun.sweep.fresh import with_fresh_seeds
+from bnrun.sweep.expansion import Setting
+from bnrun.sweep.fresh import distinct, with_fresh_seeds
 from bnrun.sweep.group_runs import updated_group_runs
 from bnrun.sweep.halt import halting
 from bnrun.sweep.launch import launch, workers_of
-from bnrun.sweep.options import sweep_options
+from bnrun.sweep.options import SearchOptions, sweep_options
 from bnrun.sweep.outcome import Launched, Outcome, counted, idle_outcome, launched_outcome
 from bnrun.sweep.plan import Job, Plan, plan_jobs
 from bnrun.sweep.say import names, quoted, say
@@ -49,10 +50,78 @@ class Sweep:
         Raises UserError before anything starts if a job is refused, at the end if one has failed.
         """
         outcomes = self._run_once(overrides)
-        if self.configs(overrides[0]).config["sweep"]["fresh_seeds"] is not None:
+        if self._has_fresh_seeds(overrides[0]):
             fresh = with_fresh_seeds(overrides, self.configs, self.log)
             outcomes += self._run_once(fresh) if fresh else []
         return outcomes
+
+    def search(self, settings: Sequence[Setting], options: SearchOptions) -> list[Outcome]:
+        """Search each setting with the same number of trials; then as `run`.
+
+        Returns how each trial and each fresh job ended.
+        Raises UserError if a trial is refused or has failed, or if the launcher runs trials side by
+        side and nothing says how many.
+        """
+        try:
+            from bnrun.sweep.search import Search
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"hydra.sweeper.search=optuna: {error.name} is not installed: pip install "
+                f'"bnrun[optuna]"'
+            ) from error
+        at_once = self._at_once(options)
+        called = distinct([one.words for one in settings])
+        searches = [
+            Search(one, name, options, self._run_trials, at_once)
+            for one, name in zip(settings, called, strict=True)
+        ]
+        with workers_of(self.launcher):
+            for search in searches:
+                search.search()
+        outcomes = self._report([outcome for search in searches for outcome in search.outcomes])
+        if not self._has_fresh_seeds(settings[0].words):
+            for search in searches:
+                self.log(f"{search.name}: {search.best}")
+            return outcomes
+        complete = {tuple(one.words): s.name for s in searches for one in s.complete}
+        fresh = with_fresh_seeds(
+            list(map(list, complete)), self.configs, self.log, lambda j: complete[(*j.overrides,)]
+        )
+        return outcomes + (self._run_once(fresh) if fresh else [])
+
+    def _has_fresh_seeds(self, overrides: Sequence[str]) -> bool:
+        return self.configs(overrides).config["sweep"]["fresh_seeds"] is not None
+
+    def _at_once(self, options: SearchOptions) -> int:
+        if not options.adapts:
+            return options.trials
+        if self.max_batch_size is None and not self.configs.in_turn:
+            raise UserError(
+                "hydra.sweeper.search=optuna: its trials depend on those before, so give "
+                "hydra.sweeper.max_batch_size=4 or another number of trials to run side by side, "
+                "or use hydra.sweeper.sampler=random"
+            )
+        return self.max_batch_size or 1
+
+    def _run_trials(self, overrides: Sequence[Sequence[str]]) -> list[Outcome]:
+        """Run the trials that are not done; how each ended, in their order."""
+        jobs = plan_jobs(overrides, self.configs).jobs
+        options = sweep_options(jobs)
+        if options.dry_run:
+            raise UserError(
+                "sweep.dry_run=true: cannot list the trials of a search, which are proposed while "
+                "it runs: leave out hydra.sweeper.search, or dry_run"
+            )
+        runnable = self._runnable(jobs, skip_invalid=False)
+        pending = [job for job in runnable if job.force or not (job.status == "done" or job.pruned)]
+        launched = self._launch_watched(pending, options.fail_fast)
+        outcomes = _outcomes(jobs, launched)
+        ended = {tuple(outcome.job.overrides): outcome for outcome in outcomes}
+        if len(ended) == len(overrides):
+            return [ended[tuple(words)] for words in overrides]
+        # Some trials are the same job.
+        by_folder = {outcome.job.folder: outcome for outcome in outcomes}
+        return [by_folder[self.configs(words).folder] for words in overrides]
 
     def _run_once(self, overrides: Sequence[Sequence[str]]) -> list[Outcome]:
         plan = plan_jobs(overrides, self.configs)
@@ -67,15 +136,14 @@ class Sweep:
             number = len(runnable) - len(pending)
             self.log(f"skipped {number} of {len(plan.jobs)} jobs, which are done")
             self._report_other_code([job for job in runnable if job not in pending])
+        with self._group_runs(runnable, options.groups), workers_of(self.launcher):
+            launched = self._launch_watched(pending, options.fail_fast)
+        return self._report(_outcomes(plan.jobs, launched))
+
+    def _launch_watched(self, jobs: list[Job], fail_fast: bool) -> list[Launched]:
         name = f"{socket.gethostname()} {os.getpid()}"
-        with (
-            named(name),
-            self._group_runs(runnable, options.groups),
-            watched(pending, self.console, self.configs.in_turn, name),
-            workers_of(self.launcher),
-        ):
-            launched = self._launch(pending, options.fail_fast)
-        return self._report(plan.jobs, launched)
+        with named(name), watched(jobs, self.console, self.configs.in_turn, name):
+            return self._launch(jobs, fail_fast)
 
     def _report_other_code(self, done: Sequence[Job]) -> None:
         codes = [code_of(read_result(job.folder / RESULT)) for job in done]
@@ -133,15 +201,9 @@ class Sweep:
                     break
         return launched
 
-    def _report(self, jobs: Sequence[Job], launched: Sequence[Launched]) -> list[Outcome]:
+    def _report(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Log and return how each job ended. Raises UserError if one has failed."""
-        ended = {one.job.folder: launched_outcome(one) for one in launched}
-        outcomes = [
-            idle_outcome(job)
-            if job.status == "refused"
-            else ended.get(job.folder) or idle_outcome(job)
-            for job in jobs
-        ]
+        jobs = [outcome.job for outcome in outcomes]
         called = names(job.folder for job in jobs)
         for outcome in outcomes:
             if outcome.text and outcome.kind != "refused":
@@ -178,6 +240,15 @@ class Sweep:
     def log(self, text: str) -> None:
         """Print `text`."""
         say(self.console, text)
+
+
+def _outcomes(jobs: Sequence[Job], launched: Sequence[Launched]) -> list[Outcome]:
+    """How each job ended, launched or not."""
+    ended = {one.job.folder: launched_outcome(one) for one in launched}
+    return [
+        idle_outcome(job) if job.status == "refused" else ended.get(job.folder) or idle_outcome(job)
+        for job in jobs
+    ]
 
 
 def _studies(jobs: Sequence[Job]) -> list[Path]:

@@ -23,17 +23,20 @@ from bnrun.sweep.screen import Bars, Lines
 EVERY = 1.0
 """Seconds between two looks at the folders."""
 
-State = Literal["waiting", "running", "done", "failed", "elsewhere"]
+State = Literal["waiting", "running", "done", "pruned", "failed", "elsewhere"]
 
 
 class WatchedJob(Protocol):
-    """A job: its folder, and how long it trains (a unit and a number)."""
+    """A job: its folder, how long it trains (a unit and a number), and whether it was pruned."""
 
     @property
     def folder(self) -> Path: ...
 
     @property
     def length(self) -> tuple[str, float]: ...
+
+    @property
+    def pruned(self) -> bool: ...
 
 
 @dataclass
@@ -55,7 +58,7 @@ class JobState:
 
     def look(self) -> None:
         """Update from the job's folder."""
-        if self.state in ("done", "failed"):
+        if self.state in ("done", "pruned", "failed"):
             return
         if sweep_at_work(self.job.folder) not in ("", self.sweep):
             self.state = "elsewhere"
@@ -69,12 +72,12 @@ class JobState:
         elif result not in (None, self._before[1]):
             self.state, self.share = "done", 1.0
         elif self.state == "running":
-            self.state = "failed"
+            self.state = "pruned" if self.job.pruned else "failed"
 
     @property
     def is_ours(self) -> bool:
         """Whether the sweep has come to this job."""
-        return self.state in ("running", "done", "failed")
+        return self.state in ("running", "done", "pruned", "failed")
 
     def pass_over(self) -> None:
         """Take note that the sweep is at a later job."""
@@ -160,6 +163,7 @@ def left_behind(jobs: Sequence[JobState]) -> str:
     words = [f"{number['done']} of {len(jobs)} done"]
     texts: dict[State, str] = {
         "running": "unfinished",
+        "pruned": "pruned",
         "failed": "failed",
         "waiting": "not started",
     }
@@ -171,10 +175,10 @@ def counts(jobs: Sequence[JobState], seconds: float) -> str:
     """E.g. 3 of 12 done, 2 running, 1 failed, about 8 min left."""
     number = Counter(job.state for job in jobs)
     words = [f"{number['done']} of {len(jobs)} done"]
-    others: tuple[State, ...] = ("running", "failed", "elsewhere")
+    others: tuple[State, ...] = ("running", "pruned", "failed", "elsewhere")
     words += [f"{number[state]} {state}" for state in others if number[state]]
     gained = sum(job.share - job.share_before for job in jobs)
-    left = sum(1 - job.share for job in jobs if job.state not in ("failed", "elsewhere"))
+    left = sum(1 - job.share for job in jobs if job.state not in ("pruned", "failed", "elsewhere"))
     if left and gained > 0:
         words.append(f"about {duration(seconds * left / gained)} left")
     return ", ".join(words)

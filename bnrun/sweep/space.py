@@ -1,0 +1,57 @@
+"""The ranges of a search: Hydra's words as Optuna's distributions, and values as words again."""
+
+from typing import Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from bnrun.config.errors import UserError
+
+_DIGITS = 4
+"""Of a number that is tried, so that a run's name stays short."""
+
+
+def distribution(override: Override) -> BaseDistribution:
+    """What `key=interval(...)`, `key=range(...)` or `key=choice(...)` stands for.
+
+    tag(log, interval(...)) is uniform in the logarithm; int(interval(...)) has whole numbers.
+
+    Raises UserError for a range that is empty, or that has no logarithm.
+    """
+    sweep = override.value()
+    try:
+        if isinstance(sweep, IntervalSweep):
+            return _of_interval(sweep)
+        if isinstance(sweep, RangeSweep) and isinstance(sweep.step, int):
+            values = list(sweep.range())
+            return IntDistribution(int(values[0]), int(values[-1]), step=sweep.step)
+        # Optuna compares nothing but the words.
+        return CategoricalDistribution([str(word) for word in override.sweep_string_iterator()])
+    except (ValueError, IndexError) as error:
+        raise UserError(
+            f"{override.input_line}: is no range to search: the start must be below the end, and "
+            f"above 0 with tag(log, ...)"
+        ) from error
+
+
+def _of_interval(sweep: IntervalSweep) -> BaseDistribution:
+    log = "log" in sweep.tags
+    start, end = sweep.start, sweep.end
+    if start is None or end is None or start >= end:
+        raise ValueError
+    if isinstance(start, int) and isinstance(end, int):
+        return IntDistribution(start, end, log=log)
+    return FloatDistribution(float(start), float(end), log=log)
+
+
+def word(key: str, value: Any, distribution: BaseDistribution) -> str:
+    """A word of a command line for a value; a float is rounded to 4 digits, inside its range."""
+    if isinstance(distribution, FloatDistribution):
+        rounded = float(f"{value:.{_DIGITS}g}")
+        value = min(max(rounded, distribution.low), distribution.high)
+    return f"{key}={value}"
