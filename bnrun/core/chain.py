@@ -141,10 +141,11 @@ class _Rest:
         others are. So is each value for the loss after its own sample.
         """
         *before, last = fired
-        bits = last.activations
-        first = replace(self, fired=(*before, last._replace(activations=bits[0])))(bits[0])
+        neuron, logits, bits = last
+        once = Fired(neuron, logits, bits[0])
+        first = replace(self, fired=(*before, once))(bits[0])
         with torch.no_grad():
-            others = self._drawn((*before, last._replace(activations=bits[1:])))
+            others = self._drawn((*before, Fired(neuron, logits, bits[1:])))
         return _WithGradientOfFirst.apply(torch.cat([first.detach()[None], others]), first)  # type: ignore[no-untyped-call]  # torch's own
 
     def _drawn(self, fired: tuple[Fired, ...]) -> Tensor:

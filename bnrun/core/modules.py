@@ -18,10 +18,11 @@ from bnrun.core.network import (
     Network,
     Pass,
     See,
+    whole,
 )
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
-from bnrun.core.passes import Meet, Passes, Use, fired, whole
+from bnrun.core.passes import Meet, Passes, Use, fired
 from bnrun.core.samples import Samples, Turn
 from bnrun.core.sites import Met, Run, Site, run, sites_of
 from bnrun.core.stacked import Stacked
@@ -188,7 +189,7 @@ class Modules(Network):
     ) -> Pass:
         """A finished pass, from the outputs [N, ...] of all replicas and turns, and all uses."""
         layers = [
-            Fired(neurons[layer], whole(use.logits), whole(use.activations))
+            Fired(neurons[layer], use.logits, use.activations)
             for layer, use in zip(self.uses, uses, strict=True)
         ]
         done = Pass(layers)

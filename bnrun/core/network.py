@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -24,18 +24,43 @@ Called whenever the logits of a use of a binary layer are computed, for all repl
 EVERY = slice(None)
 """All replicas."""
 
+Parts = Tensor | Sequence[Tensor]
+"""A tensor of all replicas, or one of each."""
 
-class Fired(NamedTuple):
+
+class Fired:
     """A binary layer in one forward pass: its logits and activations, [*S, R, B, U].
 
     B is 1 if the layer is shared by the batch.
 
     neuron  which maps the logits to the distribution of the activations
+
+    Both tensors may be given in R parts, [*S, 1, B, U] each, which are joined if they are read.
+    Few tasks read them, and joining takes a tenth of a step of model=resnet.
     """
 
-    neuron: Neuron
-    logits: Tensor
-    activations: Tensor
+    def __init__(self, neuron: Neuron, logits: Parts, activations: Parts) -> None:
+        self.neuron, self._logits, self._activations = neuron, logits, activations
+
+    @property
+    def logits(self) -> Tensor:
+        self._logits = whole(self._logits)
+        return self._logits
+
+    @property
+    def activations(self) -> Tensor:
+        self._activations = whole(self._activations)
+        return self._activations
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.neuron, self.logits, self.activations))
+
+
+def whole(parts: Parts) -> Tensor:
+    """[*S, 1, B, U] of each replica -> [*S, R, B, U]; a tensor is whole already."""
+    if isinstance(parts, Tensor):
+        return parts
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), -3)
 
 
 class Pass(tuple[Fired, ...]):

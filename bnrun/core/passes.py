@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from bnrun.core.errors import UserError
 from bnrun.core.first_statistics import FirstStatistics
-from bnrun.core.network import Downstream
+from bnrun.core.network import Downstream, whole
 from bnrun.core.samples import Samples, Turn
 from bnrun.core.sites import Met, Run, Site
 
@@ -196,11 +196,6 @@ def fired(every: Sequence[Sequence[Run]], samples: Samples) -> dict[int, Use]:
             bits = (samples.joined([_present(met.activations) for met in turns]) for turns in parts)
             uses[use] = Use(tuple(logits), tuple(bits))
     return uses
-
-
-def whole(parts: Sequence[Tensor]) -> Tensor:
-    """[*S, 1, B, U] of each replica -> [*S, R, B, U]."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), -3)
 
 
 def _parts(tensor: Tensor, replicas: int) -> tuple[Tensor, ...]:

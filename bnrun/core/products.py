@@ -133,7 +133,9 @@ class Conv2d(_Convolution):
             F.conv2d(images.flatten(0, -4), weight, bias, padding=self.padding)
             for images, weight, bias in zip(x.unbind(-5), self.weight, self.bias, strict=True)
         ]
-        return torch.stack(outputs).unflatten(1, (*x.shape[:-5], x.shape[-4])).movedim(0, -5)
+        # A stack of one would be a copy.
+        whole = torch.stack(outputs) if len(outputs) > 1 else outputs[0].unsqueeze(0)
+        return whole.unflatten(1, (*x.shape[:-5], x.shape[-4])).movedim(0, -5)
 
 
 class ConvTranspose2d(_Convolution):

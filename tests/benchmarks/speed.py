@@ -15,20 +15,22 @@ from dataclasses import replace
 from time import perf_counter, process_time
 
 import costs
+import floor
 import loops
 import ours
 import processes_started
 import residual
 import torch
-from floor import products
 from processes import worker_processes
 from stopwatch import Contender, race, ratio, spread
 from workload import DEEP, EXAMPLES, WIDTHS, mnist_sized
 
 from bnrun.core.products import set_product_dtype
 from bnrun.models.cnn import CNN
+from bnrun.models.resnet import ResNet
 
 try:
+    import jax_nets
     import jax_rival
 except ImportError:
     jax_rival = None
@@ -61,7 +63,7 @@ def rivals(widths: Sequence[int], size: Size, seeds: Sequence[int]) -> Iterator[
                 loops.in_memory(loops.plain_mlp(widths), data.train),
                 *([] if pair is None else [replace(pair, times=[])]),
                 *_jax(widths, data, count),
-                products(widths, count),
+                floor.products(widths, count),
             ]
             size.race([own, *others])
             yield from _rows(count, own, others)
@@ -76,6 +78,21 @@ def growth(size: Size) -> Iterator[list[str]]:
     best = min(runs, key=lambda run: run.milliseconds)
     for run in runs:
         yield [str(run.seeds), f"{run.milliseconds:.2f}", f"{ratio(run, best):.2f}"]
+
+
+def images(size: Size) -> Iterator[list[str]]:
+    """The CNN and ResNet-8 against JAX, and against their convolutions and products alone."""
+    data = mnist_sized(5_000)
+    nets = (
+        ("cnn", CNN(), floor.CNN, floor.CNN_DENSE),
+        ("resnet", ResNet(), floor.RESNET, (64, 10)),
+    )
+    for name, model, layers, dense in nets:
+        for count in (1, 8):
+            own = ours.contender("bnrun", ours.training(data, count, model))
+            others = [*_jax(name, data, count), floor.convolutions(layers, dense, count)]
+            size.race([own, *others], seconds=0.5)
+            yield from ([name, *row] for row in _rows(count, own, others))
 
 
 def convolutions(size: Size) -> Iterator[list[str]]:
@@ -166,12 +183,16 @@ def processes(size: Size) -> Iterator[list[str]]:
     ]
 
 
-def _jax(widths, data, seeds) -> list[Contender]:
+def _jax(net, data, seeds) -> list[Contender]:
+    """`net` is "cnn", "resnet", or the widths of an MLP."""
     if jax_rival is None:
         return []
-    return [
-        jax_rival.contender(widths, data.train, seeds, prng) for prng in ("threefry2x32", "rbg")
-    ]
+    if isinstance(net, str):
+        made = getattr(jax_nets, net)()
+        ways = (False, True) if seeds > 1 else (False,)
+        return [jax_rival.contender(made, data.train, seeds, "threefry2x32", way) for way in ways]
+    made = jax_rival.mlp(net)
+    return [jax_rival.contender(made, data.train, seeds, prng) for prng in ("threefry2x32", "rbg")]
 
 
 def _rows(seeds: int, own: Contender, others: Sequence[Contender]) -> Iterator[list[str]]:
@@ -186,6 +207,7 @@ PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] =
     "deep": ("784-500-500-500-10", RIVALS, lambda size: rivals(DEEP, size, size.seeds[1:])),
     "growth": ("By number of seeds", ["R", "ms per seed-step", "relative to the best"], growth),
     "cnn": ("CNN, R = 8", RIVALS, convolutions),
+    "images": ("CNN and ResNet-8", ["net", *RIVALS], images),
     "estimators": (
         "Estimators, R = 8",
         [
