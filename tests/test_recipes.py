@@ -14,6 +14,7 @@ DATA = {
     "binary_codes": ["dataset=digits"],
     "binary_net": ["dataset=digits"],
     "binarygan": ["dataset=digits", "model=generator_mlp"],
+    "equal_compute": [],
     "gradient_study": [],
     "hinton": ["dataset=digits"],
     "logic_gates": ["dataset=digits"],

@@ -145,7 +145,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("seeds", "sweeps"), [(5, 1000), (6, 1000), (10, 1000), (20, 50)])
+@pytest.mark.parametrize(("seeds", "sweeps"), [(5, 1000), (6, 1000), (10, 1000), (20, 200)])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_at_most_5_percent_of_sweeps_show_a_difference_that_is_not_there(
     kind, seeds, sweeps, shifted
@@ -231,6 +231,23 @@ def test_who_diverged_more_often_does_not_win_by_its_survivors():
     assert compare_pairs([(worse, more)])[0].significant
     unshared = {**scores(a), 12: math.nan}
     assert compare_pairs([(unshared, scores(b))])[0].survivors
+
+
+@pytest.mark.parametrize(("seeds", "naive"), [(5, 0), (6, 0), (10, 350), (20, 700)])
+def test_in_1000_sweeps_nobody_wins_by_losing_its_worst_seeds(seeds, naive):
+    rng = np.random.default_rng(seeds)
+    wins = by_survivors = 0
+    for _ in range(1000):
+        ahead, behind = rng.normal(size=(2, seeds))
+        ahead += 0.5
+        lost = np.argsort(ahead)[: max(1, 3 * seeds // 10)]
+        ahead[lost] = np.nan
+        for pair in ((scores(ahead), scores(behind)), (scores(behind), scores(ahead))):
+            wins += compare_pairs([pair])[0].significant
+        by_survivors += alone(np.delete(ahead - behind, lost)) <= 0.05
+    assert wins == 0
+    # How often the survivors alone would have won.
+    assert by_survivors >= naive
 
 
 def test_a_pair_that_is_not_tested_leaves_the_others_as_they_are():
