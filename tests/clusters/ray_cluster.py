@@ -86,7 +86,7 @@ def main() -> None:
     done: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="ray") as name:
         folder = Path(name)
-        jobs = FortyJobs(folder, steps=1000)
+        jobs = FortyJobs(folder, steps=600)
         assert jobs.start("sequential").wait() == 0, jobs.log("sequential")
         (folder / "c").mkdir()
         cluster = RayCluster(folder / "c")
