@@ -1,4 +1,4 @@
-"""The findings of the kit as a polars frame, for a notebook."""
+"""What the conformance kit measured, as a polars frame for a notebook."""
 
 from typing import Any
 

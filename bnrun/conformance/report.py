@@ -1,4 +1,4 @@
-"""The findings of the kit, as a table and in words."""
+"""What the conformance kit measured, as a table and in words."""
 
 from collections.abc import Iterator, Sequence
 

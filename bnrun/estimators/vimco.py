@@ -1,4 +1,4 @@
-"""VIMCO, for the bound of K samples."""
+"""VIMCO, leave-one-out for a bound that is made from K samples."""
 
 import math
 

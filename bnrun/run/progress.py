@@ -19,7 +19,7 @@ from bnrun.run.context import RunContext
 class Headline:
     """The numbers to watch: the training loss, and the task's goal on validation.
 
-    way     the neuron's own way of evaluating, for a goal that names none
+    way     the neuron's own way of evaluating, used if the goal names no way
     values  name -> its last value
     score   name of the goal's, e.g. "validation accuracy sampled"
     """

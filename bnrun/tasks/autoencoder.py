@@ -220,7 +220,7 @@ def _codeword(model: Network, units: int) -> int:
 
 
 def code_use(ones: Tensor) -> dict[str, Tensor]:
-    """How the bits of a code are used, for the share of ones of every bit, [R, U]; each [R]."""
+    """How evenly a code uses its bits, [R] each, given how often every bit is 1, [R, U]."""
     entropy = torch.special.entr(ones) + torch.special.entr(1 - ones)
     return {
         "code_used": ((ones > 0) & (ones < 1)).double().mean(-1),
