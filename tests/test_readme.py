@@ -34,9 +34,9 @@ def test_ci_runs_the_set_up_lines_as_they_stand(marker):
 def test_the_output_of_the_first_run_has_the_form_that_readme_shows(tmp_path, monkeypatch, capfd):
     (shown,) = (block.text for block in blocks(PAGE) if block.text.lstrip().startswith("test"))
     monkeypatch.chdir(tmp_path)
-    assert Commands(monkeypatch)("bnrun seeds=5") == 0
+    assert Commands(monkeypatch)("bnrun seeds=10") == 0
     printed = capfd.readouterr().out.partition("folder: ")[0]
-    assert form(printed).replace("2 seeds", "5 seeds") == form(shown)
+    assert form(printed).replace("2 seeds", "10 seeds") == form(shown)
 
 
 def form(text):
