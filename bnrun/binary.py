@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from bnrun.api import built
 from bnrun.config.compose import EstimatorConfig
-from bnrun.core.chain import LayerEstimator
 from bnrun.core.estimate import ServedSite
 from bnrun.core.laws import NoiseLaw
+from bnrun.core.network import LayerEstimator
 from bnrun.core.noise import Noise
 from bnrun.core.site_noise import SiteNoise, as_noise
 from bnrun.estimators.base import ActivationEstimator, Estimator, Progress

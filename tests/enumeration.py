@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator

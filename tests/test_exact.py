@@ -8,7 +8,8 @@ import torch
 from enumeration import load
 from torch import Tensor
 
-from bnrun.core.chain import Fired, nest
+from bnrun.core.chain import nest
+from bnrun.core.network import Fired
 from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact, patterns

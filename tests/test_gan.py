@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from configured import built
 from same import same
 
-from bnrun.core.chain import Fired
+from bnrun.core.network import Fired
 from bnrun.core.neurons import DBN, SBN, Real
 from bnrun.core.noise import Noise, stream
 from bnrun.data.base import Data, Split

@@ -6,7 +6,7 @@ import pytest
 import torch
 from configured import built
 
-from bnrun.core.chain import Fired
+from bnrun.core.network import Fired
 from bnrun.core.noise import Noise
 
 SMALL = ["task=gated", "model=gated", "model.hidden=40", "model.gater=6", "dtype=float64"]

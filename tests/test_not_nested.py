@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 import bnrun
-from bnrun.core.chain import Downstream, nest
+from bnrun.core.chain import nest
 from bnrun.core.fields import validated
-from bnrun.core.network import Pass
+from bnrun.core.network import Downstream, Pass
 from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.antithetic import ARM, DisARM

@@ -17,7 +17,8 @@ from bnrun.conformance.measurement import (
     until_precise,
 )
 from bnrun.conformance.problems import Problem, linear
-from bnrun.core.chain import Downstream, nest
+from bnrun.core.chain import nest
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bnrun.conformance.problems import Problem, linear
-from bnrun.core.chain import Downstream, nest
+from bnrun.core.chain import nest
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import SBN, LawNeuron, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.exact import Exact

@@ -27,8 +27,6 @@ from bnrun.core.network import (
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 
-__all__ = ["Chain", "Downstream", "Fired", "LayerEstimator", "nest"]
-
 
 class Chain(Network):
     """Stage k maps activations to the logits of binary layer k; the head maps to the outputs.

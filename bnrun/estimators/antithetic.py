@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import SamplesEstimator
 from bnrun.estimators.tools.gradients import inject

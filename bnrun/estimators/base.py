@@ -6,8 +6,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import SBN, BinaryNeuron, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.tools.contract import checked

@@ -5,8 +5,8 @@ from typing import Self
 
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import UnitInterval, validated
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Progress

@@ -5,8 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import PositiveFloat, validated
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import DBN, SBN, Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator, fire

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import PositiveFloat, validated
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise
 from bnrun.estimators.tools.control_variate import ControlVariate
 from bnrun.estimators.tools.derivatives import differentiate

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import fire
 from bnrun.estimators.tools.baselines import Baseline, NoBaseline

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import SamplesEstimator, fire
 from bnrun.estimators.tools.derivatives import score

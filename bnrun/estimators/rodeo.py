@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import PositiveFloat, PositiveInt, validated
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise, stream
 from bnrun.estimators.base import fire
 from bnrun.estimators.rloo import Samples, others

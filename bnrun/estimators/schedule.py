@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import PositiveInt, validated
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator, Progress

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
 from bnrun.core.fields import validated
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise
 from bnrun.estimators.base import Estimator, fire
 from bnrun.estimators.rloo import Samples, others

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
+from bnrun.core.network import Downstream
 from bnrun.core.noise import Noise
 
 Call = Callable[[Any, Tensor, Downstream, Noise], Tensor]

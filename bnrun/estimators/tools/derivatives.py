@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bnrun.core.chain import Downstream
+from bnrun.core.network import Downstream
 from bnrun.core.neurons import Neuron
 
 
