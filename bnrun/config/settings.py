@@ -95,7 +95,7 @@ class SweepSettings(_Section):
     skip_invalid: bool
     fresh_seeds: PositiveInt | None
     groups: list[str] | None
-    limits: Limits | None
+    limits: Limits | None = None  # older runs lack it
 
 
 class SweepConfig(BaseModel):
