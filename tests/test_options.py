@@ -132,4 +132,5 @@ def test_every_option_trains_two_steps(option, tmp_path):
 def test_a_yaml_starts_with_the_line_that_selects_it(path: Path):
     group = path.parent.relative_to(CONFIGS)
     text = path.read_text().removeprefix("# @package _global_\n")
-    assert text.startswith(f"# {group}={path.stem}: ")
+    selected = f"recorder.also=[{path.stem}]" if group.name == "tracker" else f"{group}={path.stem}"
+    assert text.startswith(f"# {selected}: ")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
+from bnrun.config.compose import composed, resolved
 from bnrun.run.claim import claimed, is_claimed
 from bnrun.sweep.launch import launch
 from bnrun.sweep.outcome import launched_outcome
@@ -74,7 +75,7 @@ def test_a_killed_job_is_named_with_its_state_and_the_others_are_waited_for(tmp_
 
 
 def test_a_job_that_is_queued_again_is_not_shown_as_failed(tmp_path):
-    config = {"trainer": {"steps": 10, "epochs": None}}
+    config = resolved(composed(["trainer.steps=10"]))
     state = JobState(Job([], config, tmp_path, tmp_path.parent, "missing"), "job", "")
 
     def end(error):
