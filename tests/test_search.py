@@ -21,6 +21,7 @@ from bnrun.run.keeper import Keeper
 from bnrun.run.limits import is_beyond
 from bnrun.sweep.expansion import settings
 from bnrun.sweep.options import SearchOptions
+from bnrun.sweep.search import Search
 from bnrun.sweep.space import distribution, word
 
 
@@ -244,6 +245,18 @@ def test_a_pruned_search_that_is_killed_resumes_with_the_same_runs_and_never_loo
     resumed = bnrun.sweep(*SEARCH, "name=killed")
     assert histories(tmp_path / "outputs" / "killed") == folders
     assert [run.folder.name for run in resumed] == [run.folder.name for run in whole]
+
+
+def test_runs_with_fresh_seeds_have_no_limits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    never = "sweep.limits={tag:accuracy/validation/sampled,larger_is_better:true,at:{6:0.0}}"
+    monkeypatch.setattr(Search, "_limits", lambda self: [never])
+    runs = bnrun.sweep(*SEARCH, "hydra.sweeper.trials=2", "sweep.fresh_seeds=2")
+    limits = [run.result["config"]["sweep"]["limits"] for run in runs]
+    assert len(runs) == 3
+    assert all(limits[:2])
+    assert runs[2].result["seeds"] == [2, 3]
+    assert limits[2] is None
 
 
 def test_a_run_without_its_limits_resumes_where_it_was_pruned(tmp_path, monkeypatch):

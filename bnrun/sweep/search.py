@@ -43,7 +43,7 @@ class Search:
 
     name    of the setting
     run     runs the jobs with these overrides, and returns how each ended
-    at_once number of trials that are proposed before the results of any is known
+    at_once  number of trials that are proposed before the results of any is known
     """
 
     setting: Setting
@@ -70,7 +70,8 @@ class Search:
             asked = [self._study.ask(self._ranges) for _ in range(min(left, self.at_once))]
             left -= len(asked)
             words = [self._words(trial) for trial in asked]
-            ended = self.run(words)
+            limits = self._limits()  # no part of a trial: runs with fresh seeds have none
+            ended = self.run([[*own, *limits] for own in words])
             for trial, own, outcome in zip(asked, words, ended, strict=True):
                 self._tell(Tried(trial, own, outcome.job), outcome)
             self.outcomes += ended
@@ -96,7 +97,7 @@ class Search:
 
     def _words(self, trial: optuna.trial.Trial) -> list[str]:
         searched = [word(key, trial.params[key], own) for key, own in self._ranges.items()]
-        return [*self.setting.words, *searched, *self._limits()]
+        return [*self.setting.words, *searched]
 
     def _tell(self, tried: Tried, outcome: Outcome) -> None:
         """Tell Optuna how a trial ended: the mean over seeds, unless one diverged."""
