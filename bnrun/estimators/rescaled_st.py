@@ -22,7 +22,7 @@ class RescaledST(StraightThrough):
               layer's logits, over all examples and units of the batch, has the norm that it would
               have with the multiplier span * d p / d logit; with direction="derivative" it is
               c * d p / d logit, with the norm of multiplier 1
-    Noise law: the neuron's, for the norm.
+    Noise law: that of the neuron, whose derivative sets the norm.
     Exact: in norm alone, and only where the loss is linear in the bits; never in direction.
     Cost: one downstream evaluation and its backward pass.
 
