@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from bnrun.core.noise import LARGE, Noise, stream
+from bnrun.core.noise import Noise, stream
 
 LIKE = torch.empty(4, 3, 50, 20)
 
@@ -122,15 +122,16 @@ def test_float32_uniforms_are_numpys_however_they_are_drawn(shape):
     assert torch.equal(restored.uniform(even), expected)
 
 
-def test_replicas_drawn_by_several_threads_equal_those_of_their_seeds_alone():
-    seeds, shape = [3, 7, 11], (3, 1, LARGE)
+def test_large_draws_of_replicas_equal_those_of_their_seeds_alone():
+    seeds, count = [3, 7, 11], 200_000
+    shape = (3, 1, count)
     noise = Noise(seeds)
     for _ in range(2):
         uniforms, normals = noise.uniform(torch.empty(shape)), noise.normal(torch.empty(shape))
     for replica, seed in enumerate(seeds):
         alone = stream(seed, "noise")
         for _ in range(2):
-            expected = alone.random(LARGE, np.float32), alone.standard_normal(LARGE, np.float32)
+            expected = alone.random(count, np.float32), alone.standard_normal(count, np.float32)
         assert np.array_equal(uniforms[replica, 0], expected[0])
         assert np.array_equal(normals[replica, 0], expected[1])
 

@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from operator import index
 from typing import Any
 
@@ -23,11 +22,6 @@ def stream(seed: int, *purpose: str | int) -> np.random.Generator:
 
 BULK = 4096
 """Uniforms per replica from which drawing whole 64-bit words is faster."""
-LARGE = 200_000
-"""Numbers per replica from which threads are faster: two take .6 of the time of one.
-
-Only evaluations draw that many.
-"""
 
 
 def draw_float32(generator: np.random.Generator, out: NDArray[np.float32]) -> None:
@@ -153,12 +147,8 @@ class Noise:
         *samples, replicas, examples, units = self._checked_shape(like)
         dtype = _precision(like)
         buffer = torch.empty(replicas, *samples, examples, units, dtype=dtype)
-        if like.numel() >= LARGE * replicas > LARGE:
-            with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-                list(threads.map(draw, self._streams, buffer.numpy()))
-        else:
-            for generator, block in zip(self._streams, buffer.numpy(), strict=True):
-                draw(generator, block)
+        for generator, block in zip(self._streams, buffer.numpy(), strict=True):
+            draw(generator, block)
         return buffer.movedim(0, -3) if samples else buffer
 
     def _draw_on_device(self, like: Tensor, draw: Any, uniforms_each: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch.utils.tensorboard import summary as torch_summary
 
@@ -90,8 +90,26 @@ def charts(view: View, names: Iterable[str]) -> Summary:
 
 
 def histogram(tag: str, values: NDArray[np.float64]) -> Summary:
-    """A histogram of finite values."""
-    return _torch.histogram(tag, values, bins=_BINS)
+    """A histogram of finite values.
+
+    torch's own has the sum of squares from `dot`, which wakes NumPy's threads. They wait for more
+    work on the cores that torch's threads need, for as long as a small job takes between two
+    records: such jobs took twice the time.
+    """
+    counts, edges = np.histogram(values, bins=_BINS)
+    filled = np.flatnonzero(counts)
+    first, last = filled[0], filled[-1]
+    # Buckets are given by their right edges alone, so an empty one has the first left edge.
+    bars = HistogramProto(
+        min=values.min(),
+        max=values.max(),
+        num=values.size,
+        sum=values.sum(),
+        sum_squares=np.square(values).sum(),
+        bucket_limit=edges[first : last + 2],
+        bucket=[0, *counts[first : last + 1]],
+    )
+    return Summary(value=[Summary.Value(tag=tag, histo=bars)])
 
 
 def pictures(tag: str, values: NDArray[np.float64]) -> Summary:

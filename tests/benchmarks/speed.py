@@ -20,6 +20,7 @@ import loops
 import ours
 import processes_started
 import residual
+import small_jobs
 import torch
 from processes import worker_processes
 from stopwatch import Contender, race, ratio, spread
@@ -183,6 +184,14 @@ def processes(size: Size) -> Iterator[list[str]]:
     ]
 
 
+def jobs(size: Size) -> Iterator[list[str]]:
+    """Sweeps of small jobs, against their steps and evaluations alone in one process."""
+    for name, whole, steps, evaluations in small_jobs.sweeps():
+        limit = 1.15 * steps + 0.3 * small_jobs.JOBS
+        rest = (whole - steps - evaluations) / small_jobs.JOBS
+        yield [name, *(f"{seconds:.2f} s" for seconds in (whole, steps, evaluations, rest, limit))]
+
+
 def _jax(net, data, seeds) -> list[Contender]:
     """`net` is "cnn", "resnet", or the widths of an MLP."""
     if jax_rival is None:
@@ -232,6 +241,11 @@ PARTS: dict[str, tuple[str, list[str], Callable[[Size], Iterator[list[str]]]]] =
     ),
     "options": ("Options", ["R", "what", "ms per seed-step", "relative to plain"], options),
     "processes": ("Whole processes", ["what", "cost"], processes),
+    "jobs": (
+        "40 jobs on digits",
+        ["how", "sweep", "its steps", "its evaluations", "all else, per job", "aim for the sweep"],
+        jobs,
+    ),
 }
 
 
