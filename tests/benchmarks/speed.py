@@ -177,7 +177,7 @@ def processes(size: Size) -> Iterator[list[str]]:
             f"{after:.0f} MiB, of which {before:.0f} with the data alone",
         ]
     whole, steps, count = processes_started.whole_run(5, size.epochs, size.examples)
-    limit = 1.1 * steps + 3
+    limit = 1.1 * steps + 2.5
     yield [
         f"bnrun, 5 seeds, {count} steps",
         f"{whole:.1f} s; its steps alone {steps:.1f} s, so the aim is {limit:.1f} s",
