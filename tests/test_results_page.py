@@ -278,3 +278,43 @@ def test_a_difference_without_a_seed_is_an_error(
     (study(tmp_path) / "study.yaml").write_text(wrong)
     assert results_page.main([str(tmp_path)]) == 1
     assert "no seed for ('reinmax', 'st')" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_standings_count_whom_a_contestant_beats_on_seeds_that_chose_nothing(
+    tmp_path: Path, lower: bool
+) -> None:
+    wobble = [0.011, -0.007, 0.004, -0.013, 0.009, 0.002, -0.005, 0.001]
+    means = {"a": 0.9, "b": 0.5, "c": 0.501}
+    heading = "net,estimator,seed,split,measured,steps,seconds,diverged,commit,machine,score/way"
+    lines = [heading]
+    for place, (name, mean) in enumerate(means.items()):
+        for seed in range(2, 10):
+            for split in ("validation", "test"):
+                # Seeds 0 and 1, with another order, chose the rate.
+                value = mean + wobble[(seed + 3 * place) % 8]
+                lines.append(f"1,{name},{seed},{split},,10,1,,abc,cpu,{value}")
+        lines += [f"1,{name},{seed},test,,10,1,,abc,cpu,{100 * place}" for seed in (0, 1)]
+    (tmp_path / "study.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "study.yaml").write_text(f"""
+title: A study
+command: bnrun -m experiment=study
+budget: full
+standings:
+  - title: Standings
+    score: score/way
+    lower: {str(lower).lower()}
+    search_seeds: ["0", "1"]
+    places: {{one net: {{net: "1"}}}}
+    contestants: {{a: {{estimator: a}}, b: {{estimator: b}}, c: {{estimator: c}}}}
+""")
+    page = publish(tmp_path).read_text()
+    first, others = ("(+0 -2)", "(+1 -0)") if lower else ("(+2 -0)", "(+0 -1)")
+    assert f"| a | 0.900 {first} |" in page
+    assert f"| b | 0.500 {others} |" in page
+    assert f"| c | 0.501 {others} |" in page
+    (tmp_path / "study.yaml").write_text(
+        (tmp_path / "study.yaml").read_text().replace('net: "1"', 'net: "2"')
+    )
+    with pytest.raises(ValueError, match="one net has 0 contestants"):
+        publish(tmp_path)

@@ -4,6 +4,7 @@ import csv
 import itertools
 from pathlib import Path
 
+import equal_compute_figure
 import quality_figure
 import why_st_figure
 from results_recipe import read_recipe
@@ -36,7 +37,7 @@ def test_the_figure_of_why_st_has_every_contestant(tmp_path: Path) -> None:
     write(tmp_path / "why_st.csv", rows)
     why_st_figure.main(tmp_path)
     drawn = (tmp_path / "why_st-rates.svg").read_text()
-    titles = [f"{place['optimizer']}, {place['model.hidden']}" for place in spec.places]
+    titles = [f"{place['dataset']}, {place['model.hidden']}" for place in spec.places]
     for text in (*spec.contestants, *titles):
         assert f"<!-- {text} -->" in drawn
 
@@ -63,3 +64,24 @@ def test_the_figure_of_quality_has_every_net_and_predictor(tmp_path: Path) -> No
         assert f"<!-- {title}, {when} -->" in drawn
     for net in spec.nets:
         assert f"<!-- {net}, tau 1.00 -->" in drawn
+
+
+def test_the_figure_of_equal_compute_has_every_place_and_contestant(tmp_path: Path) -> None:
+    recipe = RESULTS / "equal_compute.yaml"
+    (tmp_path / recipe.name).write_text(recipe.read_text())
+    rows = []
+    tables = read_recipe(recipe).standings
+    settings = {
+        name for t in tables for w in (*t.places.values(), *t.contestants.values()) for name in w
+    }
+    for spec in tables:
+        for place, where in itertools.product(spec.places.values(), spec.contestants.values()):
+            for seed in (3, 4):
+                row = dict.fromkeys(sorted(settings), "–") | place | where | facts(seed, "test")
+                rows.append(row | dict.fromkeys([t.score for t in tables], 0.5 + 0.1 * seed))
+    write(tmp_path / "equal_compute.csv", rows)
+    equal_compute_figure.main(tmp_path)
+    drawn = (tmp_path / "equal_compute-time.svg").read_text()
+    for spec in tables:
+        for text in (*spec.places, *spec.contestants):
+            assert f"<!-- {text} -->" in drawn

@@ -157,7 +157,7 @@ def _facts(
     result: Result, seed: int, split: str, measured: str = "", step: int | None = None
 ) -> list[str]:
     facts = [seed, split, measured, result["steps"] if step is None else step]
-    origin = [round(result["seconds"]), result["diverged"].get(seed, "")]
+    origin = [f"{result['seconds']:.3g}", result["diverged"].get(seed, "")]
     return [str(c) for c in (*facts, *origin, (result["commit"] or "")[:7], _machine(result))]
 
 

@@ -17,6 +17,7 @@ from agreement_table import agreement_table
 from contrasts_table import contrasts_table
 from raw_results import read_raw
 from results_recipe import FigureSpec, TableSpec, read_recipe
+from standings_table import standings_table
 from tuned import settings_of, tuned
 
 from bnrun.recording.files import replaced
@@ -75,6 +76,8 @@ def _section(path: Path) -> str:
         parts += [f"**{table.title}**", _table(table, rows, path)]
     for contrast in recipe.contrasts:
         parts += [f"**{contrast.title}**", contrasts_table(contrast, rows, path)]
+    for standings in recipe.standings:
+        parts += [f"**{standings.title}**", standings_table(standings, rows, path)]
     for agreement in recipe.agreements:
         parts += [f"**{agreement.title}**", agreement_table(agreement, rows, path)]
     for figure in recipe.figures:

@@ -101,6 +101,24 @@ class ContrastSpec(_Part):
     score: str
 
 
+class StandingsSpec(_Part):
+    """A table of test scores, with of how many others each contestant is ahead and behind.
+
+    places        title -> settings of a column, in which contestants are compared
+    contestants   name -> its settings
+    score, lower  score/way, and whether less of it is better
+    search_seeds  seeds that chose the learning rate, which do not count
+    """
+
+    title: str
+    places: dict[str, dict[str, str]]
+    contestants: dict[str, dict[str, str]]
+    score: str
+    lower: bool = False
+    digits: int = 3
+    search_seeds: list[str] = []
+
+
 class AgreementSpec(_Part):
     """A table of Kendall's tau between statistics of gradients and the tuned test score.
 
@@ -138,6 +156,7 @@ class Recipe(_Part):
     text: str = ""
     tables: list[TableSpec] = []
     contrasts: list[ContrastSpec] = []
+    standings: list[StandingsSpec] = []
     agreements: list[AgreementSpec] = []
     figures: list[FigureSpec] = []
 

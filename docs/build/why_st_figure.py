@@ -24,15 +24,25 @@ def main(folder: Path = RESULTS) -> None:
     """Write the figure."""
     spec = read_recipe(folder / "why_st.yaml").contrasts[0]
     rows = selected(read_raw(folder / "why_st.csv"), {"split": "validation"})
-    number = len(spec.places)
+    optimizers = list(dict.fromkeys(place["optimizer"] for place in spec.places))
+    number = max(sum(place["optimizer"] == name for place in spec.places) for name in optimizers)
     figure, grid = plt.subplots(
-        1, number, figsize=(3.6 * number, 3.4), layout="constrained", sharey=True, squeeze=False
+        len(optimizers),
+        number,
+        figsize=(2.6 * number, 3 * len(optimizers)),
+        layout="constrained",
+        sharex="row",
+        sharey=True,
+        squeeze=False,
     )
-    for axes, place in zip(grid[0], spec.places, strict=True):
-        _draw(axes, spec, selected(rows, place))
-        title = f"{place['optimizer']}, {place['model.hidden']}"
-        axes.set(xscale="log", xlabel="learning rate", title=title)
-    grid[0, 0].set_ylabel("validation accuracy (sampled)")
+    for panels, optimizer in zip(grid, optimizers, strict=True):
+        places = [place for place in spec.places if place["optimizer"] == optimizer]
+        for axes, place in zip(panels, places, strict=True):
+            _draw(axes, spec, selected(rows, place))
+            title = f"{place['dataset']}, {place['model.hidden']}"
+            axes.set(xscale="log", title=title)
+            axes.set_xlabel(f"learning rate of {optimizer}")
+        panels[0].set_ylabel("validation accuracy (sampled)")
     grid[0, 0].legend(fontsize=8)
     figure.savefig(folder / "why_st-rates.svg", metadata={"Date": None})
     plt.close(figure)
