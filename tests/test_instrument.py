@@ -212,6 +212,14 @@ def test_tags_name_the_reference_of_a_dbn():
             ["neuron=dbn", "estimator=st", "gradients.estimators=[disarm]"],
             "does not support neuron",
         ),
+        (["gradients.estimators=[{rloo:{samplez:2}}]"], "samplez: the estimator has no such field"),
+        (["gradients.estimators=[{rloo:{samples:1}}]"], "samples"),
+        (["gradients.estimators=[{rloo:{}}]"], "is not the name of an estimator, nor one name"),
+        (["gradients.estimators=[{rloo:2}]"], "is not the name of an estimator, nor one name"),
+        (["gradients.estimators=[{st:{slope:2},rloo:{samples:2}}]"], "nor one name with fields"),
+        (["gradients.estimators=[3]"], "3 is not the name of an estimator"),
+        (["gradients.estimators=[{rloo:{neuron:dbn}}]"], "its neurons are the net's"),
+        (["gradients.estimators=[{mixture:{first:{slope:2}}}]"], "only numbers, true and false"),
         (["gradients.averages=[5000]"], "an average cannot be over more than"),
         (["+estimator@layers.3=st"], "layers.3: the model has binary layers 1 .. 2"),
     ],
@@ -219,6 +227,25 @@ def test_tags_name_the_reference_of_a_dbn():
 def test_a_meaningless_measurement_is_rejected(words, text):
     with pytest.raises(Exception, match=text):
         built([*TWO_LAYERS, *words])
+
+
+def test_an_estimator_is_measured_with_fields_beside_the_one_of_its_yaml():
+    measured_ones = "[rloo,{rloo:{samples:2}},{rloo:{samples:2,nested:false}}]"
+    training = built([*TWO_LAYERS, f"gradients.estimators={measured_ones}"])
+    fields = {
+        name: [(layer.samples, layer.nested) for layer in layers]
+        for name, layers in training.instrument.estimators.items()
+    }
+    assert fields == {
+        "rloo": [(4, True)] * 2,
+        "rloo-samples=2": [(2, True)] * 2,
+        "rloo-samples=2-nested=false": [(2, False)] * 2,
+    }
+    (scalars,) = training.measured()
+    assert scalars["gradients/rloo/evaluations"].tolist() == [16, 16]
+    assert scalars["gradients/rloo-samples=2/evaluations"].tolist() == [4, 4]
+    assert scalars["gradients/rloo-samples=2-nested=false/evaluations"].tolist() == [3, 3]
+    assert scalars["gradients/rloo-samples=2/total/bias_z"].abs().max() < 5
 
 
 def test_each_layer_may_have_its_own_estimator_and_neuron():

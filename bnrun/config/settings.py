@@ -43,7 +43,7 @@ class GradientSettings(_Section):
     """What to measure about the gradient estimates, and how often."""
 
     every: PositiveFloat | None
-    estimators: list[str]
+    estimators: list[str | dict[str, dict[str, Any]]]
     draws: Annotated[int, Field(ge=2)]
     examples: Annotated[int, Field(ge=2)]
     reference: str
@@ -51,6 +51,34 @@ class GradientSettings(_Section):
     max_units: PositiveInt
     memory: PositiveInt
     averages: list[PositiveInt]
+
+    @field_validator("estimators", mode="before")
+    @classmethod
+    def _names_with_fields(cls, estimators: Any) -> Any:
+        for item in estimators if isinstance(estimators, list) else []:
+            if isinstance(item, str):
+                continue
+            fields = [*item.values()] if isinstance(item, dict) else []
+            if len(fields) != 1 or not isinstance(fields[0], dict) or not fields[0]:
+                raise ValueError(
+                    f"{item} is not the name of an estimator, nor one name with fields: write "
+                    f"rloo or {{rloo: {{samples: 2}}}}"
+                )
+            for field, value in fields[0].items():
+                if field == "neuron" or not isinstance(value, bool | int | float):
+                    raise ValueError(
+                        f"{field}={value}: only numbers, true and false can be set for an "
+                        f"estimator that is measured; its neurons are the net's"
+                    )
+        return estimators
+
+    @property
+    def named(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each of `estimators` as its name and the fields that differ from its yaml."""
+        listed: list[dict[str, dict[str, Any]]] = [
+            {i: {}} if isinstance(i, str) else i for i in self.estimators
+        ]
+        return [(name, fields) for item in listed for name, fields in item.items()]
 
     @field_validator("averages")
     @classmethod

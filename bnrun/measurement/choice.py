@@ -1,16 +1,20 @@
 """Which gradients to measure, and what to compare them with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bnrun.config.settings import GradientSettings
 from bnrun.core.neurons import DBN, SBN, BinaryNeuron, Neuron
 from bnrun.estimators.base import Estimator
 from bnrun.estimators.exact import Exact
 from bnrun.measurement.instrument import Instrument, Reference
-from bnrun.recording.tags import measured_group
+from bnrun.recording import tags
 
 Build = Callable[[Neuron], Estimator]
 """Builds an estimator for a neuron."""
+
+Named = Callable[[str, Mapping[str, Any]], Build]
+"""From an estimator's name, and the fields that differ from its yaml, to what builds it."""
 
 MANY_DRAWS = 4096
 FEW_DRAWS = 64
@@ -22,18 +26,20 @@ def choose_instrument(
     settings: GradientSettings,
     in_use: Sequence[Estimator],
     units: Sequence[int],
-    named: Callable[[str], Build],
+    named: Named,
 ) -> Instrument | None:
     """The instrument that measures gradients during training; None if `every` is None.
 
     in_use, units  estimator that trains each binary layer, and its units
-    named          from an estimator's name to a function that builds it
+    named          see Named
 
-    Raises ValueError if a neuron is not binary, or if the reference is biased.
+    Raises ValueError if a neuron is not binary, if the reference is biased, or if a field does not
+    exist.
     """
     if settings.every is None:
         return None
-    in_question = [*in_use, *(named(name)(SBN()) for name in settings.estimators)]
+    builds = {tags.with_fields(*pair): named(*pair) for pair in settings.named}
+    in_question = [*in_use, *(build(SBN()) for build in builds.values())]
     if any(estimator.bound is not None for estimator in in_question):
         raise ValueError(
             "gradients.every compares estimates with the gradient of the mean loss, but "
@@ -47,9 +53,9 @@ def choose_instrument(
             "neuron=sbn, or gradients.every=null"
         )
     return Instrument(
-        estimators={name: list(map(named(name), neurons)) for name in settings.estimators},
+        estimators={name: list(map(build, neurons)) for name, build in builds.items()},
         reference=choose_reference(settings, neurons, units, named),
-        group=measured_group(any(isinstance(neuron, DBN) for neuron in neurons)),
+        group=tags.measured_group(any(isinstance(neuron, DBN) for neuron in neurons)),
         every=settings.every,
         draws=settings.draws,
         examples=settings.examples,
@@ -62,7 +68,7 @@ def choose_reference(
     settings: GradientSettings,
     neurons: Sequence[BinaryNeuron],
     units: Sequence[int],
-    named: Callable[[str], Build],
+    named: Named,
 ) -> Reference:
     """Enumeration if that is affordable, else the unbiased estimator with the least variance.
 
@@ -81,7 +87,7 @@ def choose_reference(
     if name == "exact":
         exact = [Exact(neuron=neuron, max_units=settings.max_units) for neuron in sampling]
         return Reference(name, exact, draws=1)
-    estimators = list(map(named(name), sampling))
+    estimators = list(map(named(name, {}), sampling))
     if not all(estimator.unbiased for estimator in estimators):
         raise ValueError(
             f"gradients.reference={name}: this estimator is biased, choose auto, exact or an "

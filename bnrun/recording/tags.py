@@ -5,6 +5,7 @@ from 1.
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 SPLITS = ("train", "validation", "test")
@@ -153,6 +154,11 @@ class Measured(NamedTuple):
 def measured_group(deterministic: bool) -> str:
     """The group of all measured gradients, by the kind of neuron that is measured."""
     return f"{MEASURED}_vs_sbn" if deterministic else MEASURED
+
+
+def with_fields(name: str, fields: Mapping[str, object]) -> str:
+    """Name of a measured estimator whose fields are not those of its yaml, e.g. rloo-samples=2."""
+    return "-".join([name, *(f"{field}={str(value).lower()}" for field, value in fields.items())])
 
 
 def reference(name: str) -> str:

@@ -27,9 +27,14 @@ def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:
     return estimator
 
 
-def named_estimator(name: str) -> Callable[[Neuron], Estimator]:
-    """A function that builds configs/estimator/<name>.yaml for any neuron."""
-    config = EstimatorConfig([f"estimator={name}"])
+def named_estimator(
+    name: str, fields: Mapping[str, Any] | None = None
+) -> Callable[[Neuron], Estimator]:
+    """A function that builds configs/estimator/<name>.yaml for any neuron.
+
+    fields  key -> value, in place of the yaml's values
+    """
+    config = EstimatorConfig([f"estimator={name}"], fields)
     return lambda neuron: build_estimator(config.values(neuron))
 
 
