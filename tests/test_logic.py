@@ -29,6 +29,39 @@ def test_a_gate_looks_its_inputs_up_in_its_table(double):
     assert torch.equal(outputs, tables)
 
 
+# Of the bits a and b, in the order of their truth tables 00, 01, 10, 11 read as a number.
+GATES = {
+    "false": lambda a, b: 0 * a,
+    "and": lambda a, b: a * b,
+    "a and not b": lambda a, b: a * (1 - b),
+    "a": lambda a, b: a,
+    "b and not a": lambda a, b: b * (1 - a),
+    "b": lambda a, b: b,
+    "xor": lambda a, b: a + b - 2 * a * b,
+    "or": lambda a, b: a + b - a * b,
+    "nor": lambda a, b: (1 - a) * (1 - b),
+    "xnor": lambda a, b: 1 - a - b + 2 * a * b,
+    "not b": lambda a, b: 1 - b,
+    "b implies a": lambda a, b: 1 - b + a * b,
+    "not a": lambda a, b: 1 - a,
+    "a implies b": lambda a, b: 1 - a + a * b,
+    "nand": lambda a, b: 1 - a * b,
+    "true": lambda a, b: 0 * a + 1,
+}
+
+
+@pytest.mark.parametrize("number", range(16), ids=list(GATES))
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+def test_each_of_the_16_gates_is_the_polynomial_of_its_name(number, soft, double):
+    gate = list(GATES.values())[number]
+    rows = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+    table = gate(*rows.T)
+    assert table.tolist() == [float(bit) for bit in f"{number:04b}"]
+    inputs = torch.rand(9, 2) if soft else rows
+    outputs = gates_with(table.view(4, 1))(inputs).squeeze(1)
+    torch.testing.assert_close(outputs, gate(*inputs.T), rtol=0, atol=1e-12 if soft else 0)
+
+
 def test_of_probabilities_a_gate_makes_the_probability_of_its_output(double):
     tables, inputs = torch.rand(4, 7), torch.rand(5, 2)
     expected = torch.zeros(5, 7)
