@@ -12,6 +12,8 @@ from bnrun.core.neurons import DBN, SBN
 from bnrun.core.noise import Noise
 from bnrun.estimators.reinmax import ReinMax
 from bnrun.estimators.reinmax_gumbel import ReinMaxCV, ReinMaxRao
+from bnrun.estimators.tools.gradients import with_derivative
+from bnrun.estimators.tools.latents import conditional_latent
 
 # Midpoints of equal intervals: the mean over them is the mean over a uniform.
 GRID = ((torch.arange(100_000).double() + 0.5) / 100_000).view(-1, 1, 1, 1)
@@ -69,6 +71,40 @@ def test_a_broken_copy_of_rao_has_another_mean(wrong):
     p = stats.logistic.cdf(0.7)
     right, broken = rao_multiplier(1, p, 1.0), rao_multiplier(1, p, 1.0, wrong)
     assert abs(broken - right) > 0.05 * right
+
+
+class RaoCopy:
+    """ReinMaxRao at temperature 1, written a second time, with a switch for each fault."""
+
+    def __init__(self, neuron: SBN, fault: str | None) -> None:
+        self.neuron, self.fault = neuron, fault
+
+    def __call__(self, logits, downstream, noise):
+        neuron, fixed = self.neuron, logits.detach()
+        p = neuron.probability(fixed)
+        bits = (noise.uniform(logits) < p).to(fixed)
+        centre = torch.logit((p + bits) / 2) / neuron.slope
+        centre = fixed if self.fault == "noise at the logit" else centre
+        given = 1 - bits if self.fault == "noise given the other bit" else bits
+        s = torch.sigmoid(conditional_latent(neuron, centre, given, noise.uniform(logits)))
+        weight = 1 if self.fault == "derivative once" else 2
+        share = 1 if self.fault == "whole p (1 - p) subtracted" else 0.5
+        multiplier = neuron.slope * (weight * s * (1 - s) - share * p * (1 - p))
+        return downstream(with_derivative(bits, logits, multiplier))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(None, "noise at the logit", "noise given the other bit"),
+        *("derivative once", "whole p (1 - p) subtracted"),
+    ],
+)
+@pytest.mark.parametrize("bit", [0, 1])
+def test_a_broken_copy_of_rao_misses_the_integral_and_its_correct_twin_does_not(bit, fault):
+    expected = 1.7 * rao_multiplier(bit, stats.logistic.cdf(1.7 * 0.4), 1.0)
+    error = multiplier_given(bit, RaoCopy(SBN(slope=1.7), fault), 0.4) / expected - 1
+    assert abs(error) < 1e-4 if fault is None else abs(error) > 0.05
 
 
 @pytest.mark.parametrize(("temperature", "share"), [(0.5, 0.69), (1.0, 0.59)])
