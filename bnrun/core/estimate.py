@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bnrun.core.network import Activating, Downstream, LayerEstimator
 from bnrun.core.noise import Noise
-from bnrun.core.passes import Meet, Passes, Use
+from bnrun.core.passes import Activate, Given, Passes, Use
 from bnrun.core.samples import Samples, Turn
-from bnrun.core.sites import Met, Run, Site, repeated, run, sites_of
+from bnrun.core.sites import Activated, Run, Site, repeated, run, sites_of
 
 
 class ServedSite(Site, ABC):
@@ -79,12 +79,10 @@ class _Estimate(Passes):
         self.targets, self.noise = targets, noise
         self.bounded = False
 
-    def run(
-        self, replica: int, samples: tuple[int, ...], given: Mapping[int, Tensor], meet: Meet
-    ) -> Run:
+    def run(self, replica: int, samples: tuple[int, ...], given: Given, activate: Activate) -> Run:
         before = torch.get_rng_state()
         try:
-            return run(self.model, self.sites, self.inputs, samples, given, meet)
+            return run(self.model, self.sites, self.inputs, samples, given, activate)
         finally:
             if not torch.equal(before, torch.get_rng_state()):
                 raise RuntimeError(
@@ -93,11 +91,11 @@ class _Estimate(Passes):
                     "(layer.eval()), or leave it out"
                 )
 
-    def meet(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Met:
+    def activate(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Activated:
         assert isinstance(site, ServedSite)
         if not isinstance(site.serving(), Activating):
-            return Met(logits, None)
-        return Met(logits, site.activate(logits, self.noise or site.next_noise()))
+            return Activated(logits, None)
+        return Activated(logits, site.activate(logits, self.noise or site.next_noise()))
 
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
         assert isinstance(site, ServedSite)

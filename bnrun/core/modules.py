@@ -1,6 +1,6 @@
 """A network of R plain modules, run in turn: any nn.Module with `bnrun.Binary` sites."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -22,9 +22,9 @@ from bnrun.core.network import (
 )
 from bnrun.core.neurons import Neuron
 from bnrun.core.noise import Noise
-from bnrun.core.passes import Meet, Passes, Use, fired
+from bnrun.core.passes import Activate, Given, Passes, Use, fired
 from bnrun.core.samples import Samples, Turn
-from bnrun.core.sites import Met, Run, Site, run, sites_of
+from bnrun.core.sites import Activated, Run, Site, run, sites_of
 from bnrun.core.stacked import Stacked
 from bnrun.core.trial import tried
 
@@ -139,8 +139,8 @@ class Modules(Network):
         noise: Noise,
         samples: int | None = None,
     ) -> Pass:
-        def fire(own: Noise, use: int, site: Site, logits: Tensor) -> Met:
-            return Met(logits, firings[self.uses[use]](logits, own))
+        def fire(own: Noise, use: int, site: Site, logits: Tensor) -> Activated:
+            return Activated(logits, firings[self.uses[use]](logits, own))
 
         axes = () if samples is None else (samples,)
         # Samples of a weight cannot be folded into the batch.
@@ -148,9 +148,10 @@ class Modules(Network):
         runs = []
         with self._stacked.borrowed():
             for replica in range(len(self._nets)):
-                meet = partial(fire, noise.replica(replica))
+                activate = partial(fire, noise.replica(replica))
+                turns = sampled.turns()
                 runs.append(
-                    [self.run(replica, inputs, sampled.folded, {}, meet) for _ in sampled.turns()]
+                    [self.run(replica, inputs, sampled.folded, {}, activate) for _ in turns]
                 )
         outputs = [[run.outputs for run in turns] for turns in runs]
         uses = [use for _, use in sorted(fired(runs, sampled).items())]
@@ -161,18 +162,18 @@ class Modules(Network):
         replica: int,
         inputs: Tensor,
         samples: tuple[int, ...],
-        given: Mapping[int, Tensor],
-        meet: Meet,
+        given: Given,
+        activate: Activate,
     ) -> Run:
         """Run the module of a replica, which has borrowed its weights, on inputs [R, B, ...]."""
 
-        def checked(use: int, site: Site, logits: Tensor) -> Met:
+        def checked(use: int, site: Site, logits: Tensor) -> Activated:
             expected = (
                 (sites[self._trial.sites[use]], self.units[use]) if use < len(self.units) else ()
             )
             if (site, logits.shape[-1]) != expected:
                 raise UserError(self._changed)
-            return meet(use, site, logits)
+            return activate(use, site, logits)
 
         sites = self._sites[replica]
         done = run(self._nets[replica], sites, [inputs[replica]], samples, given, checked)
@@ -225,20 +226,18 @@ class _Losses(Passes):
         self.activating = [e if isinstance(e, Activating) else None for e in estimators]
         self.streams = [noise.replica(replica) for replica in range(len(inputs))]
 
-    def run(
-        self, replica: int, samples: tuple[int, ...], given: Mapping[int, Tensor], meet: Meet
-    ) -> Run:
-        return self.model.run(replica, self.inputs, samples, given, meet)
+    def run(self, replica: int, samples: tuple[int, ...], given: Given, activate: Activate) -> Run:
+        return self.model.run(replica, self.inputs, samples, given, activate)
 
-    def meet(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Met:
+    def activate(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Activated:
         seen = logits
         if self.see is not None:
             seen = turn.among(logits, partial(self.see, use, slice(replica, replica + 1)))
         function = self.activating[self.model.uses[use]]
         # More samples than the module is run with need another run.
         if seen.dim() > logits.dim() or function is None:
-            return Met(seen, None)
-        return Met(seen, function.activate(seen, self.streams[replica]))
+            return Activated(seen, None)
+        return Activated(seen, function.activate(seen, self.streams[replica]))
 
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
         return self.estimators[self.model.uses[use]](logits, downstream, self.noise)

@@ -23,10 +23,11 @@ from bnrun.core.errors import UserError
 from bnrun.core.first_statistics import FirstStatistics
 from bnrun.core.network import Downstream, whole
 from bnrun.core.samples import Samples, Turn
-from bnrun.core.sites import Met, Run, Site
+from bnrun.core.sites import Activated, Run, Site
 
-Meet = Callable[[int, Site, Tensor], Met]
-_MeetInTurn = Callable[[int, Turn, int, Site, Tensor], Met]
+Given = Mapping[int, Tensor]
+Activate = Callable[[int, Site, Tensor], Activated]
+_ActivateInTurn = Callable[[int, Turn, int, Site, Tensor], Activated]
 
 
 _MOST = 2**18
@@ -69,14 +70,12 @@ class Passes(ABC):
         self._statistics = FirstStatistics(modules)
 
     @abstractmethod
-    def run(
-        self, replica: int, samples: tuple[int, ...], given: Mapping[int, Tensor], meet: Meet
-    ) -> Run:
+    def run(self, replica: int, samples: tuple[int, ...], given: Given, activate: Activate) -> Run:
         """Run the module of a replica."""
 
     @abstractmethod
-    def meet(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Met:
-        """What is answered for a use, whose logits are [*folded, 1, B, U]."""
+    def activate(self, replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Activated:
+        """The activations of a use, whose logits are [*folded, 1, B, U]; None stops the run."""
 
     @abstractmethod
     def estimated(self, site: Site, use: int, logits: Tensor, downstream: Downstream) -> Tensor:
@@ -101,11 +100,11 @@ class Passes(ABC):
         return losses.expand(*losses.shape[:-1], self.batch)
 
     def _losses(self, given: Mapping[int, Use], samples: Samples, settled: bool) -> Tensor:
-        """Losses [*S, R, B] where some uses are given; [*S, R, 1] if a shared site is met first.
+        """Losses [*S, R, B] where some uses are given; [*S, R, 1] if a shared site comes first.
 
         settled  whether all shared sites are given
         """
-        runs = self._run_all(given, samples, self.meet)
+        runs = self._run_all(given, samples, self.activate)
         if runs.reached is None:
             uses = [use for _, use in sorted(runs.uses.items())]
             return self.ended(runs.outputs, uses, samples)
@@ -148,52 +147,58 @@ class Passes(ABC):
         """Runs to the next shared site that stops them; other sites only get placeholders."""
         placeholders: dict[int, Tensor] = {}
 
-        def meet(replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Met:
+        def activate(replica: int, turn: Turn, use: int, site: Site, logits: Tensor) -> Activated:
             if not site.shared:
                 placeholder = (logits > 0).to(logits.dtype).requires_grad_()
                 placeholders[use] = placeholder
-                return Met(logits, placeholder)
-            met = self.meet(replica, turn, use, site, logits)
+                return Activated(logits, placeholder)
+            activated = self.activate(replica, turn, use, site, logits)
             if _depends(logits, list(placeholders.values())):
                 raise UserError(
                     "the input of a shared bnrun.Binary layer depends on another layer's bits, of "
                     "single examples: leave out shared=True, or compute it from the parameters and "
                     "from other shared layers"
                 )
-            return met
+            return activated
 
         with self._statistics.unchanged():
-            runs = self._run_all(given, samples, meet)
-        uses = {use: met for use, met in runs.uses.items() if use not in placeholders}
+            runs = self._run_all(given, samples, activate)
+        uses = {n: use for n, use in runs.uses.items() if n not in placeholders}
         return runs._replace(uses=uses)
 
-    def _run_all(self, given: Mapping[int, Use], samples: Samples, meet: _MeetInTurn) -> _Runs:
+    def _run_all(
+        self, given: Mapping[int, Use], samples: Samples, activate: _ActivateInTurn
+    ) -> _Runs:
         every: list[list[Run]] = [[] for _ in range(self._replicas)]
         for replica, runs in enumerate(every):
             for turn in samples.turns():
                 parts = {n: turn.part(use.activations[replica]) for n, use in given.items()}
-                runs.append(self.run(replica, samples.folded, parts, _bound(meet, replica, turn)))
+                runs.append(
+                    self.run(replica, samples.folded, parts, _bound(activate, replica, turn))
+                )
 
         first, reached = every[0][0], None
         if first.stopped:
             last = len(first.sites) - 1
-            logits = (samples.joined([run.met[last].logits for run in runs]) for runs in every)
+            logits = (
+                samples.joined([run.activated[last].logits for run in runs]) for runs in every
+            )
             reached = last, first.sites[last], tuple(logits)
         outputs = [[run.outputs for run in runs] for runs in every]
         return _Runs(outputs, {**given, **fired(every, samples)}, reached)
 
 
 def fired(every: Sequence[Sequence[Run]], samples: Samples) -> dict[int, Use]:
-    """All uses that runs have met and given activations, by number.
+    """All uses that have activations, by number.
 
     every  the runs of each replica, one for each turn of the samples
     """
     uses = {}
-    for use, met in every[0][0].met.items():
-        if met.activations is not None:
-            parts = [[run.met[use] for run in runs] for runs in every]
-            logits = (samples.joined([met.logits for met in turns]) for turns in parts)
-            bits = (samples.joined([_present(met.activations) for met in turns]) for turns in parts)
+    for use, first in every[0][0].activated.items():
+        if first.activations is not None:
+            parts = [[run.activated[use] for run in runs] for runs in every]
+            logits = (samples.joined([one.logits for one in turns]) for turns in parts)
+            bits = (samples.joined([_present(one.activations) for one in turns]) for turns in parts)
             uses[use] = Use(tuple(logits), tuple(bits))
     return uses
 
@@ -203,8 +208,8 @@ def _parts(tensor: Tensor, replicas: int) -> tuple[Tensor, ...]:
     return (tensor,) if replicas == 1 else tensor.split(1, -3)
 
 
-def _bound(meet: _MeetInTurn, replica: int, turn: Turn) -> Meet:
-    return lambda use, site, logits: meet(replica, turn, use, site, logits)
+def _bound(activate: _ActivateInTurn, replica: int, turn: Turn) -> Activate:
+    return lambda use, site, logits: activate(replica, turn, use, site, logits)
 
 
 def _present(activations: Tensor | None) -> Tensor:
@@ -213,7 +218,7 @@ def _present(activations: Tensor | None) -> Tensor:
 
 
 def _depends(value: Tensor, on: Sequence[Tensor]) -> bool:
-    """Whether a value has a gradient by any of these."""
+    """Whether a value has a gradient with respect to any of these."""
     if not on or not value.requires_grad:
         return False
     gradients = torch.autograd.grad(value.sum(), on, retain_graph=True, allow_unused=True)

@@ -26,7 +26,7 @@ class Site(nn.Module):
     """
 
     visitor: Visitor | None = None
-    """Answers for the site while passes run the module."""
+    """Gives the activations of the site while passes run the module."""
 
     def __init__(self, shared: bool = False, signed: bool | None = None) -> None:
         super().__init__()
@@ -43,8 +43,8 @@ def sites_of(module: nn.Module) -> list[Site]:
     return [part for part in module.modules() if isinstance(part, Site)]
 
 
-class Met(NamedTuple):
-    """What a pass answers for a use of a site that is not given. B is 1 if the site is shared.
+class Activated(NamedTuple):
+    """The logits of a use of a site, and the activations for them. B is 1 if the site is shared.
 
     logits       [*S', 1, B, U]; S' may have more axes than S if the run stops
     activations  [*S, 1, B, U]; None stops the run
@@ -57,14 +57,14 @@ class Met(NamedTuple):
 class Run(NamedTuple):
     """One run of one module.
 
-    outputs  None if it stopped
-    met      all uses that were not given, by number; the last one has no activations if it stopped
-    sites    the site of every use, given ones included
-    stopped  whether it stopped at the last of them
+    outputs    None if it stopped
+    activated  all uses that were not given, by number; if it stopped, the last has no activations
+    sites      the site of every use, given ones included
+    stopped    whether it stopped at the last of them
     """
 
     outputs: Any
-    met: dict[int, Met]
+    activated: dict[int, Activated]
     sites: list[Site]
     stopped: bool = False
 
@@ -79,18 +79,18 @@ def run(
     inputs: Sequence[Tensor],
     samples: tuple[int, ...],
     given: Mapping[int, Tensor],
-    meet: Callable[[int, Site, Tensor], Met],
+    activate: Callable[[int, Site, Tensor], Activated],
 ) -> Run:
     """Run a module on inputs [B, ...], once for each sample S.
 
-    given  activations of some uses by number, [*S', 1, B, U]; S' are the last axes of S
-    meet   answers for every other use: (use, site, logits [*S, 1, B, U]) -> Met
+    given     activations of some uses by number, [*S', 1, B, U]; S' are the last axes of S
+    activate  the activations of every other use: (use, site, logits [*S, 1, B, U]) -> Activated
 
     The bits of a shared site have no sample axes here, [1, 1, U].
 
     Raises UserError if the input of a site that is not shared does not have the batch axis first.
     """
-    met: dict[int, Met] = {}
+    activated: dict[int, Activated] = {}
     used: list[Site] = []
     batch = len(inputs[0])
     rows = math.prod(samples) * batch
@@ -108,8 +108,8 @@ def run(
         if activations is None:
             logits = x if x.dtype in (torch.float32, torch.float64) else x.float()
             shape = (1, 1, -1) if site.shared else (*samples, 1, batch, -1)
-            met[use] = meet(use, site, logits.reshape(shape))
-            activations = met[use].activations
+            activated[use] = activate(use, site, logits.reshape(shape))
+            activations = activated[use].activations
         if activations is None:
             raise _Reached
         if not site.shared:
@@ -119,9 +119,9 @@ def run(
     for site in sites:
         site.visitor = visit
     try:
-        return Run(module(*(repeated(part, samples) for part in inputs)), met, used)
+        return Run(module(*(repeated(part, samples) for part in inputs)), activated, used)
     except _Reached:
-        return Run(None, met, used, stopped=True)
+        return Run(None, activated, used, stopped=True)
     finally:
         for site in sites:
             site.visitor = None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bnrun.core.errors import UserError
 from bnrun.core.noise import stream
-from bnrun.core.sites import Met, Site, run, sites_of
+from bnrun.core.sites import Activated, Site, run, sites_of
 
 
 class Trial(NamedTuple):
@@ -66,13 +66,13 @@ def _run(net: nn.Module, shape: tuple[int, ...], name: str) -> Trial:
     sites = sites_of(net)
     units, used, widest = [], [], [1]
 
-    def meet(use: int, site: Site, logits: Tensor) -> Met:
+    def activate(use: int, site: Site, logits: Tensor) -> Activated:
         units.append(logits.shape[-1])
         used.append(sites.index(site))
-        return Met(logits, torch.zeros_like(logits))
+        return Activated(logits, torch.zeros_like(logits))
 
     with _evaluating(net), _watched(net, widest):
-        outputs = run(net, sites, [torch.zeros(2, *shape)], (), {}, meet).outputs
+        outputs = run(net, sites, [torch.zeros(2, *shape)], (), {}, activate).outputs
     if not units:
         raise UserError(
             f"{name}: its forward pass uses no bnrun.Binary layer, so it has no binary neurons: "
