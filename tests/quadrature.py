@@ -115,7 +115,7 @@ def exact(estimator: Estimator, loss: Loss, logits: Tensor = LOGITS) -> Estimate
 def total_variance(
     estimator: Estimator, loss: Loss, layout: str, nodes: int = 2, logits: Tensor = LOGITS
 ) -> Tensor:
-    """Trace of the covariance of the gradient by the logits."""
+    """Trace of the covariance of the gradient with respect to the logits."""
     drawn, weights = all_draws(estimator, loss, layout, nodes, logits)
     centred = drawn.logits - weights @ drawn.logits
     return weights @ centred.square().sum(-1)

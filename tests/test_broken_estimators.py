@@ -382,7 +382,7 @@ def test_broken_copy_of_a_biased_family_misses_where_its_correct_twin_is_exact(f
 
 
 def scaled(build, factor):
-    """The estimator with its gradient by the logits times a factor; its loss is untouched."""
+    """The estimator with the gradient of its logits times a factor; its loss is untouched."""
 
     def build_scaled(neuron):
         estimator = build(neuron)

@@ -146,9 +146,9 @@ def test_own_estimator_that_claims_to_be_unbiased_and_is_not_fails(run):
     status, out, _ = run("my_estimators.Half")
     assert status == 1
     assert "BIASED, though it claims to be unbiased:" in out
-    assert "- 1 layer, quadratic: the gradient by the logits is off by" in out
+    assert "- 1 layer, quadratic: the gradient with respect to the logits is off by" in out
     assert "The value of the loss shows no bias on any net." in out
-    assert "The gradient by the logits is biased on every net." in out
+    assert "The gradient with respect to the logits is biased on every net." in out
 
 
 @pytest.mark.usefixtures("mine")
@@ -306,6 +306,6 @@ def test_a_member_has_no_bias_on_multilinear_losses_under_its_own_law_alone(run,
         status, out, _ = run("gaussian_st", "--noise", noise)
         assert status == 0
         assert f"at the same logits, {noise} noise" in out
-        unbiased = "The gradient by the logits shows no bias on: 1 layer, multilinear" in out
+        unbiased = "to the logits shows no bias on: 1 layer, multilinear" in out
         assert unbiased == exact, out
         assert "Keeps the rules of a call" in out

@@ -36,7 +36,7 @@ class _Net:
 
 
 Outcome = tuple[Tensor, Tensor, Tensor]
-"""Loss [*S, R, B], its gradient by the logits [*S, R, B, U], and by the weights [R, U, 2]."""
+"""Loss [*S, R, B], its gradients: of the logits [*S, R, B, U], and of the weights [R, U, 2]."""
 
 
 def _call(estimator: EstimatorFunction, logits: Tensor, noise: Noise, net: _Net) -> Outcome:

@@ -16,9 +16,9 @@ POWER = 0.9
 """Probability that an error of size `Agreement.detectable` is found, on one net and one side."""
 
 WORDS: dict[Side, str] = {
-    "logits": "gradient by the logits",
-    "upstream": "gradient by the weights before the layer",
-    "downstream": "gradient by the weights after the layer",
+    "logits": "gradient with respect to the logits",
+    "upstream": "gradient with respect to the weights before the layer",
+    "downstream": "gradient with respect to the weights after the layer",
     "loss": "value of the loss",
 }
 

@@ -40,9 +40,10 @@ def _table(target: Target | DrawsTarget, findings: Sequence[Finding]) -> Table:
     sides = findings[0].sides
     table = Table(
         title=f"{escape(target.name)} compared with the {reference} at the same logits{under}",
-        caption="gradient by the logits of the first layer; variance of one draw in units of the "
-        "squared exact gradient;\nz: largest deviation of a coordinate, in standard errors"
-        + "; after: gradient by the weights after the layer"
+        caption="gradient with respect to the logits of the first layer; variance of one draw in "
+        "units of the squared exact gradient;\nz: largest deviation of a coordinate, in standard "
+        "errors"
+        + "; after: gradient with respect to the weights after the layer"
         * ("downstream" in sides),
     )
     table.add_column("net", no_wrap=True)

@@ -79,7 +79,7 @@ class REBAR(ControlVariate):
         return inject(losses, logits, self.estimate(memory, sample))
 
     def estimate(self, memory: Memory, sample: Sample) -> Tensor:
-        """The gradient by the logits, [*S, R, B, U]."""
+        """The gradient with respect to the logits, [*S, R, B, U]."""
         return sample.reinforce - self.coefficient(memory) * sample.relaxed
 
     def learned(self, memory: Memory, sample: Sample) -> Memory:

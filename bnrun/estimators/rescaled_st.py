@@ -18,9 +18,9 @@ class RescaledST(StraightThrough):
     """Plain straight-through, rescaled in each layer to the norm of sigmoid-adjusted ST.
 
     forward:  the neuron's bits
-    backward: multiplier c, one number per layer, update and replica, so that the gradient by the
-              layer's logits, over all examples and units of the batch, has the norm that it would
-              have with the multiplier span * d p / d logit; with direction="derivative" it is
+    backward: multiplier c, one number per layer, update and replica, so that the gradient of
+              the layer's logits, over all examples and units of the batch, has the norm that it
+              would have with the multiplier span * d p / d logit; with direction="derivative" it is
               c * d p / d logit, with the norm of multiplier 1
     Noise law: that of the neuron, whose derivative sets the norm.
     Exact: in norm alone, and only where the loss is linear in the bits; never in direction.

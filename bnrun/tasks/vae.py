@@ -32,12 +32,12 @@ class Vae(ScoredTask):
     rate        log q(b | x) - log p(b), whose mean is the Kullback-Leibler divergence; only
                 "sampled"
 
-    log q is that of the neuron, with its slope and noise. Its derivative by the logits themselves
-    has mean zero, E_q[d log q / d logits] = 0, and is left out, because it would only add noise to
-    the gradient. So the logits get all of their gradient from the estimator, and an unbiased
-    estimator has the exact gradient of the ELBO as its mean. With the soft bits of gumbel_sigmoid
-    the mean of that derivative is not zero: such a net is trained without part of its own
-    objective.
+    log q is that of the neuron, with its slope and noise. Its derivative with respect to the logits
+    themselves has mean zero, E_q[d log q / d logits] = 0, and is left out, because it would only
+    add noise to the gradient. So the logits get all of their gradient from the estimator, and an
+    unbiased estimator has the exact gradient of the ELBO as its mean. With the soft bits of
+    gumbel_sigmoid the mean of that derivative is not zero: such a net is trained without part of
+    its own objective.
 
     With objective "iwae", training minimises the bound of K samples, -log mean_k exp(-loss_k),
     which needs an estimator made for it. It depends on the logits through log q too, so that this

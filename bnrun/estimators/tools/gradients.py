@@ -27,7 +27,7 @@ def _once(gradient: Tensor, logits: Tensor) -> Tensor:
 
 
 class _Once(torch.autograd.Function):
-    """The logits make it a function of what the caller may differentiate by."""
+    """The logits make it a function of what the caller may differentiate with respect to."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, logits: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class _Injected(torch.autograd.Function):
 
 
 def inject(loss: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
-    """`loss` [*S, R, B], with `gradient` [*S, R, B, U] added to its derivative by the logits.
+    """`loss` [*S, R, B], with `gradient` [*S, R, B, U] added to the gradient of the logits.
 
     The value of the loss does not change, nor do its other gradients.
     """
