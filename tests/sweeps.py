@@ -118,6 +118,6 @@ def ended(arguments, fates=("done",), output="outputs"):
 
 
 def counts(text):
-    (last,) = re.findall(r"^sweep of (\d+) jobs: (.*)$", text, flags=re.MULTILINE)
+    (last,) = re.findall(r"^sweep of (\d+) jobs?: (.*)$", text, flags=re.MULTILINE)
     parts = [part.split(" ", 1) for part in last[1].split(", ")]
     return int(last[0]), {kind: int(number) for number, kind in parts}

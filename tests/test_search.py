@@ -37,6 +37,7 @@ def override(text):
         ("a=int(interval(1,9))", optuna.distributions.IntDistribution(1, 9)),
         ("a=tag(log,int(interval(1,9)))", optuna.distributions.IntDistribution(1, 9, log=True)),
         ("a=range(2,9,3)", optuna.distributions.IntDistribution(2, 8, step=3)),
+        ("a=range(0.5,3)", optuna.distributions.CategoricalDistribution(["0.5", "1.5", "2.5"])),
         ("a=choice(st,[1,2])", optuna.distributions.CategoricalDistribution(["st", "[1,2]"])),
     ],
 )
@@ -49,6 +50,20 @@ def test_hydras_words_for_a_range_are_optunas_distributions(text, expected):
 )
 def test_an_empty_range_and_one_without_a_logarithm_are_refused_in_a_sentence(text):
     with pytest.raises(UserError, match=re.escape(text)):
+        distribution(override(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=tag(log,range(1,9))",
+        "a=tag(log,choice(1,9))",
+        "a=tag(lgo,interval(0.1,1))",
+        "a=tag(log,x,interval(0.1,1))",
+    ],
+)
+def test_a_tag_that_a_search_would_not_heed_is_refused(text):
+    with pytest.raises(UserError, match=re.escape(f"{text}: the only tag of a search is log")):
         distribution(override(text))
 
 
@@ -99,8 +114,11 @@ class Scored(Fated):
         return answer
 
 
-def searched(output, *words, dies_after=None, estimators="st", **options):
-    """How a search ends: the learning rates of its trials, what it prints, number of launches."""
+def searched(output, *words, dies_after=None, estimators="st", stopped=False, **options):
+    """How a search ends: the learning rates of its trials, what it prints, number of launches.
+
+    stopped  only what it prints, if it dies
+    """
     words = [
         *(f"estimator={estimators}", "optimizer.lr=tag(log,interval(1e-3,10))"),
         *("seeds=2", *words),
@@ -114,7 +132,7 @@ def searched(output, *words, dies_after=None, estimators="st", **options):
         try:
             outcomes = sweep.search(chosen, SearchOptions(**options))
         except KeyboardInterrupt:
-            return None
+            return text.getvalue() if stopped else None
         rates = [outcome.job.config["optimizer"]["lr"] for outcome in outcomes]
         return rates, text.getvalue(), len(sweep.launcher.launched)
 
@@ -155,9 +173,9 @@ def test_the_best_of_every_search_gets_the_same_fresh_seeds(tmp_path):
     assert launches == 2 * 4 + 2
     assert rates[-1] == rates[-2]
     assert rates[-1] == min(rates[:4], key=lambda rate: abs(math.log(rate / 0.3)))
-    assert re.findall(r"^sweep of (\d+) jobs: (.*)$", text, re.MULTILINE) == [
-        ("8", "8 done"),
-        ("2", "2 done"),
+    assert re.findall(r"^(?:search|sweep) of (.*)$", text, re.MULTILINE) == [
+        "8 trials: 8 done",
+        "2 jobs: 2 done",
     ]
 
 
@@ -269,3 +287,27 @@ def test_a_run_without_its_limits_resumes_where_it_was_pruned(tmp_path, monkeypa
     assert not (folder / RESULT).exists()
     assert (folder / "metrics.csv").read_text().splitlines()[-1].startswith("6,")
     assert bnrun.run(*words).result["steps"] == 12
+
+
+def test_a_search_prints_a_line_for_each_trial_that_ends_and_one_summary(
+    tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    words = ["hydra.sweeper.prune=false", "trainer.steps=2", "hydra.sweeper.sampler=tpe"]
+    bnrun.sweep(*SEARCH, *words, "hydra.sweeper.trials=2")
+    bnrun.sweep(*SEARCH, *words, "hydra.sweeper.trials=3")
+    text = capfd.readouterr().err
+    line = r"^trial (\d of \d) done: .*lr=\S+ \(validation accuracy sampled \S+\)$"
+    assert re.findall(line, text, re.MULTILINE) == ["1 of 2", "2 of 2", "3 of 3"]
+    assert re.findall(r"^search of .*", text, re.MULTILINE) == [
+        "search of 2 trials: 2 done",
+        "search of 3 trials: 1 done, 2 done before",
+    ]
+    assert len(re.findall("best", text)) == 2
+
+
+def test_a_stopped_search_says_how_far_it_came(tmp_path):
+    text = searched(tmp_path, trials=40, dies_after=27, sampler="tpe", stopped=True)
+    assert text.splitlines()[-1] == (
+        "search stopped: 27 of 40 trials ended; run the same command again to resume"
+    )

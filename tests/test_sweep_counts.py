@@ -1,5 +1,6 @@
 """Every job of a sweep is launched once and counted once, whatever the sweep is made of."""
 
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,9 @@ def test_the_counts_add_up_to_the_jobs_and_each_job_is_launched_once(grid, fates
     with tempfile.TemporaryDirectory() as folder:
         text, launched, error = ended(words, fates, folder)
         if not runnable:
-            assert f"{number} of {number} jobs cannot be run, so none was started" in error
+            assert re.search(
+                rf"{number} of {number} jobs? cannot be run, so none was started", error
+            )
             assert launched == list(Path(folder).iterdir()) == []
             return
         assert len(launched) == len(set(launched)) == runnable

@@ -2,21 +2,46 @@
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 from bnrun.recording.result import RESULT, read_result
 
 
-class Best:
-    """The run with the best validation score, among those with the goal of the first.
+class Score(NamedTuple):
+    """The goal of a run on validation: mean over seeds, NaN if one has diverged.
 
-    A score is the mean over seeds, NaN if one has diverged: a run must not lead by losing its worst
-    seeds.
+    So a run cannot lead because its worst seeds are left out.
     """
+
+    goal: tuple[str, str, bool]
+    mean: float
+
+    @property
+    def text(self) -> str:
+        """E.g. validation accuracy sampled 0.93."""
+        name, way, _ = self.goal
+        return f"validation {name} {way.replace('_', '-')} {self.mean:.4g}"
+
+
+def score_of(folder: Path) -> Score | None:
+    """None if the result is damaged, or has no score on validation."""
+    try:
+        result = read_result(folder / RESULT)
+        goal = result["goal"]
+        name, way, larger = goal["score"], goal["way"] or result["way"], goal["larger_is_better"]
+        values = result["scores"]["validation"][name][way]
+    except (OSError, ValueError, KeyError):
+        return None
+    return Score((name, way, larger), sum(values) / len(values))
+
+
+class Best:
+    """The run with the best score, among those with the goal of the first."""
 
     def __init__(self) -> None:
         self._seen: set[Path] = set()
+        self._best: Score | None = None
         self._goal: tuple[str, str, bool] | None = None
-        self._mean = math.nan
         self.text = ""
 
     def add(self, folder: Path, name: str) -> None:
@@ -24,22 +49,16 @@ class Best:
         if folder in self._seen:
             return
         self._seen.add(folder)
-        try:
-            result = read_result(folder / RESULT)
-            goal = result["goal"]
-            score, way, larger = (
-                goal["score"],
-                goal["way"] or result["way"],
-                goal["larger_is_better"],
-            )
-            values = result["scores"]["validation"][score][way]
-        except (ValueError, KeyError):
-            return  # A damaged result, or one without a validation score, does not lead.
-        if self._goal not in (None, (score, way, larger)):
+        score = score_of(folder)
+        if score is None or self._goal not in (None, score.goal):
             return
-        self._goal, mean = (score, way, larger), sum(values) / len(values)
-        first, better = math.isnan(self._mean), mean > self._mean if larger else mean < self._mean
-        if math.isfinite(mean) and (first or better):
-            self._mean = mean
-            way = way.replace("_", "-")
-            self.text = f"best validation {score} {way} {mean:.4g}: {name}"
+        self._goal = score.goal
+        if math.isfinite(score.mean) and self._is_better(score):
+            self._best = score
+            self.text = f"best {score.text}: {name}"
+
+    def _is_better(self, score: Score) -> bool:
+        if self._best is None:
+            return True
+        larger = score.goal[2]
+        return score.mean > self._best.mean if larger else score.mean < self._best.mean

@@ -1,7 +1,7 @@
 """How each job of a sweep ended: every job has one outcome, and the outcomes add up to the jobs."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -97,6 +97,15 @@ def idle_outcome(job: Job) -> Outcome:
     if job.status == "done" and not job.force:
         return _with_seeds(Outcome(job, "done before"))
     return Outcome(job, "pruned" if job.pruned else "not started")
+
+
+def outcomes_of(jobs: Sequence[Job], launched: Sequence[Launched]) -> list[Outcome]:
+    """How each job ended, launched or not."""
+    ended = {one.job.folder: launched_outcome(one) for one in launched}
+    return [
+        idle_outcome(job) if job.status == "refused" else ended.get(job.folder) or idle_outcome(job)
+        for job in jobs
+    ]
 
 
 def counted(outcomes: Iterable[Outcome]) -> str:

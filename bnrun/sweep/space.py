@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -21,21 +21,28 @@ def distribution(override: Override) -> BaseDistribution:
 
     tag(log, interval(...)) is uniform in the logarithm; int(interval(...)) has whole numbers.
 
-    Raises UserError for a range that is empty, or that has no logarithm.
+    Raises UserError for a range that is empty, that has no logarithm, or that has another tag.
     """
     sweep = override.value()
+    assert isinstance(sweep, Sweep)
+    if sweep.tags - ({"log"} if isinstance(sweep, IntervalSweep) else set()):
+        raise UserError(
+            f"{override.input_line}: the only tag of a search is log, of an interval: use "
+            f"tag(log,interval(...)), tag(log,int(interval(...))) for whole numbers, or no tag"
+        )
     try:
         if isinstance(sweep, IntervalSweep):
             return _of_interval(sweep)
-        if isinstance(sweep, RangeSweep) and isinstance(sweep.step, int):
+        if isinstance(sweep, RangeSweep):
             values = list(sweep.range())
-            return IntDistribution(int(values[0]), int(values[-1]), step=sweep.step)
+            if isinstance(values[0], int) and isinstance(sweep.step, int):
+                return IntDistribution(values[0], values[-1], step=sweep.step)
         # Optuna compares nothing but the words.
         return CategoricalDistribution([str(word) for word in override.sweep_string_iterator()])
     except (ValueError, IndexError) as error:
         raise UserError(
-            f"{override.input_line}: is no range to search: the start must be below the end, and "
-            f"above 0 with tag(log, ...)"
+            f"{override.input_line}: is not a range to search: the start must be below the end, "
+            f"and above 0 with tag(log, ...)"
         ) from error
 
 

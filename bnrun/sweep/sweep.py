@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
@@ -16,16 +17,16 @@ from bnrun.recording.result import RESULT, read_result
 from bnrun.run.identity import changes_of_code, code_of
 from bnrun.run.job import WITHOUT_SMOOTHING
 from bnrun.sweep.configs import Configs
-from bnrun.sweep.estimate import time_left
 from bnrun.sweep.expansion import Setting
 from bnrun.sweep.fresh import distinct, with_fresh_seeds
 from bnrun.sweep.group_runs import updated_group_runs
 from bnrun.sweep.halt import halting
 from bnrun.sweep.launch import launch, workers_of
 from bnrun.sweep.options import SearchOptions, sweep_options
-from bnrun.sweep.outcome import Launched, Outcome, counted, idle_outcome, launched_outcome
+from bnrun.sweep.outcome import Launched, Outcome, counted, launched_outcome, outcomes_of
 from bnrun.sweep.plan import Job, Plan, plan_jobs
-from bnrun.sweep.say import names, quoted, say
+from bnrun.sweep.say import names, number_of, quoted, say
+from bnrun.sweep.screen import Trials, list_jobs
 from bnrun.sweep.surroundings import named, only_if_used
 from bnrun.sweep.watch import watched
 
@@ -71,14 +72,17 @@ class Sweep:
             ) from error
         at_once = self._at_once(options)
         called = distinct([one.words for one in settings])
+        trials = Trials(self.console, len(settings) * options.trials)
+        run = partial(self._run_trials, trials)
         searches = [
-            Search(one, name, options, self._run_trials, at_once)
+            Search(one, name, options, run, at_once)
             for one, name in zip(settings, called, strict=True)
         ]
         with workers_of(self.launcher):
             for search in searches:
                 search.search()
-        outcomes = self._report([outcome for search in searches for outcome in search.outcomes])
+        ended = [outcome for search in searches for outcome in search.outcomes]
+        outcomes = self._report(ended, f"search of {number_of(len(ended), 'trial')}")
         if not self._has_fresh_seeds(settings[0].words):
             for search in searches:
                 self.log(f"{search.name}: {search.best}")
@@ -103,7 +107,7 @@ class Sweep:
             )
         return self.max_batch_size or 1
 
-    def _run_trials(self, overrides: Sequence[Sequence[str]]) -> list[Outcome]:
+    def _run_trials(self, trials: Trials, overrides: Sequence[Sequence[str]]) -> list[Outcome]:
         """Run the trials that are not done; how each ended, in their order."""
         jobs = plan_jobs(overrides, self.configs).jobs
         options = sweep_options(jobs)
@@ -114,8 +118,10 @@ class Sweep:
             )
         runnable = self._runnable(jobs, skip_invalid=False)
         pending = [job for job in runnable if job.force or not (job.status == "done" or job.pruned)]
-        launched = self._launch_watched(pending, options.fail_fast)
-        outcomes = _outcomes(jobs, launched)
+        trials.count(len(overrides) - len(pending))
+        launched = self._launch_watched(pending, options.fail_fast, trials)
+        trials.count(len(pending))
+        outcomes = outcomes_of(jobs, launched)
         ended = {tuple(outcome.job.overrides): outcome for outcome in outcomes}
         if len(ended) == len(overrides):
             return [ended[tuple(words)] for words in overrides]
@@ -128,21 +134,25 @@ class Sweep:
         options = sweep_options(plan.jobs)
         self._report_repeats(plan)
         if options.dry_run:
-            self._list(plan.jobs)
+            list_jobs(plan.jobs)
             return []
         runnable = self._runnable(plan.jobs, options.skip_invalid)
         pending = [job for job in runnable if job.force or job.status != "done"]
         if len(pending) < len(runnable):
             number = len(runnable) - len(pending)
-            self.log(f"skipped {number} of {len(plan.jobs)} jobs, which are done")
+            verb = "is" if number == 1 else "are"
+            self.log(f"skipped {number} of {number_of(len(plan.jobs), 'job')}, which {verb} done")
             self._report_other_code([job for job in runnable if job not in pending])
         with self._group_runs(runnable, options.groups), workers_of(self.launcher):
             launched = self._launch_watched(pending, options.fail_fast)
-        return self._report(_outcomes(plan.jobs, launched))
+        outcomes = outcomes_of(plan.jobs, launched)
+        return self._report(outcomes, f"sweep of {number_of(len(outcomes), 'job')}")
 
-    def _launch_watched(self, jobs: list[Job], fail_fast: bool) -> list[Launched]:
+    def _launch_watched(
+        self, jobs: list[Job], fail_fast: bool, trials: Trials | None = None
+    ) -> list[Launched]:
         name = f"{socket.gethostname()} {os.getpid()}"
-        with named(name), watched(jobs, self.console, self.configs.in_turn, name):
+        with named(name), watched(jobs, self.console, self.configs.in_turn, name, trials):
             return self._launch(jobs, fail_fast)
 
     def _report_other_code(self, done: Sequence[Job]) -> None:
@@ -173,7 +183,8 @@ class Sweep:
         if number == len(jobs) or (number and not skip_invalid):
             skip = ", or skip them with sweep.skip_invalid=true" * (number < len(jobs))
             raise UserError(
-                f"{number} of {len(jobs)} jobs cannot be run, so none was started: fix them{skip}"
+                f"{number} of {number_of(len(jobs), 'job')} cannot be run, so none was started: "
+                f"fix {'it' if number == 1 else 'them'}{skip}"
             )
         return [job for job in jobs if job.status != "refused"]
 
@@ -201,21 +212,21 @@ class Sweep:
                     break
         return launched
 
-    def _report(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """Log and return how each job ended. Raises UserError if one has failed."""
+    def _report(self, outcomes: list[Outcome], what: str) -> list[Outcome]:
+        """Log and return how each job ended; `what` they were. Raises UserError if one failed."""
         jobs = [outcome.job for outcome in outcomes]
         called = names(job.folder for job in jobs)
         for outcome in outcomes:
             if outcome.text and outcome.kind != "refused":
                 kind = outcome.kind.removesuffix(" before")
                 self.log(f"{kind}: {called[outcome.job.folder]}: {outcome.text}")
-        self.log(f"sweep of {len(jobs)} jobs: {counted(outcomes)}")
+        self.log(f"{what}: {counted(outcomes)}")
         self._report_studies(outcomes)
         failed = sum(outcome.kind == "failed" for outcome in outcomes)
         if failed:
             raise UserError(
-                f"{failed} of {len(jobs)} jobs failed; run the same command again to run what is "
-                f"missing"
+                f"{failed} of {number_of(len(jobs), 'job')} failed; run the same command again to "
+                f"run what is missing"
             )
         return outcomes
 
@@ -228,27 +239,9 @@ class Sweep:
         if studies:
             self.log(WITHOUT_SMOOTHING)
 
-    def _list(self, jobs: list[Job]) -> None:
-        console, called = Console(), names(job.folder for job in jobs)
-        for job in jobs:
-            reason = f": {job.reason}" if job.reason else ""
-            say(console, f"{job.status:10} {called[job.folder]}{reason}")
-        counts = Counter(job.status for job in jobs)
-        words = ", ".join(f"{number} {status}" for status, number in counts.items())
-        say(console, f"{len(jobs)} jobs: {words}; {time_left(jobs)}")
-
     def log(self, text: str) -> None:
         """Print `text`."""
         say(self.console, text)
-
-
-def _outcomes(jobs: Sequence[Job], launched: Sequence[Launched]) -> list[Outcome]:
-    """How each job ended, launched or not."""
-    ended = {one.job.folder: launched_outcome(one) for one in launched}
-    return [
-        idle_outcome(job) if job.status == "refused" else ended.get(job.folder) or idle_outcome(job)
-        for job in jobs
-    ]
 
 
 def _studies(jobs: Sequence[Job]) -> list[Path]:

@@ -18,7 +18,7 @@ from bnrun.run.claim import HOLDER, sweep_at_work
 from bnrun.sweep.best import Best
 from bnrun.sweep.follower import repeated
 from bnrun.sweep.say import names, say
-from bnrun.sweep.screen import Bars, Lines
+from bnrun.sweep.screen import Bars, Lines, Trials
 
 EVERY = 1.0
 """Seconds between two looks at the folders."""
@@ -100,16 +100,23 @@ class Watch:
 
     in_turn  whether each job starts when the one before has ended. Then a job that failed at once
              is noticed when the next one starts; otherwise only at the end of the sweep
+    trials   shows a search, of which these jobs are a batch
     """
 
     def __init__(
-        self, jobs: Sequence[WatchedJob], console: Console, in_turn: bool, sweep: str = ""
+        self,
+        jobs: Sequence[WatchedJob],
+        console: Console,
+        in_turn: bool,
+        sweep: str = "",
+        trials: Trials | None = None,
     ) -> None:
         called = names(job.folder for job in jobs)
         self.jobs = [JobState(job, called[job.folder], sweep) for job in jobs]
-        self.screen = Bars(console) if jobs and console.is_terminal else Lines(console)
+        bars = jobs and console.is_terminal
+        self.screen = trials or (Bars(console) if bars else Lines(console))
         self._in_turn = in_turn
-        self._best = Best()
+        self._best = trials.best if trials else Best()
         self._start = time.monotonic()
 
     def look(self) -> None:
@@ -129,14 +136,18 @@ class Watch:
 
 @contextmanager
 def watched(
-    jobs: Sequence[WatchedJob], console: Console, in_turn: bool, sweep: str = ""
+    jobs: Sequence[WatchedJob],
+    console: Console,
+    in_turn: bool,
+    sweep: str = "",
+    trials: Trials | None = None,
 ) -> Iterator[Watch]:
     """Show, while the block runs, how many jobs are done, running and failed, and the time left.
 
-    In a terminal by bars, elsewhere by a line for each job that has ended. `in_turn` as in Watch,
-    `sweep` as in JobState.
+    In a terminal by bars, elsewhere by a line for each job that has ended. `in_turn` and `trials`
+    as in Watch, `sweep` as in JobState.
     """
-    watch = Watch(jobs, console, in_turn, sweep)
+    watch = Watch(jobs, console, in_turn, sweep, trials)
     watch.screen.begin()
     stopped = False
     try:
@@ -154,7 +165,7 @@ def watched(
     finally:
         watch.screen.end()
         if stopped:
-            say(console, f"sweep stopped: {left_behind(watch.jobs)}")
+            say(console, trials.stopped if trials else f"sweep stopped: {left_behind(watch.jobs)}")
 
 
 def left_behind(jobs: Sequence[JobState]) -> str:
