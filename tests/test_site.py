@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import catalogue
+import docs_site
 import pytest
 import site_estimators
 from pages import ROOT
@@ -58,18 +59,7 @@ def leads_somewhere(link: str, page: Path, pages: dict[Path, str]) -> bool:
 @pytest.mark.parametrize("link", ["nowhere.md", "index.md#nowhere", "nothing/"])
 def test_a_link_that_leads_nowhere_fails_the_build(link, tmp_path):
     (tmp_path / "index.md").write_text(f"# Title\n\n[label]({link})\n")
-    config = ROOT / "docs" / "site"
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "-c",
-        config,
-        tmp_path,
-        tmp_path / "html",
-    ]
+    command = docs_site.sphinx(tmp_path, tmp_path / "html")
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode != 0
     assert "[myst.xref_missing]" in built.stderr

@@ -52,24 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = folder / "source"
     shutil.rmtree(folder, ignore_errors=True)
     Pages(source).write()
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-b",
-        "html",
-        "-c",
-        DOCS / "site",
-        source,
-        folder / "html",
-    ]
-    status = subprocess.run(command, check=False).returncode
+    status = subprocess.run(sphinx(source, folder / "html"), check=False).returncode
     if status == 0:
         print(f"written: {folder / 'html' / 'index.html'}")
     return status
+
+
+def sphinx(source: Path, site: Path) -> list[str | Path]:
+    """The command that builds the pages in `source`; a warning is an error."""
+    options: list[str | Path] = ["-q", "-W", "--keep-going", "-b", "html", "-c", DOCS / "site"]
+    return [sys.executable, "-m", "sphinx", *options, source, site]
 
 
 class Pages:
