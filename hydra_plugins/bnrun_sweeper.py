@@ -47,7 +47,17 @@ class ResumingSweeper(BasicSweeper):
         super().__init__(max_batch_size, {})
 
     def setup(self, **parts: Any) -> None:
-        """Hydra's, with a UserError if the plugin of the launcher is not installed."""
+        """Hydra's.
+
+        Raises UserError if the plugin of the launcher is not installed, or if it was chosen as if
+        it were a value.
+        """
+        launcher = parts["config"].hydra.launcher
+        if isinstance(launcher, str):
+            raise UserError(
+                f"hydra.launcher={launcher}: a launcher is a choice, written with a slash: "
+                f"hydra/launcher={launcher}"
+            )
         try:
             super().setup(**parts)
         except RuntimeError as error:

@@ -139,5 +139,5 @@ def test_a_seed_is_trained_as_it_is_alone(name):
 
 
 def test_gates_that_cannot_be_divided_among_the_classes_are_refused():
-    with pytest.raises(ValueError, match=r"gates=25: .* use a multiple of 10, e.g. 30"):
+    with pytest.raises(ValueError, match=r"model.gates=25: .* use a multiple of 10, e.g. 30"):
         Logic(gates=25).build((64,), 10, [0])

@@ -142,7 +142,7 @@ def test_a_deterministic_neuron_can_have_a_schedule_of_estimators_that_support_i
         "estimator=schedule", "estimator@estimator.second=sigmoid_st", neuron="dbn"
     )
     assert schedule == Schedule(DBN(), ST(DBN()), SigmoidST(DBN()))
-    with pytest.raises(Exception, match="estimator DisARM does not support neuron DBN"):
+    with pytest.raises(Exception, match="DisARM does not support neuron DBN"):
         configured("estimator=schedule", neuron="dbn")
 
 

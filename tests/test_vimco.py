@@ -198,10 +198,13 @@ def test_training_with_vimco_lowers_the_bound():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["estimator=vimco"], r"which this task has not: choose task=vae task\.objective=iwae"),
+        (
+            ["estimator=vimco"],
+            r"which this task does not have: choose task=vae task\.objective=iwae",
+        ),
         (
             ["estimator=vimco", "task=vae", "model=vae"],
-            r"which this task has not: choose task=vae task\.objective=iwae",
+            r"which this task does not have: choose task=vae task\.objective=iwae",
         ),
         ([*IWAE, "estimator=rloo"], r"choose estimator=vimco, or task\.objective=elbo"),
         ([*IWAE, "estimator=st"], r"choose estimator=vimco, or task\.objective=elbo"),

@@ -28,7 +28,7 @@ SENTENCES = {
     "trainer.qqqq=1": "trainer.qqqq: no such option, use one of trainer.epochs, trainer.steps",
     "estimator=st,arm": "estimator=st,arm: several values make a sweep, add -m",
     "trainer.epochs=1,2": "trainer.epochs=1,2: several values make a sweep, add -m",
-    "~optimizer": "optimizer: is missing, but has to be there",
+    "~optimizer": "optimizer: is missing, leave out ~optimizer",
     "~dataset": "dataset: is missing",
     "~trainer": "trainer",
     "~seeds": "seeds: is missing",

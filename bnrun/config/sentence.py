@@ -103,6 +103,9 @@ def _composition(error: ConfigCompositionException) -> str:
     ambiguous = re.search(r"Ambiguous value for argument '(.+)'", str(error))
     if ambiguous:
         return f"{ambiguous[1]}: several values make a sweep, add -m"
+    swept = re.search(r"Sweep parameters '(.+)' requires --multirun", str(error))
+    if swept:
+        return f"{swept[1]}: a range of values makes a sweep, add -m"
     if match is None:
         cause = error.__cause__
         return f"{first_line(error)}: {first_line(cause)}" if cause else first_line(error)
@@ -185,7 +188,8 @@ def _violation(error: ValidationError, prefix: str = "") -> str:
     if violation["type"] == "value_error" and not violation["loc"]:
         return f"{key}: {rule}" if key else rule
     if violation["type"] == "missing":
-        return f"{key}: is missing, but has to be there (~{key.split('.')[0]} deletes it)"
+        deleted = next((word for word in sys.argv[1:] if word.startswith("~")), "")
+        return f"{key}: is missing, " + (f"leave out {deleted}" if deleted else "give it a value")
     if violation["type"] == "extra_forbidden":
         return f"{key}: no such option, leave it out (bnrun --cfg job lists all options)"
     return f"{key}={_shortened(violation['input'])}: {rule}"

@@ -46,8 +46,8 @@ class Estimator(ABC):
     def __post_init__(self) -> None:
         if not isinstance(self.neuron, self.accepts):
             raise ValueError(
-                f"estimator {type(self).__name__} does not support neuron "
-                f"{type(self.neuron).__name__}: {self.instead}"
+                f"{type(self).__name__} does not support neuron {type(self.neuron).__name__}: "
+                f"{self.instead}"
             )
 
     @property

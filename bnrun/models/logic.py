@@ -52,8 +52,8 @@ class Logic(Model):
         """
         if self.gates % outputs:
             raise ValueError(
-                f"gates={self.gates}: the gates are divided among {outputs} classes, so use a "
-                f"multiple of {outputs}, e.g. {-(-self.gates // outputs) * outputs}"
+                f"model.gates={self.gates}: the gates are divided among {outputs} classes, so use "
+                f"a multiple of {outputs}, e.g. {-(-self.gates // outputs) * outputs}"
             )
         make = partial(self._net, prod(shape), outputs)
         return Modules(make, shape, outputs, seeds, "model=logic")

@@ -62,8 +62,9 @@ def _check_bound(model: Network, task: Task, estimators: Sequence[Estimator]) ->
     bounds = [estimator.bound for estimator in estimators]
     if task.bound is None and any(bound is not None for bound in bounds):
         raise ValueError(
-            "estimator=vimco minimises a bound of several samples, which this task has not: choose "
-            "task=vae task.objective=iwae, or an estimator of the mean loss, e.g. estimator=rloo"
+            "estimator=vimco minimises a bound of several samples, which this task does not have: "
+            "choose task=vae task.objective=iwae, or an estimator of the mean loss, e.g. "
+            "estimator=rloo"
         )
     if task.bound is None:
         return
