@@ -161,7 +161,7 @@ if (!history.state) {
   box.value = "disarm";
   box.dispatchEvent(new Event("input"));
   scrollTo(0, 300);
-  await new Promise(() => {});  // Until the page renews itself.
+  await new Promise(() => {});  // Until the page reloads itself.
 }
 document.querySelector("input[type=search]").focus({ preventScroll: true });  // Stays as it is.
 const chips = [...document.querySelectorAll("[aria-pressed=false]")];

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--watch",
         action="store_true",
         help="rewrite the report whenever a run finishes, until Ctrl-C; an open report.html "
-        "renews itself",
+        "reloads itself",
     )
     return parser
 

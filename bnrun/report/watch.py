@@ -21,7 +21,7 @@ _RENEW = 10
 def watch(options: argparse.Namespace) -> int:
     """Write the report whenever results change, until Ctrl-C; returns the exit status 0."""
     page = output_of(options) / "report.html"
-    _say(f"watching: {page} is rewritten when a run finishes and renews itself; Ctrl-C ends")
+    _say(f"watching: {page} is rewritten when a run finishes and reloads itself; Ctrl-C ends")
     before: list[tuple[str, int]] | None = None
     try:
         while True:
