@@ -28,6 +28,8 @@ SENTENCES = {
     "trainer.qqqq=1": "trainer.qqqq: no such option, use one of trainer.epochs, trainer.steps",
     "estimator=st,arm": "estimator=st,arm: several values make a sweep, add -m",
     "trainer.epochs=1,2": "trainer.epochs=1,2: several values make a sweep, add -m",
+    "optimizer.lr=interval(0.1,1)": "a range of values makes a sweep, add -m",
+    "sweep.limits={tag:x}": "sweep.limits.larger_is_better: is missing, give it a value",
     "~optimizer": "optimizer: is missing, leave out ~optimizer",
     "~dataset": "dataset: is missing",
     "~trainer": "trainer",
@@ -45,6 +47,12 @@ def test_a_near_miss_names_what_was_meant(word, command, tmp_path):
     assert len(err.splitlines()) == 1
     assert len(err) < 500
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_launcher_that_is_given_as_a_value_is_a_choice(command):
+    status, _, err = command("-m", "estimator=st,arm", "hydra.launcher=joblib")
+    assert status == 1
+    assert err.endswith("a launcher is a choice, written with a slash: hydra/launcher=joblib\n")
 
 
 def test_the_nearest_name_is_meant():
