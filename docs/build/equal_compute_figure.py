@@ -34,7 +34,7 @@ def main(folder: Path = RESULTS) -> None:
         counted = [row for row in rows if row["seed"] not in spec.search_seeds]
         for axes, (title, place) in zip(panels, spec.places.items(), strict=False):
             draw(axes, spec, selected(counted, place))
-            axes.set(xscale="log", title=title)
+            axes.set(title=title, xlim=(0, None))
         panels[0].set_ylabel(spec.score)
     for axes in grid[-1]:
         axes.set_xlabel("wall time of ten seeds, s")
