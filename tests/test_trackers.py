@@ -20,7 +20,7 @@ class Memory(Tracker):
     calls: list[str] = []  # noqa: RUF012
 
     def start(self, study, run, config):
-        print("started")
+        sys.stdout.write(f"started, {sys.stdout.isatty()}")
         self.calls.append(f"start {study} {config['seeds']}")
         self.curves = self.kept[run] = {}
 
@@ -175,4 +175,7 @@ def test_without_trackio_one_sentence_says_what_to_install(command, monkeypatch)
 
 def test_an_unknown_tracker_is_refused_with_the_known_ones(command):
     status, _, err = command("recorder.also=[trackia]", *SMALL)
-    assert (status, err) == (1, "bnrun: tracker=trackia: no such choice, did you mean trackio?\n")
+    assert (status, err) == (
+        1,
+        "bnrun: recorder.also: tracker=trackia: no such choice, did you mean trackio?\n",
+    )

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 
@@ -32,9 +33,9 @@ class Tracker(ABC):
         """End the run; whatever was logged is safe when this returns."""
 
 
-def _silence() -> redirect_stdout[None]:
-    """What trackers print would tear the progress bar."""
-    return redirect_stdout(None)
+def _silence() -> redirect_stdout[StringIO]:
+    """What trackers print would tear the progress bar; some ask stdout whether it is a terminal."""
+    return redirect_stdout(StringIO())
 
 
 class Trackers:

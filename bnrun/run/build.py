@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from hydra.errors import MissingConfigException
 
 from bnrun.config.compose import EstimatorConfig, composed, resolved
+from bnrun.config.errors import UserError
+from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
 from bnrun.core.neurons import Neuron
 from bnrun.core.products import set_product_dtype
@@ -39,8 +42,14 @@ def named_estimator(
 
 
 def build_trackers(names: Sequence[str]) -> dict[str, Tracker]:
-    """The trackers configs/tracker/<name>.yaml. Raises as `build` does."""
-    configs = {name: resolved(composed([f"+tracker={name}"])) for name in names}
+    """The trackers configs/tracker/<name>.yaml.
+
+    Raises UserError if there is no such file, else as `build` does.
+    """
+    try:
+        configs = {name: resolved(composed([f"+tracker={name}"])) for name in names}
+    except MissingConfigException as error:
+        raise UserError(f"recorder.also: {sentence(error)}") from error
     return {name: build(config, "tracker") for name, config in configs.items()}
 
 
