@@ -209,6 +209,10 @@ def test_tags_name_the_reference_of_a_dbn():
         ),
         (["gradients.reference=st"], "gradients.reference=st: this estimator is biased"),
         (
+            ["gradients.reference=exact", "model.hidden=[3,7]"],
+            r"gradients.reference=exact: would enumerate 2\^7 .*, but gradients.max_units=6",
+        ),
+        (
             ["neuron=dbn", "estimator=st", "gradients.estimators=[disarm]"],
             "does not support neuron",
         ),

@@ -75,7 +75,7 @@ def choose_reference(
     The gradient of a DBN is zero almost everywhere; its reference is that of an SBN with the same
     logits and noise.
 
-    Raises ValueError if the reference that was asked for is biased.
+    Raises ValueError if the reference that was asked for is biased, or enumerates too much.
     """
     name = settings.reference
     if name == "auto":
@@ -85,6 +85,12 @@ def choose_reference(
             name = "local_expectation" if len(units) == 1 else "disarm"
     sampling = [SBN(signed=n.signed, slope=n.slope, noise=n.noise) for n in neurons]
     if name == "exact":
+        if max(units) > settings.max_units:
+            raise ValueError(
+                f"gradients.reference=exact: would enumerate 2^{max(units)} patterns of a layer "
+                f"with {max(units)} units, but gradients.max_units={settings.max_units}: choose "
+                f"auto or an unbiased estimator, like disarm"
+            )
         exact = [Exact(neuron=neuron, max_units=settings.max_units) for neuron in sampling]
         return Reference(name, exact, draws=1)
     estimators = list(map(named(name, {}), sampling))
