@@ -1,4 +1,4 @@
-"""What is called otherwise in Hydra 1.4 and OmegaConf 2.4 than in Hydra 1.3 and OmegaConf 2.3."""
+"""What Hydra 1.4 and OmegaConf 2.4 call differently from Hydra 1.3 and OmegaConf 2.3."""
 
 import sys
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ register_resolver = getattr(OmegaConf, "register_new_resolver" if _IS_1_3 else "
 
 
 def own_targets() -> AbstractContextManager[Any]:
-    """While it is entered, Hydra itself may make what this package's configs have it make."""
+    """While the block runs, Hydra may instantiate the classes of this package, as its sweeper."""
     if _IS_1_3:
         return nullcontext()
     from hydra.utils import execution_whitelist  # type: ignore[attr-defined]  # not in 1.3
@@ -31,7 +31,7 @@ def own_targets() -> AbstractContextManager[Any]:
 def whitelist(targets: Iterable[str]) -> dict[str, Any]:
     """Options of hydra.utils.instantiate, so that it makes what a config's targets name.
 
-    Hydra 1.3 refuses some targets by a list of its own. From 1.4 on it wants to be given the
+    Hydra 1.3 refuses some targets by a list of its own. From 1.4 on it has to be given the
     packages that are allowed: all but Python's own library, which has os.remove and the like.
     """
     if _IS_1_3:

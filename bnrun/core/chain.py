@@ -98,7 +98,7 @@ def nest(
     An estimator may call its downstream any number of times, on any leading sample axes. Nested
     estimators of K samples evaluate the loss K^L times for L layers. After an estimator that is
     not `nested`, the estimators of the later layers see the first of its samples only; the others
-    go on by one draw per layer and without a gradient: L (K - 1) + 1 evaluations.
+    continue with one draw per layer, without a gradient: L (K - 1) + 1 evaluations.
     """
     return _Rest(stages, estimators, loss, noise, fired=())
 

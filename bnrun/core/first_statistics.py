@@ -59,6 +59,6 @@ class FirstStatistics:
 
 def _restore(values: dict[tuple[nn.Module, str], Tensor]) -> None:
     for (part, name), value in values.items():
-        # Not through autograd's eyes: batch norm names its buffers for the backward pass, and
-        # does not use them there.
+        # Through `data`, because batch norm saves its buffers for the backward pass, though it does
+        # not use them there, and autograd would refuse a change.
         part.get_buffer(name).data.copy_(value)

@@ -137,7 +137,7 @@ class SamplesEstimator(Estimator):
     in their losses.
 
     nested  whether the estimators of later layers see all K samples, K^L evaluations for L layers;
-            if not, they see the first one, and the others go on by one draw, L (K - 1) + 1
+            if not, they see the first one, and the others continue with one draw, L (K - 1) + 1
             evaluations. Both are unbiased where the estimator is
     """
 

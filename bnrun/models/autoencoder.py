@@ -61,7 +61,7 @@ class BinaryAutoencoder(Model):
         """Build the net for inputs of `shape`.
 
         Raises ValueError unless the task wants one output per input, or for convolutions of
-        inputs that are no images or too small.
+        inputs that are not images, or too small.
         """
         if outputs != prod(shape):
             raise ValueError(

@@ -16,7 +16,7 @@ class Trackio(Tracker):
 
     def __init__(self) -> None:
         spec = find_spec("trackio")
-        if spec is None or spec.origin is None:  # A folder of this name is no package.
+        if spec is None or spec.origin is None:  # A folder of this name is not a package.
             raise ValueError('trackio is not installed: pip install "bnrun[trackio]"')
 
     def start(self, study: str, run: str, config: Mapping[str, Any]) -> None:

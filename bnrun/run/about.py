@@ -19,7 +19,7 @@ Scores = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 def run_text(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
     """The run's choices, seeds, command, code and machine; `config` is resolved.
 
-    What comes from the user is no markup in it.
+    What comes from the user is not markup in it.
     """
     about = receipt()
     hardware = about["hardware"]

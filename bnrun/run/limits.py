@@ -8,7 +8,7 @@ from bnrun.config.settings import Limits
 from bnrun.recording.metrics import METRICS, points
 
 
-class Pruned(Exception):  # noqa: N818  it is no error
+class Pruned(Exception):  # noqa: N818  not an error
     """A run was stopped by its limits, after a checkpoint was written."""
 
 

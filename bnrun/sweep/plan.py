@@ -117,7 +117,7 @@ def plan_jobs(
 
 
 def _differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
-    """The keys in which two configs differ; the same values by other names are no difference."""
+    """The keys in which two configs differ; the same values by other names do not differ."""
     one, other = flat(_normal(first)), flat(_normal(second))
     keys = dict.fromkeys([*one, *other])
     return [key for key in keys if _canonical(one.get(key)) != _canonical(other.get(key))]

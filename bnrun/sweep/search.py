@@ -41,9 +41,9 @@ class Tried(NamedTuple):
 class Search:
     """The search of one setting.
 
-    name    of the setting
-    run     runs the jobs with these overrides, and returns how each ended
-    at_once  number of trials that are proposed before the results of any is known
+    name     of the setting
+    run      runs the jobs with these overrides, and returns how each ended
+    at_once  number of trials that are proposed before the result of any of them is known
     """
 
     setting: Setting
@@ -92,7 +92,7 @@ class Search:
             return optuna.samplers.RandomSampler(seed=self.options.seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # Trials that run side by side should not all be tried at the same place.
+            # Keeps trials apart that run side by side.
             return optuna.samplers.TPESampler(seed=self.options.seed, constant_liar=True)
 
     def _words(self, trial: optuna.trial.Trial) -> list[str]:

@@ -134,7 +134,7 @@ def _needed(pair: Pair) -> str:
     if pair.difference.survivors:
         return (
             f"{pair.better.label} is ahead of {pair.worse.label} only over the seeds that did not "
-            f"diverge, and it diverged more often: that is no win."
+            f"diverge, and it diverged more often: that is not a win."
         )
     if needed is None or needed.low is None:
         return "No affordable number of seeds would show a difference this small."
