@@ -306,6 +306,12 @@ def test_a_search_prints_a_line_for_each_trial_that_ends_and_one_summary(
     assert len(re.findall("best", text)) == 2
 
 
+def test_a_search_of_one_trial_speaks_of_one_trial(tmp_path):
+    _, text, _ = searched(tmp_path, trials=1)
+    assert "search of 1 trial: 1 done\n" in text
+    assert "best on validation of 1 trial: optimizer.lr=" in text
+
+
 def test_a_stopped_search_says_how_far_it_came(tmp_path):
     text = searched(tmp_path, trials=40, dies_after=27, sampler="tpe", stopped=True)
     assert text.splitlines()[-1] == (

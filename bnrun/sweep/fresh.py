@@ -10,6 +10,7 @@ from bnrun.report.compare.yardstick import Yardstick, settled, yardstick
 from bnrun.report.read.runs import Run
 from bnrun.sweep.configs import JobConfig
 from bnrun.sweep.plan import Job, plan_jobs
+from bnrun.sweep.say import number_of
 
 
 def with_fresh_seeds(
@@ -30,7 +31,8 @@ def with_fresh_seeds(
         return []
     number = jobs[0].config["sweep"]["fresh_seeds"]
     if any(job.status != "done" for job in jobs):
-        log(f"afterwards: {number} fresh seeds for the best of each setting on validation")
+        seeds = number_of(number, "fresh seed")
+        log(f"afterwards: {seeds} for the best of each setting on validation")
         return []
     trials = {job.folder: trial_of(job) for job in jobs}
     first = 1 + max(seed for trial, _ in trials.values() for seed in trial.seeds)
@@ -85,11 +87,14 @@ def distinct(words: Sequence[Sequence[str]]) -> list[str]:
 def described(best: Trial, tried: Sequence[Trial]) -> str:
     """What a search has found: its best trial, and whether that is at an edge."""
     if not best.finite:
-        return f"every seed diverged in all {len(tried)} trials, so there is no best one"
+        every = "all " * (len(tried) > 1)
+        trials = number_of(len(tried), "trial")
+        return f"every seed diverged in {every}{trials}, so there is no best one"
     rates = sorted({trial.lr for trial in tried})
     edge = len(rates) > 1 and best.lr in (rates[0], rates[-1])
     hint = "; it has the smallest or largest learning rate tried, so try others beyond it"
-    return f"best on validation of {len(tried)} trials: {best.choice}" + hint * edge
+    trials = number_of(len(tried), "trial")
+    return f"best on validation of {trials}: {best.choice}" + hint * edge
 
 
 def _key(word: str) -> str:
