@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT
 from bnrun.run.claim import HOLDER
 from bnrun.sweep.best import Best
+from bnrun.sweep.screen import Trials
 from bnrun.sweep.watch import watched
 
 
@@ -224,3 +226,26 @@ def test_in_a_terminal_the_sweep_and_each_running_job_have_a_bar(jobs: list[Job]
 )
 def test_a_duration_is_rounded(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_in_a_terminal_a_search_has_bars_that_leave_only_a_line_for_each_trial(
+    jobs: list[Job],
+) -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    trials = Trials(console, total=5)
+    trials.count(2)  # done before
+    for job in jobs:
+        with watched([job], console, in_turn=True, trials=trials) as watch:
+            job.begin(steps=50)
+            watch.look()
+            assert watch.jobs[0].share == 0.5
+            job.end()
+        trials.count(1)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", "\n".join(lines(console)))
+    assert re.findall(r"trial \d of \d \w+: \w+", plain) == [
+        "trial 3 of 5 done: first",
+        "trial 4 of 5 done: second",
+        "trial 5 of 5 done: third",
+    ]
+    assert "4 of 5 trials" in plain
+    assert trials.stopped.startswith("search stopped: 5 of 5 trials ended")
