@@ -196,6 +196,12 @@ def test_logits_of_a_spherical_code_have_norm_1_and_the_decoder_sees_its_corners
     torch.testing.assert_close(net.outputs(batch.inputs, fired), expected, rtol=0, atol=1e-12)
 
 
+def test_subgroups_have_16_bits_at_most():
+    assert Reconstruction(subgroup=16).subgroup == 16
+    with pytest.raises(ValueError, match="less than or equal to 16"):
+        Reconstruction(subgroup=17)
+
+
 def test_subgroups_must_divide_a_codeword(command):
     words = [*MAP, "model.code=6", "task.batch_entropy=0.1", "task.subgroup=4", "trainer.steps=1"]
     status, _, err = command(*words)
