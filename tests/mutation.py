@@ -76,6 +76,7 @@ TESTS: dict[str, Sequence[str]] = {
     "measurement/gradients": ("gradients",),
     "measurement/choice": ("instrument", "build"),
     "measurement": ("instrument", "observation", "evaluations", "gradients", "rehearsal"),
+    "training/compiled": ("compiled",),
     "training/rehearsal": ("rehearsal",),
     "training/replicas": ("rehearsal",),
     "training": (

@@ -37,6 +37,7 @@ ADDED = {
     "dataset.augment": {"crop": 0, "flip": False},
     "neuron.noise": "logistic",
     "model.weights": "real",
+    "trainer.compile": False,
     "nested": True,
 }
 """Keys that older runs lack, with the value that changes nothing: it leaves the hash as it was. An

@@ -36,6 +36,7 @@ class TrainerSettings(_Section):
     clip_norm: PositiveFloat | None = None
     on_divergence: Literal["continue", "stop"] = "continue"
     capture: bool = False
+    compile: bool = False
     products: Literal["bfloat16"] | None = None
 
 

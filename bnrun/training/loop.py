@@ -22,6 +22,7 @@ from bnrun.measurement.observation import Tap
 from bnrun.recording import tags
 from bnrun.recording.records import Record
 from bnrun.tasks.base import Task
+from bnrun.training.compiled import MOST
 from bnrun.training.observe import Observer, update_scalars
 from bnrun.training.rehearsal import rehearse
 from bnrun.training.step import TrainStep
@@ -146,7 +147,10 @@ class Training:
 
     def current_estimators(self) -> list[Estimator]:
         """The estimators with the slopes, temperatures, ... of this step."""
-        progress = Progress(self.step, self.step // self.batches.steps_per_epoch)
+        return self._estimators_at(self.step)
+
+    def _estimators_at(self, step: int) -> list[Estimator]:
+        progress = Progress(step, step // self.batches.steps_per_epoch)
         return [estimator.at(progress) for estimator in self.estimators]
 
     def network(
@@ -163,6 +167,11 @@ class Training:
         """
         batch, validation = self.batches.at(0), self.data.validation
         rehearse(self.model, self.task, self.estimators, batch, validation, self.seeds)
+        if self.train_step.compiled is not None:
+            first = range(min(self.total, 2 * MOST))
+            steps = [*first, *range(len(first), self.total, self.batches.steps_per_epoch)]
+            batch = self.task.drawn(batch, Noise(self.seeds, "rehearsal"))
+            self.train_step.compiled.prepare(map(self._estimators_at, steps), batch)
 
     def diverged_steps(self) -> dict[str, int]:
         """Seed -> number of updates before the first one with a loss that is not finite."""

@@ -16,6 +16,7 @@ from bnrun.estimators.base import Estimator
 from bnrun.measurement.observation import replica_norm
 from bnrun.tasks.base import Task
 from bnrun.training.capture import Captured
+from bnrun.training.compiled import Compiled
 from bnrun.training.uncompiled import update
 
 
@@ -24,7 +25,10 @@ class TrainStep:
 
     noise  the streams that the estimators draw from
 
-    With settings.capture on a CUDA device, steps are recorded and replayed as a graph.
+    With settings.capture on a CUDA device, steps are recorded and replayed as a graph; with
+    settings.compile, forward and backward pass are compiled. Logged steps never are.
+
+    Raises UserError if the step cannot be compiled.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class TrainStep:
         self.mean_weights = torch.full((len(noise.seeds) * examples,), 1 / examples, device=device)
         capture = settings.capture and device.type == "cuda"
         self.captured = Captured(self.learn, optimizer) if capture else None
+        self.compiled = Compiled(self._forward, model, task, noise) if settings.compile else None
 
     def __call__(
         self,
@@ -73,17 +78,27 @@ class TrainStep:
         self, estimators: Sequence[Estimator], batch: Split, tap: See | None = None
     ) -> tuple[Tensor, Tensor]:
         """Forward, backward, clip and update; the losses [R, B] and the finite probe [R]."""
-        probe = FiniteProbe(len(self.noise.seeds), tap)
-        loss = partial(self.task.loss, self.model, batch)
-        losses = self.model.losses(batch.inputs, estimators, loss, self.noise, probe)
-        for parameter in self.parameters:
-            parameter.grad = None
-        # backward() with weights would import sympy, which takes .2 s.
-        torch.dot(losses.flatten(), self.mean_weights).backward()
+        if self.compiled is not None and tap is None:
+            losses, probe = self.compiled(estimators, batch)
+        else:
+            loss, losses, probe = self._forward(estimators, batch, self.noise, tap)
+            for parameter in self.parameters:
+                parameter.grad = None
+            loss.backward()
         if self.clip_norm is not None:
             clip_per_replica(self.parameters, self.clip_norm)
         update(self.optimizer)
-        return losses.detach(), probe.value
+        return losses.detach(), probe
+
+    def _forward(
+        self, estimators: Sequence[Estimator], batch: Split, noise: Noise, tap: See | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The sum of the replicas' mean losses, the losses [R, B] and the finite probe [R]."""
+        probe = FiniteProbe(len(noise.seeds), tap)
+        loss = partial(self.task.loss, self.model, batch)
+        losses = self.model.losses(batch.inputs, estimators, loss, noise, probe)
+        # backward() with weights would import sympy, which takes .2 s.
+        return torch.dot(losses.flatten(), self.mean_weights), losses, probe.value
 
     def _constants(self, estimators: Sequence[Estimator]) -> object:
         """What a recorded step bakes in.

@@ -38,6 +38,7 @@ def training(
     estimator: Estimator | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
     capture: bool = False,
+    compiled: bool = False,
 ) -> Training:
     """By default 784-200-10 with SBN and sigmoid_st."""
     torch.set_flush_denormal(True)
@@ -52,7 +53,7 @@ def training(
         scheduler=None,
         data=data,
         seeds=range(seeds),
-        settings=SETTINGS.model_copy(update={"capture": capture}),
+        settings=SETTINGS.model_copy(update={"capture": capture, "compile": compiled}),
     )
 
 

@@ -138,13 +138,20 @@ def denormals(size: Size) -> Iterator[list[str]]:
 
 
 def options(size: Size) -> Iterator[list[str]]:
-    """Steps with trainer.products=bfloat16 against plain ones."""
+    """Steps with trainer.products=bfloat16 or trainer.compile=true, and of JAX, and plain ones."""
     data = mnist_sized(size.examples)
     for count in (1, 8):
         plain = ours.contender("plain", ours.training(data, count))
         low = ours.training(data, count)
         set_product_dtype(low.model, torch.bfloat16)
-        runs = [plain, ours.contender("trainer.products=bfloat16", low)]
+        compiled = ours.training(data, count, compiled=True)
+        compiled.rehearse()
+        runs = [
+            plain,
+            ours.contender("trainer.products=bfloat16", low),
+            ours.contender("trainer.compile=true", compiled),
+            *_jax(WIDTHS, data, count)[:1],
+        ]
         size.race(runs)
         for run in runs:
             yield [str(count), run.name, f"{run.milliseconds:.3f}", f"{ratio(run, plain):.2f}"]
