@@ -1,6 +1,6 @@
 """The composition root: the only place where a config becomes objects."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,10 +10,9 @@ from bnrun.config.compose import EstimatorConfig, composed, resolved
 from bnrun.config.errors import UserError
 from bnrun.config.sentence import sentence
 from bnrun.config.settings import Settings
-from bnrun.core.neurons import Neuron
 from bnrun.core.products import set_product_dtype
 from bnrun.estimators.base import Estimator
-from bnrun.measurement.choice import choose_instrument
+from bnrun.measurement.choice import Build, choose_instrument
 from bnrun.recording.tracker import Tracker
 from bnrun.run.kinds import build
 from bnrun.run.signs import layer_estimators
@@ -30,13 +29,8 @@ def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:
     return estimator
 
 
-def named_estimator(
-    name: str, fields: Mapping[str, Any] | None = None
-) -> Callable[[Neuron], Estimator]:
-    """A function that builds configs/estimator/<name>.yaml for any neuron.
-
-    fields  key -> value, in place of the yaml's values
-    """
+def named_estimator(name: str, fields: Mapping[str, Any]) -> Build:
+    """What builds configs/estimator/<name>.yaml, with other values of these fields."""
     config = EstimatorConfig([f"estimator={name}"], fields)
     return lambda neuron: build_estimator(config.values(neuron))
 
