@@ -131,8 +131,8 @@ class _Function:
     ) -> None:
         self._whole, self._estimators, self._seeds = whole, estimators, seeds
         self._draws: list[tuple[str, Tensor]] = []
-        arguments = self._arguments(batch, Noise(seeds))
-        self._traced(arguments)
+        # The first trace finds out what is drawn; in the second one draws are arguments.
+        self._traced(self._arguments(batch, Noise(seeds)))
         arguments = self._arguments(batch, Noise(seeds))
         graph = self._traced(arguments)
         # One thread for what is not a product: waking a second one takes longer than the work.
