@@ -11,6 +11,7 @@ from rich.console import Console
 from runs import bnrun
 
 from bnrun.recording.records import Record
+from bnrun.run.bar import Bar
 from bnrun.run.execute import way_of
 from bnrun.run.progress import Headline, _with_bar, _with_lines
 
@@ -42,7 +43,8 @@ def test_every_task_shows_its_goal_and_its_loss(task, show):
     console = Console(file=io.StringIO(), width=400, force_terminal=show == "bar")
     headline = Headline(training.task.goal, way_of(training))
     if show == "bar":
-        list(_with_bar(training.run(), training.total, "title", console, headline))
+        with Bar(console) as bar:
+            list(_with_bar(training.run(), training.total, "title", console, headline, bar))
     else:
         list(_with_lines(training.run(), training.total, "title", console, headline))
     lines = [line for line in console.file.getvalue().splitlines() if "title" in line]
@@ -57,9 +59,9 @@ def test_bar_steps_time_score_and_loss_fit_into_80_columns(task):
     words, text = words_for(task)
     training = built(words)
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    list(
-        _with_bar(training.run(), 20_000, "title", console, Headline(training.task.goal, "sampled"))
-    )
+    headline = Headline(training.task.goal, "sampled")
+    with Bar(console) as bar:
+        list(_with_bar(training.run(), 20_000, "title", console, headline, bar))
     lines = (
         re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", console.file.getvalue())
         .replace("\r", "\n")
@@ -72,6 +74,24 @@ def test_bar_steps_time_score_and_loss_fit_into_80_columns(task):
     )
     assert {line.index("/20000 steps") for line in bars} == {22}
     assert all(len(line) <= 80 for line in bars)
+
+
+def test_a_run_that_fails_before_its_first_step_leaves_no_bar_on_the_screen():
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with pytest.raises(KeyError), Bar(console):
+        raise KeyError
+    shown = console.file.getvalue()
+    assert "loading torch and the data" in shown
+    assert shown.endswith("\x1b[1A\x1b[2K")  # one line up, and that line is erased
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_bar_is_for_terminals_that_are_not_quiet(quiet):
+    console = Console(file=io.StringIO(), width=80, force_terminal=quiet, quiet=quiet)
+    with Bar(console) as bar:
+        bar.begin(10)
+        bar.update(5, "")
+    assert console.file.getvalue() == ""
 
 
 def test_lines_say_how_long_the_rest_takes_at_the_pace_so_far():

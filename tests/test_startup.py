@@ -24,12 +24,12 @@ ANSWERS = {
 SLOW = {"torch", "numpy", "scipy", "polars", "tensorboard", "matplotlib", "jinja2"}
 
 
-def answer(folder, words):
+def answer(folder, words, **variables):
     line = "bnrun estimator=disa"
     return subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "bnrun", *words],
         cwd=folder,
-        env=os.environ | {"COMP_LINE": line, "COMP_POINT": str(len(line))},
+        env=os.environ | {"COMP_LINE": line, "COMP_POINT": str(len(line))} | variables,
         capture_output=True,
         text=True,
         timeout=60,
@@ -42,6 +42,15 @@ def test_an_answer_waits_for_no_slow_import(question, tmp_path):
     modules = re.findall(r"^import time: .*\| +(\S+)$", trace, re.M)
     imported = {name.split(".")[0] for name in modules}
     assert {"bnrun", "hydra"} <= imported
+    assert not imported & SLOW
+
+
+def test_the_bar_of_a_run_waits_for_no_slow_import(tmp_path):
+    done = answer(tmp_path, ["trainer.steps=3"], FORCE_COLOR="1")  # as in a terminal
+    assert done.returncode == 0, done.stderr[-2000:]
+    before = done.stderr.partition("loading torch and the data")[0]
+    imported = set(re.findall(r"^import time: .*\| +(\w+)", before, re.M))
+    assert "rich" in imported
     assert not imported & SLOW
 
 

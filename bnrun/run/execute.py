@@ -20,6 +20,7 @@ from bnrun.recording.tracker import Trackers
 from bnrun.recording.view import View
 from bnrun.report.read.runs import overridden
 from bnrun.run.about import config_text, outcome_text, run_text
+from bnrun.run.bar import Bar
 from bnrun.run.build import build_trackers, build_training
 from bnrun.run.checkpoint import Header
 from bnrun.run.context import RunContext
@@ -35,8 +36,10 @@ from bnrun.run.source import commit, keep_changes, own_code
 from bnrun.training.loop import Training
 
 
-def execute(context: RunContext) -> None:
+def execute(context: RunContext, bar: Bar) -> None:
     """Train from step 0 or from a checkpoint, and write result.json.
+
+    bar  shows progress in a terminal
 
     Raises Stopped after a signal, once a checkpoint is written; UserError if the disk cannot be
     written or if the config has a mistake. Any other exception is a bug.
@@ -82,7 +85,7 @@ def execute(context: RunContext) -> None:
                 recorder.text(tags.CONFIG, config_text(text))
             headline = Headline(training.task.goal, way_of(training))
             records = training.run(keeper.after_step)
-            for record in follow(records, training.total, context, headline):
+            for record in follow(records, training.total, context, headline, bar):
                 keeper.record(record)
             scores = scores_of(keeper.scalars)
             recorder.track_scores(final_scores(scores, view.goal))

@@ -44,8 +44,6 @@ def run_job(
                 config, Settings.model_validate(config), folder, log, start or Path.cwd()
             )
             done = _is_done(context)
-        if not done and log.console.is_terminal:
-            log.print(f"{context.title}: loading torch and the data")  # 1 to 2 s
         trained = not done and _execute_claimed(context)
         with mistakes():
             result = read_result(folder / RESULT)
@@ -81,15 +79,18 @@ def _is_done(context: RunContext) -> bool:
 
 def _execute_claimed(context: RunContext) -> bool:
     """Execute the run; returns False if another process has just ended it."""
-    # Imported here, because a mistake in the settings need not wait a second for torch.
+    # Imported here, because a mistake in the settings need not wait for rich.
+    from bnrun.run.bar import Bar
     from bnrun.run.claim import claimed
-    from bnrun.run.execute import execute
 
     with claimed(context.folder):
         # Another process may have ended just before this one claimed the folder.
         if _is_done(context):
             return False
-        execute(context)
+        with Bar(context.log.console) as bar:
+            from bnrun.run.execute import execute  # torch, which takes 1 to 2 s
+
+            execute(context, bar)
         return True
 
 

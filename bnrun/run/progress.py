@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from bnrun.config.duration import duration
@@ -12,6 +11,7 @@ from bnrun.config.plain import plain
 from bnrun.recording.records import Record
 from bnrun.recording.result import Goal
 from bnrun.recording.tags import TRAINING_LOSS, ScoreName
+from bnrun.run.bar import Bar
 from bnrun.run.context import RunContext
 
 
@@ -66,39 +66,37 @@ class Headline:
 
 
 def follow(
-    records: Iterable[Record], total: int, context: RunContext, headline: Headline
+    records: Iterable[Record], total: int, context: RunContext, headline: Headline, bar: Bar
 ) -> Iterator[Record]:
     """The records as they come, showing progress on the screen unless it is quiet.
 
     total  number of steps
+    bar    for a terminal
     """
     console = context.log.console
     if console.quiet:
         return iter(records)
     title = plain(context.title)
     if console.is_terminal:
-        return _with_bar(records, total, title, console, headline)
+        return _with_bar(records, total, title, console, headline, bar)
     return _with_lines(records, total, title, console, headline)
 
 
 def _with_bar(
-    records: Iterable[Record], total: int, title: str, console: Console, headline: Headline
+    records: Iterable[Record],
+    total: int,
+    title: str,
+    console: Console,
+    headline: Headline,
+    bar: Bar,
 ) -> Iterator[Record]:
-    # Bar, step and time left have fixed places, and all fits into 80 columns.
-    columns = (
-        BarColumn(bar_width=16),
-        TextColumn(f"{{task.completed:>{len(str(total))}}}/{total} steps"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[numbers]}", markup=False),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=total, numbers="")
-        for number, record in enumerate(records):
-            headline.update(record.scalars)
-            if number == 0:
-                console.print(f"{title}: {headline.score or 'training'}", soft_wrap=True)
-            progress.update(task, completed=record.step, numbers=headline.short)
-            yield record
+    bar.begin(total)
+    for number, record in enumerate(records):
+        headline.update(record.scalars)
+        if number == 0:
+            console.print(f"{title}: {headline.score or 'training'}", soft_wrap=True)
+        bar.update(record.step, headline.short)
+        yield record
 
 
 def _with_lines(
