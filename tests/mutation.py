@@ -42,6 +42,7 @@ ESTIMATORS = (
     "conformance::test_config_selects_itself_and_has_the_defaults_of_its_class",
     "estimators_page::test_docstring_says_forward_backward_exact_cost_and_source",
 )
+REHEARSAL = ("rehearsal_weights", "rehearsal_buffers", "rehearsal_tasks", "rehearsal")
 NEAR_MISSES = ("words::test_a_near_miss_names_what_was_meant",)
 # Beginning of a path in the package -> the tests that should notice, the likeliest first: a file,
 # or one test of it.
@@ -66,8 +67,8 @@ TESTS: dict[str, Sequence[str]] = {
     "core/noise": ("noise", "philox", "contract"),
     "core/laws": ("laws", "noise_laws"),
     "core/network": (
-        "modules::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
-        *("layers", "modules"),
+        "module_gradients::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
+        *("layers", "modules", "module_gradients", "module_refusals"),
     ),
     "core/sites": ("sites", "binary"),
     "core/site_noise": ("sites", "binary"),
@@ -75,13 +76,13 @@ TESTS: dict[str, Sequence[str]] = {
     "kernels": ("philox", "layers"),
     "measurement/gradients": ("gradients",),
     "measurement/choice": ("instrument", "build"),
-    "measurement": ("instrument", "observation", "evaluations", "gradients", "rehearsal"),
+    "measurement": ("instrument", "observation", "evaluations", "gradients", *REHEARSAL),
     "training/compiled": ("compiled",),
-    "training/rehearsal": ("rehearsal",),
-    "training/replicas": ("rehearsal",),
+    "training/rehearsal": REHEARSAL,
+    "training/replicas": REHEARSAL,
     "training": (
         *("tally", "steps", "replicas", "checkpoint", "rates", "capture", "data_split"),
-        *("rehearsal", "golden", "options"),
+        *(*REHEARSAL, "golden", "options"),
     ),
     "tasks/gan": ("generated", "gan", "data_checks", "checkpoint"),
     "tasks/vae": ("vae", "data_checks"),
@@ -92,7 +93,7 @@ TESTS: dict[str, Sequence[str]] = {
     "tasks/structured": ("structured_prediction", "data_checks"),
     "tasks": (
         *("classification", "evaluations", "structured_prediction", "vae", "data_checks"),
-        *("rehearsal", "golden"),
+        *(*REHEARSAL, "golden"),
     ),
     "models/autoencoder": ("autoencoder", "codes"),
     "models/binary_weights": ("binary_weights", "shared"),
