@@ -20,6 +20,13 @@ def _restored_settings():
     torch.set_flush_denormal(False)
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder, and a terminal so wide that every table fits."""
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.chdir(tmp_path)
+
+
 TINY = ["model.hidden=[6]", "trainer.steps=4", "trainer.log_every=2", "seeds=[3,7]", "name=s"]
 
 

@@ -29,10 +29,7 @@ B = [
 ]
 THRESHOLDS = np.linspace(0.65, 0.95, 7)
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def samples(*scores: list[list[float]]) -> list[Sample]:

@@ -13,10 +13,7 @@ from bnrun.report_cli import main
 
 GROUP = tags.measured_group(deterministic=False)
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def study(*estimators: str) -> None:

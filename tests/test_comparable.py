@@ -26,11 +26,7 @@ WAYS = ("thresholded", "sampled", "averaged", "mean_field")
 MORE = 0.3
 """Added to a score in its neuron's own way, so that it shows which way was taken."""
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def evaluated(

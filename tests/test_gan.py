@@ -1,169 +1,16 @@
-"""The gan task: games, the critic that learns inside the task, replicas, resuming."""
-
-from copy import deepcopy
-from itertools import pairwise
+"""The gan task: replicas, resuming, and how images are evaluated and shown."""
 
 import pytest
 import torch
-import torch.nn.functional as F
 from configured import built
+from gans import SMALL, normal, steps
 from same import same
 
 from bnrun.core.network import Fired
 from bnrun.core.neurons import DBN, SBN, Real
-from bnrun.core.noise import Noise, stream
+from bnrun.core.noise import Noise
 from bnrun.data.base import Data, Split
-from bnrun.models.critic import CNNCritic, MLPCritic
-from bnrun.models.generator import CNNGenerator, MLPGenerator
 from bnrun.tasks.gan.evaluation import generated, pixels
-from bnrun.tasks.gan.games import GAN, WGAN, WGANGP, gradient_penalty
-
-SMALL = [
-    *("task=gan", "model=generator_mlp", "optimizer=adam", "dtype=float64", "seeds=[3,7]"),
-    *("model.hidden=[12]", "task.critic.hidden=[9,5]", "task.latent=6", "trainer.batch_size=8"),
-    *("task.judge_steps=20", "task.images=60", "task.critic_steps=2", "task.many_steps=3"),
-    *("task.first=2", "task.every=5"),
-]
-
-
-def normal(*shape, name="test"):
-    return torch.from_numpy(stream(0, name).standard_normal(shape))
-
-
-def steps(run, count):
-    for _ in range(count):
-        run.update(run.current_estimators())
-    return run
-
-
-def critic(seeds=(3, 7)):
-    """A critic with weights so large that it is clearly non-linear."""
-    net = MLPCritic(hidden=(6, 4), init="default").build((1, 2, 3), seeds)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.mul_(3)
-    return net
-
-
-# The games.
-
-
-def test_gan_losses_are_those_of_a_binary_classifier(double):
-    net, real, fake = critic(), normal(2, 5, 6), normal(2, 5, 6, name="fake")
-    actual = GAN().critic_loss(net, real, fake, Noise([3, 7]))
-    for replica in range(2):
-        says = torch.cat([net(real)[replica], net(fake)[replica]]).squeeze(-1)
-        truth = torch.tensor([1.0] * 5 + [0.0] * 5)
-        expected = 2 * F.binary_cross_entropy_with_logits(says, truth)
-        torch.testing.assert_close(actual[replica], expected, rtol=1e-12, atol=0)
-    says = normal(7)
-    expected = F.binary_cross_entropy_with_logits(says, torch.ones(7), reduction="none")
-    torch.testing.assert_close(GAN().generator_loss(says), expected, rtol=1e-12, atol=1e-12)
-
-
-def test_wgan_minimises_the_difference_of_mean_ratings_with_clipped_weights(double):
-    net, real, fake = critic(), normal(2, 5, 6), normal(2, 5, 6, name="fake")
-    game = WGAN(clip=0.05)
-    actual = game.critic_loss(net, real, fake, Noise([3, 7]))
-    expected = net(fake).mean((1, 2)) - net(real).mean((1, 2))
-    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
-    game.after_update(net)
-    assert max(p.abs().max().item() for p in net.parameters()) == 0.05
-
-
-def test_gradient_penalty_is_that_of_finite_differences(double):
-    net, images, step = critic(), normal(2, 4, 6), 1e-5
-    slopes = torch.stack(
-        [
-            (net(images + step * unit) - net(images - step * unit)).squeeze(-1) / (2 * step)
-            for unit in torch.eye(6)
-        ],
-        -1,
-    )
-    norms = slopes.norm(dim=-1)
-    assert norms.min() > 0.1
-    expected = (norms - 1).square().mean(-1)
-    torch.testing.assert_close(gradient_penalty(net, images), expected, rtol=1e-6, atol=0)
-
-
-def test_gradient_of_the_gradient_penalty_is_that_of_finite_differences(double):
-    net, images, step = critic(), normal(2, 4, 6), 1e-6
-    gradient_penalty(net, images).sum().backward()
-    for name, parameter in net.named_parameters():
-        actual = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        for index in range(0, parameter.numel(), max(1, parameter.numel() // 7)):
-            values = []
-            for sign in (1, -1):
-                moved = deepcopy(net)
-                with torch.no_grad():
-                    moved.get_parameter(name).view(-1)[index] += sign * step
-                values.append(gradient_penalty(moved, images).sum())
-            expected = (values[0] - values[1]) / (2 * step)
-            torch.testing.assert_close(
-                actual.reshape(-1)[index], expected.detach(), rtol=1e-6, atol=1e-8
-            )
-
-
-def test_penalty_is_taken_between_real_and_generated_images(double):
-    """With a linear critic the loss is known, wherever between the images the penalty is taken."""
-    recorded = []
-
-    def linear(images):
-        recorded.append(images.detach())
-        return images.sum(-1, keepdim=True)
-
-    real, fake = torch.ones(2, 50, 4), torch.zeros(2, 50, 4)
-    actual = WGANGP(penalty=7.0).critic_loss(linear, real, fake, Noise([3, 7]))
-    torch.testing.assert_close(actual, torch.full((2,), -4 + 7 * (2 - 1) ** 2.0), atol=1e-7, rtol=0)
-    between = recorded[-1]
-    assert torch.equal(between, between[..., :1].expand_as(between))  # one place per image
-    assert between.min() < 0.1 < 0.9 < between.max()
-    assert not torch.equal(between[0], between[1])
-
-
-# The nets.
-
-
-@pytest.mark.parametrize(
-    ("generator", "critic", "millions"),
-    [(MLPGenerator(), MLPCritic(), 1.47), (CNNGenerator(), CNNCritic(), 0.53)],
-)
-def test_nets_have_as_many_parameters_as_the_paper_says(generator, critic, millions):
-    parts = generator.build((128,), 784, [0]), critic.build((1, 28, 28), [0])
-    count = sum(parameter.numel() for part in parts for parameter in part.parameters())
-    assert round(count / 1e6, 2) == millions
-    logits = parts[0].stages[0](torch.zeros(1, 2, 128))
-    assert logits.shape == (1, 2, 784)
-    assert parts[1](logits).shape == (1, 2, 1)
-
-
-@pytest.mark.parametrize("spec", [MLPGenerator(hidden=(5,)), CNNGenerator(channels=(4, 3, 2))])
-def test_norm_acts_on_every_pre_activation_or_not_at_all(spec, double):
-    latent = normal(2, 40, 6)
-    actual = {}
-    for norm in ("batch", "affine", "none"):
-        net = type(spec)(**{**vars(spec), "norm": norm}).build((6,), 784, [3, 7])
-        actual[norm] = net.stages[0](latent)
-    # At the start the affine map is the identity; batch norm makes its output standard.
-    assert torch.equal(actual["affine"], actual["none"])
-    per = (1,) if isinstance(spec, MLPGenerator) else (1, 2)
-    torch.testing.assert_close(
-        actual["batch"].mean(per), torch.zeros_like(actual["batch"].mean(per))
-    )
-    assert (actual["batch"].var(per) > 0.5).all()
-    assert (actual["none"].var(per) < 0.01).all()
-
-
-def test_a_generator_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="28 x 28 pixels, but the dataset's have 64"):
-        CNNGenerator().build((6,), 64, [0])
-    with pytest.raises(ValueError, match="makes 2 layers, but kernels"):
-        CNNGenerator(channels=(3,))
-    with pytest.raises(ValueError, match="too many for images of 4 x 4"):
-        CNNCritic().build((1, 4, 4), [0])
-
-
-# The task.
 
 
 @pytest.mark.parametrize("game", ["gan", "wgan", "wgan_gp"])
@@ -180,15 +27,6 @@ def test_replica_alone_equals_replica_among_others(game):
         scores, solo = together.observed()["scalars"], alone.observed()["scalars"]
         for tag in ("precision/test/sampled", "share_at_0/test/mean_field"):
             torch.testing.assert_close(scores[tag][replica], solo[tag][0], rtol=0, atol=1e-9)
-
-
-def test_convolutions_keep_replicas_apart(double):
-    spec, seeds, images = CNNCritic(channels=(2, 3), dense=4), [3, 7], normal(2, 3, 64)
-    together = WGANGP().critic_loss(spec.build((1, 8, 8), seeds), images, -images, Noise(seeds))
-    for replica, seed in enumerate(seeds):
-        own = images[replica : replica + 1]
-        alone = WGANGP().critic_loss(spec.build((1, 8, 8), [seed]), own, -own, Noise([seed]))
-        torch.testing.assert_close(together[replica], alone[0], rtol=1e-10, atol=0)
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path):
@@ -215,75 +53,6 @@ def test_a_missing_part_of_the_state_would_be_detected():
         second.load_state_dict(state)
         steps(second, 2)
         assert not same(whole.task.state_dict()["critic"], second.task.state_dict()["critic"])
-
-
-def test_the_critic_takes_the_configured_number_of_steps():
-    run = built(SMALL)
-    taken = [0]
-    for _ in range(7):
-        steps(run, 1)
-        taken.append(run.task.opponent.updates)
-    # 3 before the first two and before number 5, else 2.
-    assert [after - before for before, after in pairwise(taken)] == [3, 3, 2, 2, 2, 3, 2]
-    assert built([*SMALL, "task.every=0", "task.first=0"]).task.critic_steps_before(0) == 2
-
-
-def test_the_generator_leaves_the_critic_alone():
-    run = steps(built(SMALL), 2)
-    before = deepcopy(run.task.opponent.critic.state_dict())
-    batch = run.task.drawn(run.batches.at(2), run.task_noise)
-    objective = run.network(run.current_estimators(), batch, run.noise)(batch.inputs)
-    objective.sum().backward()
-    assert same(before, run.task.opponent.critic.state_dict())
-    assert all(not p.requires_grad for p in run.task.opponent.critic.parameters())
-    assert all(p.grad.abs().sum() > 0 for p in run.model.parameters() if p.dim() > 1)
-
-
-def test_the_critic_learns_from_images_as_the_neurons_fire(monkeypatch):
-    """They are bits for a binary neuron, at its current slope, and probabilities for a real one."""
-    for neuron, estimator in (("sbn", "sigmoid_st"), ("dbn", "sigmoid_st"), ("real", "backprop")):
-        run = built([*SMALL, f"neuron={neuron}", f"estimator={estimator}"])
-        recorded = []
-
-        def learn(game, count, generate, shared, run=run, recorded=recorded):
-            noise = Noise([3, 7], "test")
-            real = run.data.train.targets[:1500].expand(2, -1, -1)
-            recorded.append((real, generate(real, noise)))
-
-        monkeypatch.setattr(run.task.opponent, "learn", learn)
-        steps(run, 1)
-        real, fake = recorded[0]
-        assert fake.shape == real.shape
-        assert set(real.unique().tolist()) == {0.0, 1.0}
-        binary = bool(((fake == 0) | (fake == 1)).all())
-        assert binary == (neuron != "real")
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_the_critic_shares_the_generators_batch_or_has_its_own(monkeypatch, same):
-    run = built([*SMALL, "neuron=dbn", f"task.same_batch={str(same).lower()}"])
-    recorded = []
-    learnt = type(run.task.game).critic_loss
-
-    def critic_loss(self, critic, real, fake, noise):
-        recorded.append((real, fake))
-        return learnt(self, critic, real, fake, noise)
-
-    monkeypatch.setattr(type(run.task.game), "critic_loss", critic_loss)
-    loss = type(run.task).loss
-
-    def generator_loss(self, model, batch, fired):
-        recorded.append((batch.targets, pixels(fired[-1]).detach()))
-        return loss(self, model, batch, fired)
-
-    monkeypatch.setattr(type(run.task), "loss", generator_loss)
-    steps(run, 1)
-    assert len(recorded) == 4  # three updates of the critic, one of the generator
-    for (real, fake), (other, others) in pairwise(recorded):
-        assert torch.equal(fake, others) == same
-        assert torch.equal(real, other) == same
-    steps(run, 1)
-    assert not torch.equal(recorded[4][0], recorded[0][0])
 
 
 def test_annealing_reaches_what_the_critic_sees():
@@ -361,14 +130,6 @@ def test_data_and_models_that_do_not_fit_are_refused():
     split = Split(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match="task=gan needs grey images with classes"):
         task.prepared(Data("flat", split, split, split, shape=(3,), classes=2))
-
-
-def test_a_critic_has_gradients_only_while_it_learns():
-    run = built(["task=gan", "model=generator_mlp", "task.judge_steps=1", "seeds=1"])
-    critic = run.task.opponent.critic
-    assert not any(weight.requires_grad for weight in critic.parameters())
-    run.update(run.current_estimators())
-    assert not any(weight.requires_grad for weight in critic.parameters())
 
 
 def test_a_task_is_shown_by_its_settings_alone():

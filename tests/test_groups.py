@@ -22,10 +22,7 @@ from bnrun.sweep.group_runs import updated_group_runs
 LOWER, UPPER = band("")
 STUDY = Path("study")
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def history(place: Path, values: list[list[float]], steps_per_epoch: int = 10) -> None:

@@ -1,99 +1,18 @@
+"""A study is one row per finished run; what is left out is named."""
+
 import csv
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from finished_runs import ACCURACIES, finish
 from scipy import stats
 
-from bnrun.recording.intervals import decimals, interval_text
 from bnrun.recording.metrics import MetricsFile
 from bnrun.recording.result import RESULT, read_result, write_result
-from bnrun.report.read.runs import find_runs
-from bnrun.report.read.settings import tabulate
-from bnrun.report.render.scores_table import scores_table
 from bnrun.report_cli import main
 
-ACCURACIES = {"thresholded": [0.96, 0.97, 0.98], "sampled": [0.91, 0.92, 0.96]}
-
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
-    monkeypatch.chdir(tmp_path)
-
-
-def finish(
-    folder: str,
-    neuron: str = "sbn",
-    estimator: str = "st",
-    test: dict[str, list[float | None]] | None = None,
-    seeds: Sequence[int] = (0, 1, 2),
-    diverged: dict[str, int] | None = None,
-    overrides: Sequence[str] = (),
-    **config: Any,
-) -> Path:
-    """A finished run; `config` is added to its config, with __ for a dot in a key."""
-    place = Path(folder)
-    (place / ".hydra").mkdir(parents=True)
-    (place / ".hydra" / "overrides.yaml").write_text(json.dumps(list(overrides)))
-    resolved: dict[str, Any] = {
-        "name": "study",
-        "output": f"outputs/{folder}",
-        "seeds": len(seeds),
-        "neuron": {"_target_": f"bnrun.core.neurons.{neuron}", "signed": False},
-        "estimator": {
-            "_target_": f"bnrun.estimators.{estimator}",
-            "neuron": {"_target_": f"bnrun.core.neurons.{neuron}", "signed": False},
-        },
-        "dataset": {"_target_": "bnrun.data.digits", "root": None},
-        "model": {"_target_": "bnrun.models.mlp", "hidden": [100]},
-        "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
-        "choices": {
-            "neuron": neuron,
-            "estimator": estimator,
-            "dataset": "digits",
-            "model": "mlp",
-            "optimizer": "sgd",
-            "experiment": None,
-            "hydra/launcher": "basic",
-        },
-    }
-    for key, value in config.items():
-        *parents, last = key.split("__")
-        node = resolved
-        for parent in parents:
-            node = node[parent]
-        node[last] = value
-    accuracy = test or {way: values[: len(seeds)] for way, values in ACCURACIES.items()}
-    loss = {way: [0.5] * len(seeds) for way in accuracy}
-    write_result(
-        place,
-        {
-            "seeds": list(seeds),
-            "scores": {
-                "train": {"accuracy": accuracy},
-                "validation": {"accuracy": accuracy, "loss": loss},
-                "test": {"accuracy": accuracy, "loss": loss},
-            },
-            "diverged": diverged or {},
-            "steps": 400,
-            "seconds": 12.34,
-            "config": resolved,
-            "versions": {},
-            "commit": None,
-            "data": {},
-        },
-    )
-    return place
-
-
-def columns(*paths: str) -> dict[str, tuple[str, ...]]:
-    """Title -> cells of the settings that differ or are named."""
-    table = tabulate(find_runs([Path(path) for path in paths or ("study",)]).runs)
-    return {column.title: column.cells for column in table.settings if not column.constant}
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -162,49 +81,6 @@ def test_one_seed_has_a_score_without_an_interval(capsys: pytest.CaptureFixture[
     assert "0.9600 ±" not in printed
     assert "seeds=1 (7)" in printed
     assert rows("study/report.csv")[0]["test/accuracy/sampled/half"] == ""
-
-
-def test_values_determined_by_a_choice_are_not_columns() -> None:
-    finish("study/a", estimator="st")
-    finish("study/b", estimator="sigmoid_st", estimator__slope=1.0)
-    finish("study/c", "dbn", "st")
-    assert columns().keys() == {"neuron", "estimator"}
-
-
-def test_values_that_differ_within_a_choice_are_columns_sorted_as_numbers() -> None:
-    for slope in (10.0, 2.0, 1.5):
-        finish(f"study/{slope}", estimator="sigmoid_st", estimator__slope=slope)
-    finish("study/st")
-    assert columns() == {
-        "estimator": ("sigmoid_st", "sigmoid_st", "sigmoid_st", "st"),
-        "estimator.slope": ("1.5", "2.0", "10.0", "–"),
-    }
-
-
-def test_a_value_named_on_the_command_line_is_a_column_even_if_its_choice_determines_it() -> None:
-    finish("study/a", estimator="st")
-    finish(
-        "study/b", estimator="sigmoid_st", estimator__slope=2.0, overrides=["+estimator.slope=2"]
-    )
-    assert columns()["estimator.slope"] == ("2.0", "–")
-
-
-def test_a_value_of_another_group_is_a_column_even_if_it_varies_with_the_estimator() -> None:
-    finish("study/a", estimator="st", optimizer__lr=0.5)
-    finish("study/b", estimator="sigmoid_st", optimizer__lr=1.5)
-    assert columns()["optimizer.lr"] == ("1.5", "0.5")
-
-
-def test_a_value_copied_into_another_group_is_shown_once() -> None:
-    finish("study/a", neuron__signed=True, estimator__neuron__signed=True)
-    finish("study/b")
-    assert columns() == {"neuron.signed": ("false", "true")}
-
-
-def test_options_that_do_not_change_results_are_not_columns_but_the_study_is() -> None:
-    finish("study/a", dataset__root="/data", device="cpu", resume="auto", recorder={"x": 1})
-    finish("study/b", name="other", device="cuda", resume="never", recorder={"x": 2})
-    assert columns() == {"name": ("other", "study")}
 
 
 def test_runs_with_equal_settings_are_named_by_their_folders(
@@ -319,53 +195,3 @@ def test_a_task_with_other_scores_is_compared_by_them() -> None:
     write_result(place, result)
     main(["study"])
     assert "| -91.0 ± 2.5 |" in Path("study/report.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("rows", "texts"),
-    [
-        ([[0.5]], ["0.5000"]),
-        ([[0.5, 0.5]], ["0.5000 ± 0.0000"]),
-        ([[0.96, 0.97, 0.98], [0.9], [], [float("nan")]], ["0.970 ± 0.025", "0.900", "", "none"]),
-        ([[0.2, 0.3]], ["0.250 ± 0.635"]),
-        ([[900.0, 1100.0, 1500.0]], ["1167 ± 759"]),
-        ([[1e-9, 2e-9]], ["0.0000000015 ± 0.0000000064"]),
-        ([[0.1] * 3, [0.7] * 3], ["0.1000 ± 0.0000", "0.7000 ± 0.0000"]),
-    ],
-)
-def test_intervals_show_two_digits_of_their_width(
-    rows: list[list[float]], texts: list[str]
-) -> None:
-    digits = decimals(rows)
-    assert [interval_text(row, digits) for row in rows] == texts
-
-
-def test_scores_table_has_a_row_per_way_and_a_column_per_split_and_score() -> None:
-    result = read_result(finish("run") / RESULT)
-    console = Console(width=100, record=True)
-    console.print(scores_table(result))
-    lines = console.export_text().splitlines()
-    assert lines[0].split() == ["test", "test", "validation", "validation"]
-    assert lines[1].split() == ["evaluated", "accuracy", "loss", "accuracy", "loss"]
-    assert lines[3].split()[:4] == ["thresholded", "0.970", "±", "0.025"]
-    assert lines[4].split()[:4] == ["sampled", "0.930", "±", "0.066"]
-    assert "95 % interval over 3 seeds" in lines[5]
-
-
-def test_scores_table_is_transposed_for_many_scores() -> None:
-    result = read_result(finish("run") / RESULT)
-    for split in ("test", "validation"):
-        accuracy = result["scores"][split]["accuracy"]
-        result["scores"][split] = {
-            "accuracy": accuracy,
-            "precision": {"sampled": accuracy["sampled"]},
-            "recall": accuracy,
-        }
-    console = Console(width=80, record=True)
-    console.print(scores_table(result))
-    lines = console.export_text().splitlines()
-    assert lines[0].split() == ["score", "thresholded", "sampled"]
-    assert lines[2].split()[:5] == ["test", "accuracy", "0.970", "±", "0.025"]
-    assert lines[3].split() == ["test", "precision", "0.930", "±", "0.066"]
-    assert len(lines[2:8]) == 6
-    assert lines[7].split()[:2] == ["validation", "recall"]

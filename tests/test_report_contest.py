@@ -16,11 +16,7 @@ from bnrun.report.files import panels_of
 from bnrun.report.render.sensitivity import sensitivity
 from bnrun.report_cli import main
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_estimators_compete_if_everything_else_is_equal() -> None:

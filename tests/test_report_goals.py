@@ -15,11 +15,7 @@ from bnrun.report_cli import main
 
 WAYS = ("thresholded", "sampled", "mean_field")
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def nll(folder: str, offset: float, estimator: str, **options: Any) -> Path:

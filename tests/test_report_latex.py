@@ -10,10 +10,7 @@ from studies import compared, far, finish
 from bnrun.report.compare.leaders import leaders
 from bnrun.report_cli import main
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def bold() -> list[list[str]]:

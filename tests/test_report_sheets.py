@@ -14,11 +14,7 @@ from studies import far, finish, record
 
 from bnrun.report_cli import main
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def rows(name: str) -> list[dict[str, str]]:

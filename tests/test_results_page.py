@@ -6,10 +6,10 @@ from pathlib import Path
 import collect as collect_program
 import pytest
 import results_page
+from finished_runs import finish
 from raw_results import collect, read_raw
 from results_page import publish
 from runs import bnrun
-from test_report import finish
 
 from bnrun.recording.history import read_metrics
 from bnrun.report.compare.statistics import compare_pairs
