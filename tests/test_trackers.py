@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from runs import bnrun, points, resumed
 
-from bnrun.recording.tracker import Tracker
+from bnrun.recording.tracker import Tracker, Trackers
 
 SMALL = ["model.hidden=[6]", "trainer.steps=14", "trainer.log_every=2", "seeds=[3,7]"]
 BANDS = "zz_band/"
@@ -107,6 +107,36 @@ def test_a_tracker_that_cannot_start_ends_the_run_before_step_1(tmp_path, with_t
     with pytest.raises(ValueError, match="no account: log in first"):
         bnrun(tmp_path / "s", *with_tracker("Unwilling"))
     assert not list(tmp_path.rglob("metrics.csv"))
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("bnrun.run.execute.Recorder", RuntimeError("disk full")),
+        ("bnrun.run.execute.keep_changes", RuntimeError("disk full")),
+        ("bnrun.run.execute.keep_changes", KeyboardInterrupt()),
+    ],
+)
+def test_a_tracker_is_finished_if_something_fails_before_step_1(
+    place, error, tmp_path, with_tracker, memory, monkeypatch
+):
+    def fail(*arguments):
+        raise error
+
+    words = with_tracker("Memory")
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(type(error)):
+        bnrun(tmp_path / "s", *words)
+    assert memory.calls == ["start s [3, 7]", "finish"]
+
+
+def test_trackers_that_have_started_are_finished_if_a_later_one_cannot_start(memory):
+    trackers = Trackers({"first": Memory(), "second": Unwilling(), "third": Memory()}, print)
+    with pytest.raises(ValueError, match="no account"):
+        trackers.start("s", "run", {"seeds": [1]})
+    trackers.finish()
+    trackers.finish()
+    assert memory.calls == ["start s [1]", "finish"]
 
 
 def test_a_tracker_does_not_change_the_name_of_a_run(tmp_path, with_tracker):

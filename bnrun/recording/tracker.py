@@ -46,14 +46,16 @@ class Trackers:
     """
 
     def __init__(self, named: Mapping[str, Tracker], say: Callable[[str], None]) -> None:
-        self._active = dict(named)
+        self._named = named
+        self._active: dict[str, Tracker] = {}
         self._say = say
 
     def start(self, study: str, run: str, config: Mapping[str, Any]) -> None:
         """Begin the run everywhere. Raises what a tracker raises."""
         with _silence():
-            for tracker in self._active.values():
+            for name, tracker in self._named.items():
                 tracker.start(study, run, config)
+                self._active[name] = tracker
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to the curves whose value is finite."""
@@ -62,8 +64,9 @@ class Trackers:
             self._each(lambda tracker: tracker.log(step, finite))
 
     def finish(self) -> None:
-        """End the run everywhere."""
+        """End the run wherever it has started and not ended yet."""
         self._each(lambda tracker: tracker.finish())
+        self._active.clear()
 
     def __bool__(self) -> bool:
         return bool(self._active)

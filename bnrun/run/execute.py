@@ -45,10 +45,19 @@ def execute(context: RunContext, bar: Bar) -> None:
     written or if the config has a mistake. Any other exception is a bug.
     """
     gc.enable()  # __main__ disables it
+    with mistakes(), chdir(context.start):
+        named = build_trackers(context.settings.recorder.also)
+    trackers = Trackers(named, context.log.info)
+    try:
+        _execute(context, trackers)
+    finally:
+        trackers.finish()  # by now it has, unless something failed between its start and step 1
+
+
+def _execute(context: RunContext, trackers: Trackers) -> None:
     folder, settings = context.folder, context.settings
     with mistakes():  # After this, only a UserError is one.
         with chdir(context.start):
-            trackers = Trackers(build_trackers(settings.recorder.also), context.log.info)
             before = data_files(build(context.config, "dataset"), context.start)
             training = build_training(context.config, settings)
             after = data_files(build(context.config, "dataset"), context.start)
