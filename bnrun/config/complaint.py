@@ -1,6 +1,7 @@
 """Reporting an exception on standard error: a sentence for a mistake, a traceback for a bug."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -23,6 +24,21 @@ def mistakes() -> Iterator[None]:
         if is_mistake(error):
             raise UserError(sentence(error)) from error
         raise
+
+
+@contextmanager
+def mistakes_in_value(key: str, name: str) -> Iterator[None]:
+    """While the block runs, a mistake in `estimator` is reported as one in the value of `key`.
+
+    name  of the estimator
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_mistake(error):
+            raise
+        rule = re.sub(rf"^estimator(\.|: |={re.escape(name)}: )", "", sentence(error))
+        raise UserError(f"{key}={name}: {rule}") from error
 
 
 def complain(error: BaseException, log: Path | None = None) -> None:

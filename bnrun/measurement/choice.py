@@ -13,8 +13,9 @@ from bnrun.recording import tags
 Build = Callable[[Neuron], Estimator]
 """Builds an estimator for a neuron."""
 
-Named = Callable[[str, Mapping[str, Any]], Build]
-"""From an estimator's name, and the fields that differ from its yaml, to what builds it."""
+Named = Callable[[str, str, Mapping[str, Any]], Build]
+"""From the key of an option, the name of an estimator in its value, and the fields that differ from
+its yaml, to what builds the estimator."""
 
 MANY_DRAWS = 4096
 FEW_DRAWS = 64
@@ -26,19 +27,28 @@ def choose_instrument(
     settings: GradientSettings,
     in_use: Sequence[Estimator],
     units: Sequence[int],
+    examples: int,
     named: Named,
 ) -> Instrument | None:
     """The instrument that measures gradients during training; None if `every` is None.
 
     in_use, units  estimator that trains each binary layer, and its units
+    examples       number of training examples
     named          see Named
 
-    Raises ValueError if a neuron is not binary, if the reference is biased, or if a field does not
-    exist.
+    Raises ValueError if a neuron is not binary, if the reference is biased, if there are too few
+    examples, or if a field does not exist.
     """
     if settings.every is None:
         return None
-    builds = {tags.with_fields(*pair): named(*pair) for pair in settings.named}
+    if settings.examples > examples:
+        raise ValueError(
+            f"gradients.examples={settings.examples}: there are only {examples} training examples "
+            f"to measure on, so choose a number from 2 to {examples}"
+        )
+    builds = {
+        tags.with_fields(*pair): named("gradients.estimators", *pair) for pair in settings.named
+    }
     in_question = [*in_use, *(build(SBN()) for build in builds.values())]
     if any(estimator.bound is not None for estimator in in_question):
         raise ValueError(
@@ -93,7 +103,7 @@ def choose_reference(
             )
         exact = [Exact(neuron=neuron, max_units=settings.max_units) for neuron in sampling]
         return Reference(name, exact, draws=1)
-    estimators = list(map(named(name, {}), sampling))
+    estimators = list(map(named("gradients.reference", name, {}), sampling))
     if not all(estimator.unbiased for estimator in estimators):
         raise ValueError(
             f"gradients.reference={name}: this estimator is biased, choose auto, exact or an "

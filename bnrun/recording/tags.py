@@ -94,6 +94,11 @@ def schedule(number: int, name: str) -> str:
     return f"schedule/{layer(number)}/{name}"
 
 
+def is_of_updates(tag: str) -> bool:
+    """Whether a curve is about single updates; the others have a point before the first one."""
+    return tag == TRAINING_LOSS or section(tag) in ("gradient", "schedule")
+
+
 def gap(score: str, split: str) -> str:
     """A score with probabilities in place of bits, minus the same with thresholded bits."""
     return f"gap/{score}/{split}"

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from hydra.errors import MissingConfigException
 
+from bnrun.config.complaint import mistakes_in_value
 from bnrun.config.compose import EstimatorConfig, composed, resolved
 from bnrun.config.errors import UserError
 from bnrun.config.sentence import sentence
@@ -29,17 +30,19 @@ def build_estimator(config: Mapping[str, Any], layer: int = 1) -> Estimator:
     return estimator
 
 
-def named_estimator(name: str, fields: Mapping[str, Any]) -> Build:
-    """What builds configs/estimator/<name>.yaml, with other values of these fields."""
-    config = EstimatorConfig([f"estimator={name}"], fields)
-    return lambda neuron: build_estimator(config.values(neuron))
+def named_estimator(key: str, name: str, fields: Mapping[str, Any]) -> Build:
+    """What builds configs/estimator/<name>.yaml, with other values of these fields.
+
+    key  of the option whose value names it, by which both report a mistake, as a UserError
+    """
+    with mistakes_in_value(key, name):
+        config = EstimatorConfig([f"estimator={name}"], fields)
+    named = mistakes_in_value(key, name)
+    return named(lambda neuron: build_estimator(config.values(neuron)))
 
 
 def build_trackers(names: Sequence[str]) -> dict[str, Tracker]:
-    """The trackers configs/tracker/<name>.yaml.
-
-    Raises UserError if there is no such file, else as `build` does.
-    """
+    """The trackers configs/tracker/<name>.yaml. Raises UserError if one has no such file."""
     try:
         configs = {name: resolved(composed([f"+tracker={name}"])) for name in names}
     except MissingConfigException as error:
@@ -56,6 +59,7 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     device, seeds = choose_device(settings.device), settings.seed_list
     # Everything that can be wrong comes before the data, which may take minutes to download.
     specification, task = build(config, "model"), build(config, "task")
+    build(config, "neuron")  # before the estimator, so that mistakes are named by its own key
     first = build_estimator(config)
     make_optimizer, make_scheduler = build(config, "optimizer"), build(config, "scheduler")
     rehearse(make_optimizer, make_scheduler)
@@ -63,13 +67,12 @@ def build_training(config: Mapping[str, Any], settings: Settings) -> Training:
     model = specification.build(data.shape, task.outputs(data), seeds).to(device)
     if settings.trainer.products:
         set_product_dtype(model, getattr(torch, settings.trainer.products))
-    if unknown := settings.layers.keys() - {str(n + 1) for n in range(model.depth)}:
-        raise ValueError(f"layers.{min(unknown)}: the model has binary layers 1 to {model.depth}")
     estimators = layer_estimators(build_estimator, config, model.signed, first)
     groups = parameter_groups(model, settings.rates or {}, settings.optimizer.lr)
     optimizer = built(make_optimizer, groups)
     scheduler = make_scheduler(optimizer)
-    instrument = choose_instrument(settings.gradients, estimators, model.units, named_estimator)
+    measured = (estimators, model.units, len(data.train.targets))
+    instrument = choose_instrument(settings.gradients, *measured, named_estimator)
     return Training(
         model, task, estimators, optimizer, scheduler, data, seeds, settings.trainer, instrument
     )

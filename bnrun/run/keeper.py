@@ -7,7 +7,7 @@ from bnrun.recording.recorder import Recorder
 from bnrun.recording.records import Record
 from bnrun.run.checkpoint import CHECKPOINT, Header, read_state, write_checkpoint
 from bnrun.run.context import RunContext
-from bnrun.run.limits import Pruned, is_beyond
+from bnrun.run.limits import Pruned, check_tag, is_beyond
 from bnrun.run.signals import Signals, Stopped
 from bnrun.training.loop import Training
 
@@ -39,8 +39,12 @@ class Keeper:
     def after_step(self) -> None:
         """Write a checkpoint if one is due, or if the training is to stop.
 
-        Raises Stopped after a signal, and Pruned where the run is beyond its limits.
+        Raises Stopped after a signal, Pruned where the run is beyond its limits, and UserError if
+        they name a curve that it does not have.
         """
+        limits = self.context.settings.sweep.limits
+        if limits is not None:
+            check_tag(limits, self.context.folder, self.scalars)
         if self.training.ended:
             return
         if self.signals.status is not None:
@@ -49,7 +53,6 @@ class Keeper:
                 f"stopped after step {self.training.step}; run the same command again to resume"
             )
             raise Stopped(self.signals.status)
-        limits = self.context.settings.sweep.limits
         if limits is not None and is_beyond(limits, self.training.step, self.scalars):
             self.write()
             self.context.log.info(

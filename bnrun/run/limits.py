@@ -4,12 +4,33 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bnrun.config.errors import UserError
+from bnrun.config.near import meant
 from bnrun.config.settings import Limits
+from bnrun.recording import tags
 from bnrun.recording.metrics import METRICS, points
 
 
 class Pruned(Exception):  # noqa: N818  not an error
     """A run was stopped by its limits, after a checkpoint was written."""
+
+
+def check_tag(limits: Limits, folder: Path, scalars: Mapping[str, Sequence[float]]) -> None:
+    """Refuse a curve that the run does not have; to be called after each update.
+
+    folder   of the run
+    scalars  tag -> the last value of each seed, so far
+
+    Raises UserError at the latest at the first logged update, by which every curve has a point.
+    """
+    tag = limits.tag
+    if tag in scalars or (tags.is_of_updates(tag) and tags.TRAINING_LOSS not in scalars):
+        return
+    close = meant(tag, scalars)
+    raise UserError(
+        f"sweep.limits.tag={tag}: this run has no such curve, "
+        + (f"did you mean {close}?" if close else f"use one of the tags in {folder / METRICS}")
+    )
 
 
 def is_beyond(limits: Limits, step: int, scalars: Mapping[str, Sequence[float]]) -> bool:

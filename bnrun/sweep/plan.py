@@ -150,6 +150,8 @@ def _mistake_in_parts(config: dict[str, Any], checked: dict[str, str]) -> str:
     """The first mistake in a job's parts; `checked` caches it per values of the parts."""
     layers = [f"layers.{number}" for number in config["layers"]]
     builders: dict[tuple[str, ...], Callable[[], object]] = {
+        # Before what contains it, so that a mistake is named by its own key.
+        ("neuron",): lambda: build(config, "neuron"),
         ("estimator", "layers"): lambda: [build(config, key) for key in ("estimator", *layers)],
         ("optimizer", "scheduler"): lambda: rehearse(
             build(config, "optimizer"), build(config, "scheduler")
