@@ -49,12 +49,12 @@ def execute(context: RunContext, bar: Bar) -> None:
         named = build_trackers(context.settings.recorder.also)
     trackers = Trackers(named, context.log.info)
     try:
-        _execute(context, trackers)
+        _execute(context, trackers, bar)
     finally:
         trackers.finish()  # by now it has, unless something failed between its start and step 1
 
 
-def _execute(context: RunContext, trackers: Trackers) -> None:
+def _execute(context: RunContext, trackers: Trackers, bar: Bar) -> None:
     folder, settings = context.folder, context.settings
     with mistakes():  # After this, only a UserError is one.
         with chdir(context.start):
