@@ -19,12 +19,19 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 MULTILINEAR = torch.tensor([[0.0, 1.5, -0.7], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]).double()
 LINEAR = torch.tensor([1.0, -2.0, 0.5]).double()
+UNITS = torch.tensor([0.3, -0.7, 0.1]).double()
 
 
 def multilinear(activations: Tensor) -> Tensor:
     """A loss of three units, with products of two and three of them but no squares."""
     pairs = torch.einsum("...i,ij,...j->...", activations, MULTILINEAR, activations)
     return pairs + activations @ LINEAR + 3 * activations.prod(-1)
+
+
+def quadratic(activations: Tensor) -> Tensor:
+    """Up to the square of each of three units, products of squares included."""
+    a, b, c = activations.unbind(-1)
+    return (a - 0.3) ** 2 + a * b + 2 * (a * b * c) ** 2 - b**2 * c + c
 
 
 class GivenNoise(Noise):

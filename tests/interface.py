@@ -11,6 +11,7 @@ from bnrun.estimators.base import Estimator
 WEIGHTS = torch.tensor([0.5, -1.0, 2.0, 1.5])
 LOGITS = torch.tensor([[0.3, -1.2, 0.0, 2.0], [0.0, 0.0, 1.0, -1.0]])
 EXTREME = torch.tensor([[1e4, -1e4, 0.0, 90.0], [-90.0, 17.0, -17.0, 1e-30]])
+POINTS = torch.tensor([-30, -2.5, -1, -0.6, -1e-3, 0, 1e-3, 0.5, 1, 1.7, 30]).double()
 
 
 def square(activations: Tensor) -> Tensor:

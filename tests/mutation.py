@@ -37,8 +37,12 @@ SECONDS = 600.0
 BROKEN = 70
 """Exit status of a fork in which pytest could not start; 4 and 5 are pytest's own for that."""
 
+STRAIGHT_THROUGH = ("straight_through", "reinmax", "sigmoid_st")
+NOISE_LAWS = ("noise_laws", "noise_law_straight_through", "noise_law_relaxations")
+LEARNED = ("learned", "baselines")
+SHARED = ("shared", "shared_runs")
 ESTIMATORS = (
-    *("unbiased", "straight_through", "relaxations", "control_variates", "learned"),
+    *("unbiased", *STRAIGHT_THROUGH, "relaxations", "control_variates", *LEARNED),
     "conformance::test_config_selects_itself_and_has_the_defaults_of_its_class",
     "estimators_page::test_docstring_says_forward_backward_exact_cost_and_source",
 )
@@ -51,24 +55,24 @@ NEAR_MISSES = ("words::test_a_near_miss_names_what_was_meant",)
 # or one test of it.
 TESTS: dict[str, Sequence[str]] = {
     "estimators/tools/contract": ("contract",),
-    "estimators/tools": ("exact", "learned", "control_variates", "relaxations", "unbiased"),
+    "estimators/tools": ("exact", *LEARNED, "control_variates", "relaxations", "unbiased"),
     "estimators/schedule": ("schedule",),
     "estimators/exact": ("exact",),
     "estimators/antithetic": ("flips", "exact", *ESTIMATORS),
     "estimators/bitflip": ("flips", *ESTIMATORS),
-    "estimators/gapped_st": ("straight_through", *ESTIMATORS),
+    "estimators/gapped_st": (*STRAIGHT_THROUGH, *ESTIMATORS),
     "estimators/mve": ("mve", *ESTIMATORS),
     "estimators/node_perturbation": ("node_perturbation", *ESTIMATORS),
-    "estimators/noise_law_st": ("noise_laws", "straight_through", *ESTIMATORS),
+    "estimators/noise_law_st": (*NOISE_LAWS, *STRAIGHT_THROUGH, *ESTIMATORS),
     "estimators/reinmax_gumbel": ("reinmax_gumbel", *ESTIMATORS),
     "estimators/rescaled_st": ("rescaled_st", *ESTIMATORS),
     "estimators/rodeo": ("rodeo", *ESTIMATORS),
     "estimators/vimco": ("vimco",),
     "estimators": ("exact", *ESTIMATORS, "schedule"),
     "core/bengio_neurons": ("neurons",),
-    "core/neurons": ("neurons", "straight_through"),
+    "core/neurons": ("neurons", *STRAIGHT_THROUGH),
     "core/noise": ("noise", "philox", "contract"),
-    "core/laws": ("laws", "noise_laws"),
+    "core/laws": ("laws", *NOISE_LAWS),
     "core/network": (
         "module_gradients::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
         *("layers", "modules", "module_gradients", "module_refusals"),
@@ -99,8 +103,8 @@ TESTS: dict[str, Sequence[str]] = {
         *(*REHEARSAL, "golden"),
     ),
     "models/autoencoder": ("autoencoder", "codes"),
-    "models/binary_weights": ("binary_weights", "shared"),
-    "models/logic": ("logic", "shared"),
+    "models/binary_weights": ("binary_weights", *SHARED),
+    "models/logic": ("logic", *SHARED),
     "models/r": ("nets",),
     "models": ("layers", "vae", "gated", "autoencoder", *GAN, "golden", "replicas"),
     "report/compare/comparable": ("comparable",),
@@ -129,7 +133,7 @@ TESTS: dict[str, Sequence[str]] = {
     "run/folder": ("cleaning", "damaged", "resume"),
     "run/identity": ("identity",),
     "run/resume": ("resume", "damaged"),
-    "run/signs": ("shared", "neurons"),
+    "run/signs": ("shared_runs", "shared", "neurons"),
     "run/source": ("receipt",),
     "config/errors": ("bugs", "build", "texts"),
     "config/frames": ("bugs",),

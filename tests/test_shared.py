@@ -2,11 +2,10 @@
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
 from all_estimators import SAMPLING, build_of
-from configured import built as built_run
+from shared_nets import NETS, Both, Weights, built, loss
 from torch import nn
 
 import bnrun
@@ -15,63 +14,6 @@ from bnrun.core.site_noise import SiteNoise, as_noise
 from bnrun.estimators.base import ActivationEstimator, Progress
 
 NAMES = [name for name in SAMPLING if name != "vimco"]
-
-
-class Weights(nn.Module):
-    """Bits as weights, and nothing else: 4 of them."""
-
-    units = ((4, True),)
-
-    def __init__(self, site):
-        super().__init__()
-        self.weight, self.scale = nn.Parameter(torch.randn(2, 2)), nn.Parameter(torch.randn(2))
-        self.bits = site(True)
-
-    def forward(self, x):
-        return (x @ self.bits(self.weight).T).tanh() * self.scale
-
-
-class Both(nn.Module):
-    """A unit site, and only then the weights behind it; a skip crosses both."""
-
-    units = ((2, False), (4, True))
-
-    def __init__(self, site):
-        super().__init__()
-        self.weight, self.first = nn.Parameter(torch.randn(2, 2)), nn.Linear(2, 2)
-        self.bits, self.weight_bits = site(False), site(True)
-
-    def forward(self, x):
-        h = self.bits(2 * self.first(x))
-        return (h @ self.weight_bits(self.weight).T + 0.3 * self.first(x)).sin()
-
-
-class Two(nn.Module):
-    """Two shared sites, the logits of one from the bits of the other; a unit site between them."""
-
-    units = ((2, True), (2, False), (4, True))
-
-    def __init__(self, site):
-        super().__init__()
-        self.weight1, self.weight2 = nn.Parameter(torch.randn(2)), nn.Parameter(torch.randn(2, 2))
-        self.bits1, self.bits, self.bits2 = site(True), site(False), site(True)
-
-    def forward(self, x):
-        w1 = self.bits1(self.weight1)
-        h = self.bits(2 * x * (w1 + 0.5))
-        return (h @ self.bits2(self.weight2 * (w1 + 0.3)).T).sin() + h
-
-
-NETS = {"weights": Weights, "both": Both, "two": Two}
-
-
-def loss(outputs, targets):
-    return (outputs - targets).square().sum(-1) + outputs.prod(-1)
-
-
-def built(kind, site):
-    torch.manual_seed(0)
-    return NETS[kind](site).double(), torch.randn(3, 2).double(), torch.randn(3, 2).double()
 
 
 def binary(first, second=None):
@@ -272,77 +214,3 @@ def test_weights_that_are_not_marked_as_shared_are_refused():
     nn.utils.parametrize.register_parametrization(net[0], "weight", bits, unsafe=True)
     bnrun.estimate(net, torch.randn(5, 3), lambda outputs: outputs.sum(-1)).mean().backward()
     assert net[0].parametrizations.weight.original.grad.abs().sum() > 0
-
-
-# In the runner.
-
-SMALL = ["trainer.batch_size=20", "trainer.log_every=1", "dtype=float64", "trainer.steps=4"]
-SMALL += ["model=module", "model.target=nets.BinaryWeights", "trainer.samples=3"]
-SMALL += ["trainer.evaluate_examples=30", "trainer.final_examples=30"]
-
-
-@pytest.mark.parametrize("name", ["sigmoid_st", "disarm", "rloo", "rebar", "relax"])
-def test_a_seed_is_trained_as_it_is_alone(name):
-    words = [*SMALL, f"estimator={name}"]
-    both, alone = built_run([*words, "seeds=[3,7]"]), built_run([*words, "seeds=[7]"])
-    for one, other in zip(both.run(), alone.run(), strict=True):
-        for tag, values in one.scalars.items():
-            if not tag.startswith("schedule"):
-                torch.testing.assert_close(
-                    values[1:], other.scalars[tag], rtol=1e-9, atol=1e-12, equal_nan=True, msg=tag
-                )
-    for one, other in zip(both.model.parameters(), alone.model.parameters(), strict=True):
-        torch.testing.assert_close(one[1:], other, rtol=1e-9, atol=1e-12)
-
-
-def test_weights_are_signed_and_units_are_as_the_neuron_says():
-    run = built_run([*SMALL, "seeds=[3,7]"])
-    assert run.model.shared == (True, False, True)
-    assert run.model.signed == (True, None, True)
-    assert [estimator.neuron.signed for estimator in run.estimators] == [True, False, True]
-    records = list(run.run())
-    tags = {tag for record in records for tag in record.scalars}
-    assert {"units/layer1/entropy", "units/layer2/dead", "gradient/logits/layer3"} <= tags
-    assert "units/layer1/dead" not in tags
-    words = ["estimator=schedule", "+estimator@layers.3=mixture", "+neuron@layers.3.neuron=sbn"]
-    run = built_run([*SMALL, *words])
-    assert run.estimators[0].second.neuron.signed
-    assert run.estimators[2].first.neuron.signed
-    assert not run.estimators[1].neuron.signed
-
-
-def test_every_sample_of_an_evaluation_has_its_own_weights():
-    model = built_run([*SMALL, "seeds=[3]"]).model
-    inputs = torch.rand(1, 5, 1, 8, 8, dtype=torch.float64)
-    neurons = [SBN(signed=True), SBN(), SBN(signed=True)]
-    fired = model.passes(inputs)(neurons, [n.sampled for n in neurons], bnrun.Noise([3]), 40)
-    assert fired[0].activations.shape == (40, 1, 1, 4)
-    assert fired[1].activations.shape == (40, 1, 5, 2)
-    assert fired.outputs.shape == (40, 1, 5, 10)
-    assert set(fired[0].activations.flatten().tolist()) == {-1, 1}
-    assert 0.05 < fired[0].activations.var(0).mean() < 1.1
-    for sample in range(40):
-        weights = fired[2].activations[sample].reshape(10, 2)
-        expected = 0.5 * fired[1].activations[sample, 0] @ weights.T
-        torch.testing.assert_close(fired.outputs[sample, 0], expected, rtol=1e-9, atol=1e-9)
-
-
-def test_measured_gradients_of_shared_bits_agree_with_the_exact_ones(tmp_path):
-    random = np.random.default_rng(0)
-    inputs = random.normal(size=(60, 22))
-    np.savez(tmp_path / "two.npz", train_inputs=inputs, train_targets=np.arange(60) % 2)
-    words = ["dataset=file", f"dataset.path={tmp_path / 'two.npz'}", "trainer.steps=1"]
-    words += ["gradients.every=1", "gradients.draws=100", "gradients.examples=3", "seeds=[3]"]
-    words += ["gradients.estimators=[disarm,exact,st]", "+model.args.units=1"]
-    run = built_run([*SMALL, *words])
-    assert run.model.units == (2, 1, 2)
-    first = next(iter(run.measured()))
-    values = {tag.removeprefix("gradients/"): float(value) for tag, value in first.items()}
-    assert values["exact/total/variance"] < 1e-20
-    assert values["exact/total/bias"] < 1e-9
-    assert values["disarm/total/bias_z"] < 5
-    assert values["disarm/evaluations"] == 8
-    assert values["in_use/total/cosine"] > 0
-    assert values["disarm/layer1/norm"] > 0
-    assert "disarm/layer2/estimator_noise" in values
-    assert not [tag for tag in values if "layer1" in tag and "noise" in tag and "signal" not in tag]

@@ -7,17 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from enumeration import exact_gradient, gradient, load, mean_gradient, multilinear
-from interface import EXTREME, LOGITS, Interface
+from enumeration import UNITS, exact_gradient, gradient, load, mean_gradient, multilinear
+from interface import EXTREME, LOGITS, POINTS, Interface
 from scipy import integrate, stats
 from torch import Tensor
 
 from bnrun.core.fields import validated
-from bnrun.core.neurons import DBN, SBN, Real
+from bnrun.core.neurons import SBN, Real
 from bnrun.core.noise import Noise
-from bnrun.estimators.base import Progress
-from bnrun.estimators.reinmax import ReinMax
-from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.estimators.straight_through import ST, StraightThrough
 
 # For signed activations, at the default slope and for logit a and bit b, as published.
@@ -35,8 +32,6 @@ SIGNED = {
 UNSCALED = {"st": lambda a, b: np.ones_like(a), "gated_st": lambda a, b: b}
 NAMES = [*SIGNED, *UNSCALED]
 LAWS = ["clipped_st", "approx_sign", "swish_sign", "arctan_st", "fast_sigmoid_st", "gaussian_st"]
-POINTS = torch.tensor([-30, -2.5, -1, -0.6, -1e-3, 0, 1e-3, 0.5, 1, 1.7, 30]).double()
-UNITS = torch.tensor([0.3, -0.7, 0.1]).double()
 
 
 def triangular(x: Tensor) -> Tensor:
@@ -185,161 +180,11 @@ def test_gradient_of_plain_st_ignores_the_probability():
     torch.testing.assert_close(estimate, torch.full_like(UNITS, 3.0), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("target", [-1.0, 0.0, 0.3, 0.5, 2.0])
-def test_sigmoid_st_misses_a_square_by_its_known_bias(target):
-    estimator = SigmoidST(neuron=SBN())
-
-    def loss(bits: Tensor) -> Tensor:
-        return ((bits - target) ** 2).sum(-1)
-
-    p = torch.sigmoid(UNITS)
-    bias = mean_gradient(estimator, UNITS, loss) - exact_gradient(SBN(), UNITS, loss)
-    torch.testing.assert_close(bias, p * (1 - p) * (2 * p - 1), rtol=0, atol=1e-9)
-
-
-# ReinMax
-
-
-def quadratic(activations: Tensor) -> Tensor:
-    """Up to the square of each of three units, products of squares included."""
-    a, b, c = activations.unbind(-1)
-    return (a - 0.3) ** 2 + a * b + 2 * (a * b * c) ** 2 - b**2 * c + c
-
-
-@pytest.mark.parametrize("slope", [1.0, 2.0])
-@pytest.mark.parametrize("signed", [False, True])
-def test_reinmax_is_exact_on_quadratics(signed, slope):
-    neuron = SBN(signed=signed, slope=slope)
-    torch.testing.assert_close(
-        mean_gradient(ReinMax(neuron=neuron), UNITS, quadratic),
-        exact_gradient(neuron, UNITS, quadratic),
-        rtol=0,
-        atol=1e-9,
-    )
-
-
-def test_reinmax_misses_a_cube_by_the_trapezoid_rule():
-    def cube(bits: Tensor) -> Tensor:
-        return (bits**3).sum(-1)
-
-    p = torch.sigmoid(UNITS)
-    bias = mean_gradient(ReinMax(neuron=SBN()), UNITS, cube) - exact_gradient(SBN(), UNITS, cube)
-    torch.testing.assert_close(bias, p * (1 - p) / 2, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
-def test_reinmax_with_temperature_is_the_published_combination(temperature):
-    estimator = ReinMax(neuron=SBN(slope=2.0), temperature=temperature)
-    p, q = torch.sigmoid(2 * POINTS), torch.sigmoid(2 * POINTS / temperature)
-    for bits in (torch.zeros_like(p), torch.ones_like(p)):
-        middle = (bits + q) / 2
-        expected = 2 * (2 * middle * (1 - middle) - p * (1 - p) / 2)
-        torch.testing.assert_close(
-            estimator.multiplier(POINTS, bits), expected, rtol=1e-12, atol=1e-14
-        )
-
-
-@pytest.mark.parametrize("bit", [0.0, 1.0])
-def test_reinmax_is_darns_score_function_with_a_baseline_linear_around_a_half(bit):
-    """The baseline is f(b) + f'(b) (1/2 - b); here f = exp."""
-    logits, bits = POINTS.double(), torch.full_like(POINTS, bit).double()
-    f = derivative = bits.exp()
-    score = bits - torch.sigmoid(logits)
-    expected = (f - (f + derivative * (0.5 - bits))) * score
-    result = derivative * ReinMax(neuron=SBN()).multiplier(logits, bits)
-    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-14)
-
-
-def test_reinmax_keeps_the_digits_of_a_saturated_unit():
-    logits, ones = torch.tensor([30.0]), torch.ones(1)
-    expected = math.exp(-30) / 2
-    assert ReinMax(neuron=SBN()).multiplier(logits, ones).item() == pytest.approx(expected, 1e-5)
-
-
-# SigmoidST: slope, switches, annealing
-
-
-@pytest.mark.parametrize("forward", [False, True])
-def test_forward_switch_decides_the_slope_of_the_firing(forward):
-    estimator = SigmoidST(neuron=SBN(slope=0.5), slope=6.0, forward=forward)
-    seen = []
-
-    def downstream(activations: Tensor) -> Tensor:
-        seen.append(activations)
-        return activations.sum(-1)
-
-    logits = POINTS.expand(100, 1, 1, -1)
-    estimator(logits, downstream, Noise([1]))
-    expected = SBN(slope=3.0 if forward else 0.5).fire(logits, Noise([1]))
-    assert torch.equal(seen[0], expected)
-
-
-@pytest.mark.parametrize("backward", [False, True])
-def test_backward_switch_decides_the_slope_of_the_derivative(backward):
-    estimator = SigmoidST(neuron=SBN(slope=0.5), slope=6.0, backward=backward)
-    slope = 3.0 if backward else 0.5
-    expected = slope * stats.logistic.pdf(slope * POINTS.numpy())
-    result = estimator.multiplier(POINTS, POINTS)
-    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.parametrize("evaluation", [False, True])
-def test_evaluation_switch_decides_the_slope_of_the_evaluated_neuron(evaluation):
-    neuron = SBN(signed=True, slope=0.5)
-    estimator = SigmoidST(neuron=neuron, slope=6.0, evaluation=evaluation)
-    assert estimator.evaluation_neuron == SBN(signed=True, slope=3.0 if evaluation else 0.5)
-
-
-def test_sigmoid_st_is_exact_on_multilinear_losses_only_at_one_slope_for_both_passes():
-    exact = exact_gradient(SBN(slope=2.0), UNITS, multilinear)
-    both = SigmoidST(neuron=SBN(), slope=2.0)
-    estimate = mean_gradient(both, UNITS, multilinear, neuron=SBN(slope=2.0))
-    torch.testing.assert_close(estimate, exact, rtol=0, atol=1e-9)
-    one = SigmoidST(neuron=SBN(), slope=2.0, backward=False)
-    estimate = mean_gradient(one, UNITS, multilinear, neuron=SBN(slope=2.0))
-    assert (estimate - exact).norm() > 0.05 * exact.norm()
-
-
-@pytest.mark.parametrize(("per", "passed"), [("epoch", 3), ("step", 40)])
-def test_slope_grows_with_each_epoch_or_step(per, passed):
-    estimator = SigmoidST(neuron=SBN(), slope=1.5, growth=1.1, per=per, cap=1e6)
-    now = estimator.at(Progress(step=40, epoch=3))
-    assert now.slope == pytest.approx(1.5 * 1.1**passed, rel=1e-12)
-    assert now.scalars() == {"slope": now.slope}
-    assert now.evaluation_neuron.slope == now.slope
-    assert estimator.at(Progress(0, 0)).slope == pytest.approx(1.5, rel=1e-12)
-
-
-def test_slope_stops_at_the_cap_however_long_the_training():
-    estimator = SigmoidST(neuron=SBN(), growth=1.1, per="step", cap=5.0)
-    assert estimator.at(Progress(step=16, epoch=0)).slope < 5.0
-    assert estimator.at(Progress(step=17, epoch=0)).slope == 5.0
-    assert estimator.at(Progress(step=10**9, epoch=0)).slope == 5.0
-
-
-def test_slope_without_growth_stays():
-    estimator = SigmoidST(neuron=SBN(), slope=2.0)
-    assert estimator.at(Progress(step=1000, epoch=10)) is estimator
-
-
-# Refusals
-
-
-def test_cap_below_the_slope_is_refused():
-    with pytest.raises(ValueError, match=r"cap=2.0 is below slope=3.0.*at least 3.0"):
-        SigmoidST(neuron=SBN(), slope=3.0, growth=1.1, cap=2.0)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_real_neuron_is_refused_with_what_to_do(name):
     estimator = type(family(name))
     with pytest.raises(ValueError, match=rf"{estimator.__name__} does not support.*Real: choose"):
         estimator(neuron=Real())
-
-
-def test_reinmax_refuses_a_deterministic_neuron():
-    with pytest.raises(ValueError, match="ReinMax does not support neuron DBN: choose neuron=sb"):
-        ReinMax(neuron=DBN())
 
 
 @pytest.mark.parametrize("name", [*LAWS, "sigmoid_st"])
