@@ -49,12 +49,16 @@ ESTIMATORS = (
 REHEARSAL = ("rehearsal_weights", "rehearsal_buffers", "rehearsal_tasks", "rehearsal")
 GAN = ("gan_games", "gan_critic", "gan_nets", "gan")
 DATA_CHECKS = ("data_checks", "data_array_values", "data_of_tasks")
+CONTRACT = ("contract", "contract_autograd")
+COMPARABLE = ("comparable", "comparable_ways", "comparable_seeds")
+CONTEST = ("report_contest", "verdict_words", "report_page")
+RECORDER = ("recorder", "recorder_charts", "recorder_hparams", "recorder_resume")
 REPORT = ("report", "report_columns", "scores_table")
 NEAR_MISSES = ("words::test_a_near_miss_names_what_was_meant",)
 # Beginning of a path in the package -> the tests that should notice, the likeliest first: a file,
 # or one test of it.
 TESTS: dict[str, Sequence[str]] = {
-    "estimators/tools/contract": ("contract",),
+    "estimators/tools/contract": CONTRACT,
     "estimators/tools": ("exact", *LEARNED, "control_variates", "relaxations", "unbiased"),
     "estimators/schedule": ("schedule",),
     "estimators/exact": ("exact",),
@@ -71,7 +75,7 @@ TESTS: dict[str, Sequence[str]] = {
     "estimators": ("exact", *ESTIMATORS, "schedule"),
     "core/bengio_neurons": ("neurons",),
     "core/neurons": ("neurons", *STRAIGHT_THROUGH),
-    "core/noise": ("noise", "philox", "contract"),
+    "core/noise": ("noise", "philox", *CONTRACT),
     "core/laws": ("laws", *NOISE_LAWS),
     "core/network": (
         "module_gradients::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
@@ -107,15 +111,15 @@ TESTS: dict[str, Sequence[str]] = {
     "models/logic": ("logic", *SHARED),
     "models/r": ("nets",),
     "models": ("layers", "vae", "gated", "autoencoder", *GAN, "golden", "replicas"),
-    "report/compare/comparable": ("comparable",),
-    "report/compare/field": ("comparable", "report_contest", *REPORT, "groups"),
+    "report/compare/comparable": COMPARABLE,
+    "report/compare/field": (*COMPARABLE, *CONTEST, *REPORT, "groups"),
     "report/compare/group_means": ("groups",),
     "report/compare/power": ("power",),
     "report/compare/statistics": ("statistics",),
-    "report/compare/tuning": ("fair", "comparable", "report_goals", "report_contest"),
-    "report": ("report_contest", "report_goals", "fair", *REPORT, "groups"),
+    "report/compare/tuning": ("fair", *COMPARABLE, "report_goals", *CONTEST),
+    "report": (*CONTEST, "report_goals", "fair", *REPORT, "groups"),
     "recording/intervals": ("intervals",),
-    "recording": ("metrics", "recorder", "result", "tags"),
+    "recording": ("metrics", *RECORDER, "result", "tags"),
     "data/arrays": ("data_arrays", *DATA_CHECKS, "data_kinds"),
     "data/array_file": ("data_arrays", *DATA_CHECKS, "data_kinds"),
     "data/checks": (*DATA_CHECKS, "data_kinds"),

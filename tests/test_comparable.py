@@ -1,124 +1,17 @@
-"""A comparison compares like with like, and says how."""
+"""Runs that were made in different ways are never compared, and it is said."""
 
-import csv
 import itertools
 import json
-import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from studies import change, compared, far, finish, record
 
-from bnrun.recording.tags import ScoreName
-from bnrun.report.compare.field import fields
-from bnrun.report.compare.verdict import verdicts
-from bnrun.report.compare.yardstick import Wanted
-from bnrun.report.read.runs import find_runs
-from bnrun.report.read.settings import tabulate
 from bnrun.report_cli import main
 
-WAYS = ("thresholded", "sampled", "averaged", "mean_field")
-MORE = 0.3
-"""Added to a score in its neuron's own way, so that it shows which way was taken."""
-
 pytestmark = pytest.mark.usefixtures("here")
-
-
-def evaluated(
-    name: str, own: str, ways: Sequence[str], offset: float = 0.0, **options: Any
-) -> Path:
-    """A run with a score in each of these ways, higher in its own."""
-    place = finish(name, far(0.0), **options)
-    values = {way: far(offset + MORE * (way == own)) for way in ways}
-    change(place, way=own, scores={s: {"accuracy": values} for s in ("test", "validation")})
-
-
-def neurons() -> None:
-    """A DBN that is better by 0.1, and an SBN that seems better by 0.2 in its own way."""
-    for estimator in ("st", "reinmax"):
-        names = {"estimator": estimator, "neuron": "dbn"}
-        evaluated(f"dbn{estimator}", "mean_field", ("thresholded", "mean_field"), 0.1, **names)
-        change(Path("study", f"dbn{estimator}"), way="thresholded")
-        evaluated(f"sbn{estimator}", "sampled", WAYS, **{**names, "neuron": "sbn"})
-
-
-def test_neurons_are_compared_thresholded_and_every_output_says_so(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    neurons()
-    assert main(["study", "--by", "neuron", "--latex"]) == 0
-    printed = capsys.readouterr().out
-    html, page, table = (Path(f"study/report.{x}").read_text() for x in ("html", "md", "tex"))
-    for text in (printed, page):
-        assert "estimator=st: dbn wins by 0.10000 (test accuracy thresholded)" in text
-        assert "own way of evaluating is sampled or thresholded; all are compared thresh" in text
-    assert "ahead in 2 of 2 settings, behind in none (test accuracy thresholded)</h1>" in html
-    assert re.findall(r"\\caption{(.*?):", table) == ["Test accuracy thresholded"]
-    for name in ("final", "pairs"):
-        with Path(f"study/report-{name}.csv").open() as file:
-            assert {row["score"] for row in csv.DictReader(file)} == {"test accuracy thresholded"}
-    for title in re.findall(r"<figcaption>(.*?)</figcaption>", html):
-        assert "accuracy thresholded" in title
-
-
-def test_no_column_mixes_ways_of_evaluating(capsys: pytest.CaptureFixture[str]) -> None:
-    neurons()
-    assert main(["study"]) == 0
-    rows = capsys.readouterr().out.split("Final scores")[1].split("Pairs")[0]
-    assert re.findall(r"(thresholded|sampled)", rows) == ["thresholded", "sampled"]
-    page = Path("study/report.md").read_text()
-    (row,) = (line for line in page.splitlines() if line.startswith("| neuron=sbn | st"))
-    assert row.startswith("| neuron=sbn | st |  | 0.80")
-
-
-def test_ways_without_a_common_one_are_listed_and_refused(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    evaluated("a", "thresholded", ["thresholded"], neuron="dbn")
-    evaluated("b", "mean_field", ["mean_field", "other"], neuron="real")
-    assert main(["study", "--by", "neuron"]) == 1
-    error = capsys.readouterr().err
-    assert "study/a: thresholded; study/b: mean_field, other" in error
-    assert "--score test/accuracy/WAY" in error
-    assert main(["study", "--by", "neuron", "--score", "test/accuracy/other"]) == 0
-
-
-RUN = st.lists(st.sampled_from(WAYS), min_size=1, max_size=4, unique=True).flatmap(
-    lambda ways: st.tuples(st.sampled_from(ways), st.just(ways))
-)
-"""A way that is the neuron's own, and all ways."""
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.lists(RUN, min_size=2, max_size=4))
-def test_contestants_always_share_their_way(
-    tmp_path_factory: pytest.TempPathFactory,
-    runs: list[tuple[str, list[str]]],
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ways"))
-        for number, (own, ways) in enumerate(runs):
-            evaluated(f"{number}", own, ways, neuron=f"n{number}")
-        common = set.intersection(*(set(ways) for _, ways in runs))
-        if not common:
-            with pytest.raises(ValueError, match="was not evaluated in any way that all runs have"):
-                compared(by=["neuron"])
-            return
-        (contest,) = compared(by=["neuron"])
-        way = contest.yardstick.way
-        assert way in common
-        if len({own for own, _ in runs}) == 1:
-            assert way == runs[0][0] or runs[0][0] not in common
-        for contestant in contest.contestants:
-            own, _ = runs[int(contestant.label[1:])]
-            assert contestant.mean == pytest.approx(0.5009 + MORE * (own == way))
 
 
 def pair(**values: Any) -> None:
@@ -250,54 +143,6 @@ def test_results_from_before_a_key_existed_are_compared(missing: str) -> None:
     assert len(compared()[0].contestants) == 2
 
 
-def test_the_one_ahead_over_the_shared_seeds_comes_first_in_a_pair() -> None:
-    # Over all its seeds st has the better mean, over those of both reinmax.
-    finish("a", far(0.1), "st")
-    finish("more", far(0.9), "st", seeds=range(10, 20))
-    finish("b", far(0.2), "reinmax")
-    (contest,) = compared()
-    assert [c.label for c in contest.contestants] == ["st", "reinmax"]
-    (pair,) = contest.pairs
-    assert (pair.better.label, pair.difference.mean) == ("reinmax", pytest.approx(0.1))
-    (verdict,) = verdicts([contest])
-    assert verdict.kind == "noise"
-    assert "reinmax is ahead by 0.1" in verdict.detail
-
-
-def test_who_diverged_more_often_is_no_winner_and_it_is_said(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    finish("a", far(0.2), "st", diverged={3: 7, 4: 7, 5: 7})
-    finish("b", far(0.0), "reinmax")
-    assert main(["study"]) == 0
-    out = capsys.readouterr().out
-    assert "no winner, because st is ahead but diverged more often" in out
-    assert "only over the seeds that did not diverge" in out
-    with Path("study/report-pairs.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert row["verdict"] == "diverged more often"
-    assert [row[title] for title in ("low", "high", "p", "p (alone)", "seeds needed")] == [""] * 5
-
-
-def test_a_seed_that_diverged_counts_in_no_table() -> None:
-    finish("a", [0.1] + [0.9] * 9, "st", diverged={0: 7})
-    finish("b", far(0.0), "reinmax")
-    main(["study"])
-    page = Path("study/report.md").read_text()
-    assert page.count("0.90000 ± 0.00000") >= 2
-    assert "0.82" not in page
-
-
-def test_settings_with_the_same_last_name_keep_contestants_apart() -> None:
-    for number, slopes in enumerate(({"first": {"slope": 1}}, {"second": {"slope": 1}})):
-        finish(f"{number}", far(0.0), "mixture", **slopes)
-    (contest,) = compared()
-    assert {c.label for c in contest.contestants} == {
-        "mixture estimator.first.slope=1",
-        "mixture estimator.second.slope=1",
-    }
-
-
 def test_group_runs_of_several_tasks_do_not_replace_each_other() -> None:
     for task, score in (("vae", "nll"), ("classification", "accuracy")):
         for estimator, seed in itertools.product(("st", "reinmax"), (0, 10)):
@@ -316,18 +161,3 @@ def test_group_runs_of_several_tasks_do_not_replace_each_other() -> None:
         for score in ("nll", "accuracy")
         for estimator in ("st", "reinmax")
     }
-
-
-def test_a_score_that_is_asked_for_is_the_same_for_all() -> None:
-    neurons()
-    wanted = Wanted(ScoreName("test", "accuracy", "mean_field"), None)
-    assert {contest.yardstick.way for contest in compared(wanted)} == {"mean_field"}
-    means = {c.label: c.mean for c in compared(wanted, by=["neuron"])[0].contestants}
-    assert means == {"sbn": pytest.approx(0.5009), "dbn": pytest.approx(0.9009)}
-
-
-def test_a_run_without_a_finite_score_has_no_rank() -> None:
-    for name, values in (("a", [math.nan] * 3), ("b", far(0.1, 3)), ("c", far(0.2, 3))):
-        finish(name, values, name)
-    table = tabulate(find_runs([Path("study")]).runs)
-    assert [c.label for c in fields(table)[0].contestants] == ["c", "b", "a"]

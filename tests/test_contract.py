@@ -1,43 +1,19 @@
 """A call that breaks the contract is refused where the estimator is entered, whichever it is."""
 
-import copy
-import dataclasses
 import re
 from contextlib import suppress
-from functools import cache
 
-import numpy as np
 import pytest
 import torch
+from all_estimators import NAMES
+from calls import LOGITS, WEIGHT, loaded, square
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.checkpoint import checkpoint
 
 import bnrun
-from bnrun.config.paths import CONFIGS
 from bnrun.core.neurons import BinaryNeuron
-from bnrun.estimators.tools.gradients import inject
 
-NAMES = sorted(path.stem for path in (CONFIGS / "estimator").glob("*.yaml"))
 BINARY = [name for name in NAMES if name != "backprop"]
-WEIGHT = torch.linspace(-1, 1, 8)
-LOGITS = torch.linspace(-2, 2, 48).view(1, 6, 8)
-
-# Estimates that are a function of the logits, at fixed noise.
-DIFFERENTIABLE = {"sigmoid_st", "gumbel_sigmoid", "exact", "backprop"}
-
-
-@cache
-def _loaded(name):
-    return bnrun.load_estimator(name, neuron="real" if name == "backprop" else "sbn")
-
-
-def loaded(name):
-    return copy.deepcopy(_loaded(name))
-
-
-def square(activations):
-    return ((activations * WEIGHT.to(activations.dtype)).sum(-1) - 0.3) ** 2
 
 
 def gradient(name, downstream, logits=LOGITS, seeds=(0,)):
@@ -110,8 +86,8 @@ def test_activations_that_are_changed_in_place_are_refused(name):
     with pytest.raises((ValueError, RuntimeError)) as refused:
         gradient(name, lambda b: square(b.sub_(0.5)))
     notes = getattr(refused.value, "__notes__", [])
-    told = " ".join([str(refused.value), *notes])
-    assert "in place" in told or "single memory location" in told
+    message = " ".join([str(refused.value), *notes])
+    assert "in place" in message or "single memory location" in message
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -143,107 +119,6 @@ def test_logits_of_low_precision_are_refused(name, dtype):
 def test_logits_without_a_replica_axis_are_refused(name):
     with pytest.raises(ValueError, match="unsqueeze"):
         gradient(name, lambda b: b.sum(-1), LOGITS[0])
-
-
-def test_a_uniform_is_below_one_whatever_the_dtype_is_like():
-    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
-        uniforms = bnrun.Noise([0]).uniform(torch.zeros(1, 1000, 400, dtype=dtype))
-        assert uniforms.max() < 1
-        assert uniforms.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_autocast_reaches_downstream_and_not_the_estimator(name):
-    seen = []
-    logits = torch.full((1, 1, 8), 30.0).requires_grad_()
-
-    def downstream(activations):
-        product = activations @ WEIGHT.unsqueeze(-1)
-        seen.append(product.dtype)
-        return product.squeeze(-1)
-
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = loaded(name)(logits, downstream, bnrun.Noise([0]))
-    (by_logits,) = torch.autograd.grad(loss.sum(), logits)
-    assert set(seen) == {torch.bfloat16}
-    assert loss.dtype == torch.float32
-    assert by_logits.isfinite().all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("reentrant", [True, False])
-def test_recomputing_in_the_backward_pass_is_refused(name, reentrant):
-    estimator, noise = loaded(name), bnrun.Noise([0])
-    leaf = LOGITS.clone().requires_grad_()
-    # Those that differentiate downstream recompute it inside the forward pass already.
-    with pytest.raises(RuntimeError, match=r"torch\.utils\.checkpoint"):
-        checkpoint(
-            lambda x: estimator(x, square, noise), leaf, use_reentrant=reentrant
-        ).sum().backward()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_second_derivative_exists_or_is_refused(name):
-    leaf = LOGITS.clone().requires_grad_()
-    loss = loaded(name)(leaf, square, bnrun.Noise([0]))
-    (first,) = torch.autograd.grad(loss.sum(), leaf, create_graph=True)
-    if name in DIFFERENTIABLE:
-        (second,) = torch.autograd.grad(first.square().sum(), leaf)
-        assert second.abs().sum() > 0
-        return
-    with pytest.raises(RuntimeError, match="gradient penalty"):
-        torch.autograd.grad(first.square().sum(), leaf, retain_graph=True)
-    with pytest.raises(RuntimeError, match="gradient penalty"):
-        (loss.sum() + first.square().sum()).backward()
-
-
-def test_a_mixture_with_a_part_that_has_no_second_derivative_is_refused():
-    parts = [bnrun.load_estimator(name) for name in ("sigmoid_st", "st")]
-    mixture = bnrun.load_estimator("mixture")
-    mixture = dataclasses.replace(mixture, first=parts[0], second=parts[1])
-    leaf = LOGITS.clone().requires_grad_()
-    loss = mixture(leaf, square, bnrun.Noise([0])).sum()
-    (first,) = torch.autograd.grad(loss, leaf, create_graph=True)
-    with pytest.raises(RuntimeError, match="gradient penalty"):
-        torch.autograd.grad(first.square().sum(), leaf)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_torch_func_grad_is_autograds(name):
-    estimator = loaded(name).frozen()
-    found = torch.func.grad(lambda x: estimator(x, square, bnrun.Noise([0])).sum())(LOGITS)
-    leaf = LOGITS.clone().requires_grad_()
-    loss = loaded(name).frozen()(leaf, square, bnrun.Noise([0]))
-    assert torch.allclose(found, torch.autograd.grad(loss.sum(), leaf)[0], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_torch_func_vmap_draws_for_every_element(name):
-    estimator = loaded(name).frozen()
-    mapped = torch.zeros(5, 1, 6, 8)
-    noise = bnrun.Noise([0])
-    losses = torch.func.vmap(lambda x: estimator(x, square, noise))(mapped)
-    assert losses.shape == (5, 1, 6)
-    if name not in ("exact", "backprop"):
-        assert len({tuple(row.flatten().tolist()) for row in losses}) == 5
-
-
-@pytest.mark.parametrize("name", ["st", "sigmoid_st", "reinmax", "reinforce", "disarm", "muprop"])
-def test_a_mapped_axis_is_a_sample_axis(name):
-    mapped = torch.linspace(-2, 2, 240).view(5, 1, 6, 8)
-    noise = bnrun.Noise([0])
-    losses = torch.func.vmap(lambda x: loaded(name)(x, square, noise))(mapped)
-    assert losses.allclose(loaded(name)(mapped, square, bnrun.Noise([0])), rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_estimator_that_learns_is_refused_under_torch_func(name):
-    estimator, noise = loaded(name), bnrun.Noise([0])
-    estimator(LOGITS.clone().requires_grad_(), square, noise)
-    if not estimator.state_dict() or name in ("mixture", "schedule"):
-        return
-    with pytest.raises(RuntimeError, match=r"frozen\(\)"):
-        torch.func.grad(lambda x: estimator(x, square, noise).sum())(LOGITS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -315,26 +190,3 @@ def test_a_neuron_of_a_user_is_served_where_the_mathematics_hold():
     assert leaf.grad.abs().sum() > 0
     with pytest.raises(ValueError, match="Noisy"):
         type(bnrun.load_estimator("disarm"))(neuron=Noisy())
-
-
-@pytest.mark.parametrize("seeds", [np.arange(3), torch.arange(3), range(3), [np.int64(0), 1, 2]])
-def test_seeds_of_any_kind_are_plain_integers(seeds, tmp_path):
-    state = bnrun.Noise(seeds, "purpose", np.int64(3)).state_dict()
-    assert state["seeds"] == [0, 1, 2]
-    assert all(type(seed) is int for seed in state["seeds"])
-    torch.save(state, tmp_path / "state.pt")
-    torch.load(tmp_path / "state.pt", weights_only=True)
-
-
-@pytest.mark.parametrize("seeds", [[], 5, [-1], [1.5], ["a"], None])
-def test_seeds_that_are_no_integers_are_refused_in_a_sentence(seeds):
-    with pytest.raises(ValueError, match="seeds="):
-        bnrun.Noise(seeds)
-
-
-def test_an_injected_gradient_is_one_that_is_refused_a_second_time():
-    leaf = LOGITS.clone().requires_grad_()
-    loss = inject(leaf.sum(-1) * 0, leaf, torch.ones_like(leaf))
-    (first,) = torch.autograd.grad(loss.sum(), leaf, create_graph=True)
-    with pytest.raises(RuntimeError, match="gradient penalty"):
-        first.sum().backward()

@@ -159,3 +159,25 @@ def test_replicas_that_draw_in_turn_draw_what_they_draw_together(shape):
     assert apart.state_dict() == together.state_dict()
     assert torch.equal(apart.uniform(torch.empty(shape)), together.uniform(torch.empty(shape)))
     assert apart.replica(1).seeds == (7,)
+
+
+def test_a_uniform_is_below_one_whatever_the_dtype_is_like():
+    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        uniforms = Noise([0]).uniform(torch.zeros(1, 1000, 400, dtype=dtype))
+        assert uniforms.max() < 1
+        assert uniforms.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+
+
+@pytest.mark.parametrize("seeds", [np.arange(3), torch.arange(3), range(3), [np.int64(0), 1, 2]])
+def test_seeds_of_any_kind_are_plain_integers(seeds, tmp_path):
+    state = Noise(seeds, "purpose", np.int64(3)).state_dict()
+    assert state["seeds"] == [0, 1, 2]
+    assert all(type(seed) is int for seed in state["seeds"])
+    torch.save(state, tmp_path / "state.pt")
+    torch.load(tmp_path / "state.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("seeds", [[], 5, [-1], [1.5], ["a"], None])
+def test_seeds_that_are_no_integers_are_refused_in_a_sentence(seeds):
+    with pytest.raises(ValueError, match="seeds="):
+        Noise(seeds)
