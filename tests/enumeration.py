@@ -68,7 +68,7 @@ def probabilities(neuron: Neuron, logits: Tensor, bits: Tensor) -> Tensor:
 
 
 def exact_gradient(neuron: Neuron, logits: Tensor, downstream: Downstream) -> Tensor:
-    """Gradient by logits [U] of the mean loss over all patterns."""
+    """Gradient with respect to logits [U] of the mean loss over all patterns."""
     logits = logits.detach().requires_grad_()
     bits = patterns(len(logits), logits)
     losses = downstream(neuron.encode(bits))

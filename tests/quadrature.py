@@ -75,7 +75,7 @@ def _gauss(edges: Sequence[float], nodes: int) -> tuple[Tensor, Tensor]:
 
 
 class Estimates(NamedTuple):
-    """Of D draws: by the logits [D, U], by the weights downstream [D, U], and the loss [D]."""
+    """D draws: gradients of the logits and of the weights downstream, each [D, U]; loss [D]."""
 
     logits: Tensor
     weights: Tensor

@@ -26,7 +26,7 @@ LEARNING = {
 
 
 def call(estimator: Callable[..., Tensor], noise: Noise, seeds: int = 1) -> Tensor:
-    """The gradient by logits [4, R, 2, 3] of one call."""
+    """The gradient with respect to logits [4, R, 2, 3] of one call."""
     logits = (LOGITS + torch.linspace(-1, 1, 24, dtype=torch.float64).view(4, 1, 2, 3)).expand(
         4, seeds, 2, 3
     )

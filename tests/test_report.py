@@ -153,7 +153,7 @@ def test_output_says_where_the_files_go() -> None:
     [
         (["nowhere"], "nowhere: no such folder"),
         (["empty"], "no run in empty: give the folder of a run or of a study, such as outputs"),
-        (["half"], "none of 1 runs is finished (the first: half/run): run the same command again"),
+        (["half"], "the run half/run is not finished: run the same command again"),
         (["broken"], "broken/run/result.json: not JSON"),
         (["done", "--output", "file"], "file: File exists"),
     ],

@@ -15,7 +15,7 @@ def training(*words):
 
 
 def gradient(run):
-    """The gradient of one step by the logits, [R, U]."""
+    """The gradient of one step with respect to the logits, [R, U]."""
     batch = run.batches.at(0)
     loss = run.network(run.estimators, batch, run.noise)(batch.inputs)
     (actual,) = torch.autograd.grad(loss.mean(-1).sum(), list(run.model.parameters()))

@@ -44,7 +44,7 @@ class Loss:
         return self._of(_tensor(bits)).detach().numpy()
 
     def gradient(self, bits: Any) -> Any:
-        """The derivative by the bits as if they were real numbers, [*S, B, U]."""
+        """The gradient with respect to the bits, as if they were real numbers, [*S, B, U]."""
         leaf = _tensor(bits).detach().clone().requires_grad_()
         (slope,) = torch.autograd.grad(self._of(leaf).sum(), leaf)
         return slope if isinstance(bits, Tensor) else slope.numpy()
@@ -65,7 +65,7 @@ Draws are independent of each other, and of those of every other seed.
 def measure_draws(
     function: DrawsFunction, problem: Problem, precision: float = 0.0075, seed: int = 0
 ) -> Measurement:
-    """As `measure`, for the gradient by the first layer's logits alone.
+    """As `measure`, for the gradient with respect to the first layer's logits alone.
 
     Raises ContractError if a call does not return draws that can be measured.
     """

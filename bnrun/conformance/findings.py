@@ -76,7 +76,7 @@ class Finding:
     draws           their number
     evaluations     per call
 
-    Variance and cosines are of the gradient by the first layer's logits.
+    Variance and cosines are of the gradient with respect to the first layer's logits.
     """
 
     problem: Problem

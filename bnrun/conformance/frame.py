@@ -18,11 +18,12 @@ def check(
 
     target  the name of an estimator; a class of your own or a function with its call,
             (logits, downstream, noise) -> loss; or any function (logits, loss, draws, seed) that
-            returns draws of the gradient by a layer's logits, whatever it is written in:
+            returns draws of the gradient with respect to a layer's logits, whatever it is
+            written in:
 
             logits  [B, U], a NumPy array of float64
             loss    loss(bits) is the loss of each example, [*S, B], for bits [*S, B, U] of 0 and 1;
-                    loss.gradient(bits) its derivative by the bits, [*S, B, U]
+                    loss.gradient(bits) its gradient with respect to the bits, [*S, B, U]
             draws   the number of draws to return, [draws, B, U], independent of each other
             seed    an integer; another one must give other draws
     neuron  sbn or dbn

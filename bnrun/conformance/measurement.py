@@ -18,8 +18,8 @@ from bnrun.estimators.tools.contract import ContractError, check_loss
 from bnrun.measurement import gradients
 
 Side = Literal["logits", "upstream", "downstream", "loss"]
-"""The quantities compared with the exact ones: the gradient by the first layer's logits, by the
-weights before it, by all weights after it, and the value of the loss."""
+"""The quantities compared with the exact ones: the gradients with respect to the first layer's
+logits, the weights before it and all weights after it, and the value of the loss."""
 SIDES: tuple[Side, ...] = get_args(Side)
 
 EstimatorFunction = Callable[[Tensor, Downstream, Noise], Tensor]
@@ -38,7 +38,7 @@ EVALUATIONS_PER_CHUNK = 20_000
 
 @dataclass
 class Evaluations:
-    """Evaluations of the head per draw: in total, and how many are differentiated by the bits."""
+    """Evaluations of the head per draw: all, and those differentiated with respect to the bits."""
 
     total: float = 0
     differentiated: float = 0

@@ -134,7 +134,8 @@ def _cost(target: Target | DrawsTarget, finding: Finding) -> str:
     )
     text = (
         f"Cost: {evaluations.total:g} downstream evaluations per {per} on {units} "
-        f"units, {evaluations.differentiated:g} of them differentiated by the {activations}"
+        f"units, {evaluations.differentiated:g} of them differentiated with respect to the "
+        f"{activations}"
     )
     if isinstance(target, DrawsTarget):
         return f"{text}."

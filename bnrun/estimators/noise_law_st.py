@@ -83,7 +83,7 @@ class SwishSign(NoiseLawST):
     backward: multiplier span * s * q (1 - q) (2 - x (2 q - 1)), q = sigmoid(x), x = s * logit;
               written with hyperbolic functions, for -1, +1 activations:
               s (2 - x tanh(x / 2)) / (1 + cosh(x))
-    Noise law: none. It integrates to 1 but is negative where abs(x) > 2.4, so it is no density.
+    Noise law: none. It integrates to 1 but is negative where abs(x) > 2.4, so it is not a density.
     Exact: never.
 
     Source: Darabi, Belbahri, Courbariaux, Nia, BNN+: Improved Binary Network Training (2018),

@@ -35,8 +35,8 @@ class VIMCO(Estimator):
               geometric mean of the others; and sum_k (w_k / sum_j w_j) d(-log w_k) for all that the
               losses themselves depend on
     Exact: for the mean of the bound, in expectation. That is another objective than the mean loss,
-    which all other estimators minimise. For a single binary layer only: the bound is no sum of
-    what each sample's later layers contribute.
+    which all other estimators minimise. For a single binary layer only: the bound is not a sum
+    of what each sample's later layers contribute.
     Cost: K downstream evaluations.
 
     samples  K, at least 2

@@ -99,7 +99,7 @@ class Probe:
 
 @dataclass
 class _Offsets:
-    """Adds an offset to all logits, one per draw, to differentiate by.
+    """Adds an offset to all logits, one per draw, whose gradients are the draws.
 
     The estimator of an earlier layer may evaluate a layer several times and on more leading axes;
     all evaluations of a use share its offset.

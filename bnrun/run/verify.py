@@ -11,6 +11,7 @@ import yaml
 from rich.progress import Progress
 
 from bnrun.config.compose import composed, resolved
+from bnrun.config.count import number_of
 from bnrun.config.errors import MISTAKES
 from bnrun.config.paths import import_from_here
 from bnrun.config.plain import plain
@@ -120,7 +121,8 @@ def _is_same(recorded: float, now: float | None) -> bool:
 
 def _text(verification: Verification, seeds: int) -> str:
     differences, changes = verification.differences, ", ".join(verification.changes)
-    compared = f"{verification.number} values of {seeds} seeds up to step {verification.steps}"
+    compared = f"{number_of(verification.number, 'value')} of {number_of(seeds, 'seed')}"
+    compared += f" up to step {verification.steps}"
     if not differences:
         also = f" What has changed since: {changes}." if changes else ""
         return f"The bits match: {compared} came out the same.{also}"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 
+from bnrun.config.count import number_of
 from bnrun.config.errors import UserError
 from bnrun.recording.result import RESULT, read_result
 from bnrun.report.compare.tuning import TUNED, Trial, choose
@@ -10,7 +11,6 @@ from bnrun.report.compare.yardstick import Yardstick, settled, yardstick
 from bnrun.report.read.runs import Run
 from bnrun.sweep.configs import JobConfig
 from bnrun.sweep.plan import Job, plan_jobs
-from bnrun.sweep.say import number_of
 
 
 def with_fresh_seeds(

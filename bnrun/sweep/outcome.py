@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from bnrun.config.count import number_of
 from bnrun.config.errors import ClaimedError, DivergedError
 from bnrun.config.sentence import sentence
 from bnrun.recording.result import RESULT, read_result
@@ -121,7 +122,7 @@ def _with_seeds(outcome: Outcome) -> Outcome:
         return outcome
     kind: Kind = "diverged" if outcome.kind == "done" else "diverged before"
     seeds = ", ".join(map(str, sorted(result["diverged"])))
-    count = f"{len(result['diverged'])} of {len(result['seeds'])} seeds"
+    count = f"{len(result['diverged'])} of {number_of(len(result['seeds']), 'seed')}"
     return Outcome(outcome.job, kind, f"{count} ({seeds})")
 
 

@@ -16,11 +16,6 @@ def say(console: Console, text: str) -> None:
     console.print(Text(plain(text)), soft_wrap=True)
 
 
-def number_of(number: int, noun: str) -> str:
-    """E.g. 1 job, 2 jobs."""
-    return f"{number} {noun}" + "s" * (number != 1)
-
-
 def names(folders: Iterable[Path]) -> dict[Path, str]:
     """What to call each run: by its folder, with the path to it if they are in several studies."""
     unique = list(dict.fromkeys(folders))

@@ -11,11 +11,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from bnrun.config.count import number_of
 from bnrun.config.plain import plain
 from bnrun.sweep.best import Best, score_of
 from bnrun.sweep.estimate import time_left
 from bnrun.sweep.plan import Job
-from bnrun.sweep.say import names, number_of, say
+from bnrun.sweep.say import names, say
 
 if TYPE_CHECKING:
     from bnrun.sweep.watch import JobState

@@ -12,6 +12,7 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
+from bnrun.config.count import number_of
 from bnrun.config.errors import UserError
 from bnrun.recording.result import RESULT, read_result
 from bnrun.run.identity import changes_of_code, code_of
@@ -25,7 +26,7 @@ from bnrun.sweep.launch import launch, workers_of
 from bnrun.sweep.options import SearchOptions, sweep_options
 from bnrun.sweep.outcome import Launched, Outcome, counted, launched_outcome, outcomes_of
 from bnrun.sweep.plan import Job, Plan, plan_jobs
-from bnrun.sweep.say import names, number_of, quoted, say
+from bnrun.sweep.say import names, quoted, say
 from bnrun.sweep.screen import Trials, list_jobs
 from bnrun.sweep.surroundings import named, only_if_used
 from bnrun.sweep.watch import watched

@@ -1,4 +1,4 @@
-"""The figure of an estimator: the gradient by the logit of one unit, against the logit."""
+"""The figure of an estimator: the gradient with respect to one unit's logit, against the logit."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ STYLE: dict[Any, Any] = {
 
 
 class Response(NamedTuple):
-    """Gradients by the logit of one unit whose loss is its activation, f(b) = b; each [G].
+    """Gradients with respect to the logit of one unit, of the loss f(b) = b; each [G].
 
     mean, deviation  over draws
     silent, fired    the gradient if the bit is 0 and if it is 1; None if it depends on more

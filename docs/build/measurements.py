@@ -37,7 +37,7 @@ class _Stored(BaseModel):
 
 
 class Row(_Stored):
-    """The gradient by the first layer's logits on one problem, compared with the exact one.
+    """The gradient of the first layer's logits on one problem, compared with the exact one.
 
     bias, z, threshold, detectable            see conformance.findings.Agreement
     variance, cosine_of_mean, cosine_of_draw  see conformance.findings.Finding

@@ -17,7 +17,7 @@ def score(neuron: Neuron, logits: Tensor, bits: Tensor) -> Tensor:
 def differentiate(
     neuron: Neuron, downstream: Downstream, bits: Tensor, retain_graph: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Losses at `bits` (or at values between 0 and 1), and their derivative by the bits.
+    """Losses at `bits` (or at values between 0 and 1), and their derivative there.
 
     bits          [*S, R, B, U]
     retain_graph  True if the losses will be differentiated again

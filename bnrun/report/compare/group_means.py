@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from bnrun.config.count import number_of
 from bnrun.recording.escape import markdown
 from bnrun.recording.tags import ScoreName
 from bnrun.report.compare.field import Contestant, Field, fields
@@ -154,8 +155,9 @@ def _at(grid: Array, steps: Array, values: Array) -> Array:
 
 
 def _text(same: Sequence[Field], shared: Sequence[Field], seeds: Sequence[int], unit: str) -> str:
+    numbers = f"{number_of(len(seeds), 'seed')} and {number_of(len(shared), 'setting')}"
     lines = [
-        f"Mean over {len(seeds)} seeds and {len(shared)} settings; the band is the 95 % interval "
+        f"Mean over {numbers}; the band is the 95 % interval "
         f"over the seeds, each a mean over the settings.",
         "Steps are updates."
         if unit == "step"

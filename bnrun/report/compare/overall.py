@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bnrun.config.count import number_of
 from bnrun.report.compare.contest import Contest, Pair
 from bnrun.report.compare.verdict import Verdict, listed
 
@@ -55,7 +56,9 @@ def clear_pairs(contests: Sequence[Contest]) -> list[str]:
     order = sorted(clear.items(), key=lambda item: -len(item[1]))
     lines = [_line(contests, *labels, wins) for labels, wins in order[:_SHOWN]]
     rest = len(order) - len(lines)
-    return [*lines, f"and {rest} more such pairs, see the table of pairs"] if rest else lines
+    if rest:
+        lines.append(f"and {number_of(rest, 'more such pair')}, see the table of pairs")
+    return lines
 
 
 def _record(contests: Sequence[Contest], label: str) -> tuple[int, int, int]:
@@ -75,7 +78,7 @@ def _line(
     contests: Sequence[Contest], better: str, worse: str, wins: Sequence[tuple[Contest, Pair]]
 ) -> str:
     met = sum({better, worse} <= {c.label for c in contest.contestants} for contest in contests)
-    line = f"{better} beats {worse} in {len(wins)} of {met} setting" + "s" * (met > 1)
+    line = f"{better} beats {worse} in {len(wins)} of {number_of(met, 'setting')}"
     if len({contest.yardstick for contest, _ in wins}) > 1:
         return line  # Differences of several scores have no common scale.
     sizes = [f"{size:.2g}" for size in sorted(pair.difference.mean for _, pair in wins)]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bnrun.config.count import number_of
 from bnrun.report.compare.contest import Contest, Pair
 from bnrun.report.compare.field import Contestant
 from bnrun.report.compare.power import FEWEST
@@ -115,7 +116,7 @@ def _numbers(contest: Contest) -> str:
     return (
         f"{score[0].upper()}{score[1:]} {best.mean:.{digits}f} against {second.mean:.{digits}f} of "
         f"{second.label}: {ahead} by {difference_text(pair, digits)} over "
-        f"{_count(difference.number, 'shared seed')}{p}."
+        f"{number_of(difference.number, 'shared seed')}{p}."
     )
 
 
@@ -173,7 +174,3 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > 3:
         return f"{len(names)} others"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -80,11 +80,10 @@ def finished(found: FoundRuns) -> list[Run]:
         return found.runs
     if found.broken:
         raise ValueError(found.broken[0])
-    first = next(iter(found.unfinished))
-    raise ValueError(
-        f"none of {len(found.unfinished)} runs is finished (the first: {first}): run the same "
-        f"command again to resume"
-    )
+    first, *others = found.unfinished
+    none = f"none of {1 + len(others)} runs is finished (the first: {first})"
+    which = none if others else f"the run {first} is not finished"
+    raise ValueError(f"{which}: run the same command again to resume")
 
 
 def _run_folders(root: Path, found: FoundRuns) -> Iterator[Path]:

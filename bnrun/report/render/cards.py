@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from bnrun.config.count import number_of
 from bnrun.recording.intervals import interval_text, mean_interval
 from bnrun.report.compare.contest import Contest
 from bnrun.report.compare.field import Contestant
@@ -75,7 +76,8 @@ def bars(contest: Contest, style: Style) -> list[Bar]:
 def _more(contestant: Contestant) -> list[str]:
     lines = [contestant.tuned] if contestant.tuned else []
     if contestant.diverged:
-        lines.append(f"{contestant.diverged} of {len(contestant.values)} seeds diverged")
+        seeds = number_of(len(contestant.values), "seed")
+        lines.append(f"{contestant.diverged} of {seeds} diverged")
     return lines
 
 

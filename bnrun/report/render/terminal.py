@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bnrun.config.count import number_of
 from bnrun.recording.escape import visible
 from bnrun.report.compare.aggregate import AGGREGATES
 from bnrun.report.compare.overall import clear_pairs, headline_of_all
@@ -59,7 +60,7 @@ def _print_pairs(report: Report, console: Console) -> None:
         title = "Pairs (report-pairs.csv has more columns)"
     console.print(title, table, sep="\n")
     rest = sum(len(contest.pairs) for contest in report.contests) - _LISTED
-    console.print(f"and {rest} more pairs, see report-pairs.csv\n" if rest > 0 else "")
+    console.print(f"and {number_of(rest, 'more pair')}, see report-pairs.csv\n" if rest > 0 else "")
 
 
 def _fits(table: Table, console: Console) -> bool:

@@ -112,7 +112,7 @@ def wasserstein(critic: CriticNet, real: Tensor, fake: Tensor) -> Tensor:
 def gradient_penalty(critic: CriticNet, images: Tensor) -> Tensor:
     """Return the mean of (|d rating / d image| - 1)^2 at images [R, B, U], per replica [R].
 
-    It can be differentiated by the critic's weights.
+    It can be differentiated with respect to the critic's weights.
     """
     images = images.detach().requires_grad_()
     # A rating depends on its own image only, so the gradient of the sum holds all gradients.
