@@ -100,7 +100,7 @@ UNITS = {"residual": [3, 3, 2], "recurrent": [2] * 4, "u-net": [4, 2, 4]}
 
 
 def enumerated(kind):
-    """Mean loss and its gradient with respect to the parameters, summed over all patterns of all sites."""
+    """Mean loss and gradient of the parameters, summed over all patterns of all sites."""
 
     class Shared:
         bits: list
