@@ -20,6 +20,8 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 MULTILINEAR = torch.tensor([[0.0, 1.5, -0.7], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]).double()
 LINEAR = torch.tensor([1.0, -2.0, 0.5]).double()
 UNITS = torch.tensor([0.3, -0.7, 0.1]).double()
+# Midpoints of 100,000 equal intervals: the mean over them is the mean over a uniform.
+GRID = ((torch.arange(100_000).double() + 0.5) / 100_000).view(-1, 1, 1, 1)
 
 
 def multilinear(activations: Tensor) -> Tensor:

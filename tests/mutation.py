@@ -38,16 +38,19 @@ BROKEN = 70
 """Exit status of a fork in which pytest could not start; 4 and 5 are pytest's own for that."""
 
 STRAIGHT_THROUGH = ("straight_through", "reinmax", "sigmoid_st")
+RELAXATIONS = ("relaxation_gradients", "relaxations", "latents")
 NOISE_LAWS = ("noise_laws", "noise_law_straight_through", "noise_law_relaxations")
 LEARNED = ("learned", "baselines")
+SITES = ("sites", "sites_and_modules")
 SHARED = ("shared", "shared_runs")
 ESTIMATORS = (
-    *("unbiased", *STRAIGHT_THROUGH, "relaxations", "control_variates", *LEARNED),
+    *("unbiased", *STRAIGHT_THROUGH, *RELAXATIONS, "control_variates", *LEARNED),
     "conformance::test_config_selects_itself_and_has_the_defaults_of_its_class",
     "estimators_page::test_docstring_says_forward_backward_exact_cost_and_source",
 )
 REHEARSAL = ("rehearsal_weights", "rehearsal_buffers", "rehearsal_tasks", "rehearsal")
 GAN = ("gan_games", "gan_critic", "gan_nets", "gan")
+VAE = ("vae_enumerated", "pixels", "vae")
 DATA_CHECKS = ("data_checks", "data_array_values", "data_of_tasks")
 CONTRACT = ("contract", "contract_autograd")
 COMPARABLE = ("comparable", "comparable_ways", "comparable_seeds")
@@ -59,7 +62,7 @@ NEAR_MISSES = ("words::test_a_near_miss_names_what_was_meant",)
 # or one test of it.
 TESTS: dict[str, Sequence[str]] = {
     "estimators/tools/contract": CONTRACT,
-    "estimators/tools": ("exact", *LEARNED, "control_variates", "relaxations", "unbiased"),
+    "estimators/tools": ("exact", *LEARNED, "control_variates", *RELAXATIONS, "unbiased"),
     "estimators/schedule": ("schedule",),
     "estimators/exact": ("exact",),
     "estimators/antithetic": ("flips", "exact", *ESTIMATORS),
@@ -81,8 +84,8 @@ TESTS: dict[str, Sequence[str]] = {
         "module_gradients::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
         *("layers", "modules", "module_gradients", "module_refusals"),
     ),
-    "core/sites": ("sites", "binary"),
-    "core/site_noise": ("sites", "binary"),
+    "core/sites": (*SITES, "binary"),
+    "core/site_noise": (*SITES, "binary"),
     "core": ("layers", "replicas", "steps", "golden"),
     "kernels": ("philox", "layers"),
     "measurement/gradients": ("gradients",),
@@ -96,26 +99,26 @@ TESTS: dict[str, Sequence[str]] = {
         *(*REHEARSAL, "golden", "options"),
     ),
     "tasks/gan": ("generated", *GAN, "data_of_tasks", "checkpoint"),
-    "tasks/vae": ("vae", "data_of_tasks"),
+    "tasks/vae": (*VAE, "data_of_tasks"),
     "tasks/gated": ("gated",),
     "tasks/autoencoder": ("autoencoder", "codes"),
     "tasks/tools/codes": ("codes",),
     "tasks/toy": ("toy",),
     "tasks/structured": ("structured_prediction", "data_of_tasks"),
     "tasks": (
-        *("classification", "evaluations", "structured_prediction", "vae", "data_of_tasks"),
+        *("classification", "evaluations", "structured_prediction", *VAE, "data_of_tasks"),
         *(*REHEARSAL, "golden"),
     ),
     "models/autoencoder": ("autoencoder", "codes"),
     "models/binary_weights": ("binary_weights", *SHARED),
     "models/logic": ("logic", *SHARED),
     "models/r": ("nets",),
-    "models": ("layers", "vae", "gated", "autoencoder", *GAN, "golden", "replicas"),
+    "models": ("layers", *VAE, "gated", "autoencoder", *GAN, "golden", "replicas"),
     "report/compare/comparable": COMPARABLE,
     "report/compare/field": (*COMPARABLE, *CONTEST, *REPORT, "groups"),
     "report/compare/group_means": ("groups",),
     "report/compare/power": ("power",),
-    "report/compare/statistics": ("statistics",),
+    "report/compare/statistics": (*("statistics", "statistics_pairs", "statistics_simulated"),),
     "report/compare/tuning": ("fair", *COMPARABLE, "report_goals", *CONTEST),
     "report": (*CONTEST, "report_goals", "fair", *REPORT, "groups"),
     "recording/intervals": ("intervals",),

@@ -1,97 +1,15 @@
 """bnrun-check: its findings, its exit status, and one sentence for each mistake."""
 
 import re
+import shutil
 import subprocess
 import sys
-from textwrap import dedent
+from pathlib import Path
 
 import pytest
 
 from bnrun.conformance import check, report, timing
 from bnrun.conformance.problems import problems
-
-MINE = dedent(
-    '''
-    import bnrun
-    from bnrun.estimators.base import fire
-    from bnrun.estimators.tools.gradients import inject
-
-
-    class Half(bnrun.Estimator):
-        """REINFORCE, times a factor that should be 1."""
-
-        unbiased = True
-        factor = 0.5
-
-        def __call__(self, logits, downstream, noise):
-            bits = fire(self.neuron, logits, noise)
-            loss = downstream(self.neuron.encode(bits))
-            centred = bits - self.neuron.probability(logits.detach())
-            return inject(loss, logits, self.factor * loss.detach().unsqueeze(-1) * centred)
-
-
-    class Whole(Half):
-        factor = 1.0
-
-
-    class Modest(Half):
-        unbiased = False
-
-
-    class Humble(Whole):
-        unbiased = False
-
-
-    @bnrun.validated
-    class Sized(Whole):
-        size: int = 1
-
-        def __call__(self, logits, downstream, noise):
-            return self.size * super().__call__(logits, downstream, noise)
-
-
-    class Plain:
-        """No subclass of anything."""
-
-        def __init__(self, shift=0.0):
-            self.shift = shift
-
-        def __call__(self, logits, downstream, noise):
-            p = logits.sigmoid()
-            bits = (noise.uniform(logits) < p).to(logits)
-            return downstream(bits + p - p.detach()) + self.shift
-
-
-    def function(logits, downstream, noise):
-        return Plain()(logits, downstream, noise)
-
-
-    class Crashes:
-        def __call__(self, logits, downstream, noise):
-            return downstream(self.missing)
-
-
-    class WrongShape:
-        def __call__(self, logits, downstream, noise):
-            return Plain()(logits, downstream, noise).sum()
-
-
-    class NotCallable:
-        pass
-
-
-    class TwoArguments:
-        def __call__(self, logits, downstream):
-            return downstream(logits)
-
-
-    class Unfinished(bnrun.Estimator):
-        pass
-
-
-    CONSTANT = 3
-    '''
-)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +21,7 @@ def quick(monkeypatch):
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """The current folder, which holds my_estimators.py."""
-    (tmp_path / "my_estimators.py").write_text(MINE)
+    shutil.copy(Path(__file__).with_name("users_estimators.py"), tmp_path / "my_estimators.py")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from enumeration import GivenNoise
+from enumeration import GRID, GivenNoise
 from noise_laws import OTHERS, REFERENCE
 from scipy import integrate, stats
 
@@ -85,14 +85,13 @@ def test_latents_in_float32_are_those_of_float64(noise):
 @pytest.mark.parametrize("noise", LAWS)
 @pytest.mark.parametrize("build", [STGumbel, GumbelRao, GumbelSigmoid])
 def test_relaxations_are_exact_on_linear_losses_in_the_limit_of_small_temperatures(build, noise):
-    grid = ((torch.arange(100_000).double() + 0.5) / 100_000).view(-1, 1, 1, 1)
-    neuron, logits = SBN(noise=noise, slope=0.6), torch.full_like(grid, 0.5).requires_grad_()
+    neuron, logits = SBN(noise=noise, slope=0.6), torch.full_like(GRID, 0.5).requires_grad_()
     # For Gumbel-Rao, firing and one draw are points of a lattice.
-    second = (grid * 100_000 * 0.6180339887) % 1
+    second = (GRID * 100_000 * 0.6180339887) % 1
     estimator = build(neuron=neuron, temperature=0.01)
     if isinstance(estimator, GumbelRao):
         estimator = GumbelRao(neuron=neuron, temperature=0.01, draws=1)
-    loss = estimator(logits, lambda bits: bits.sum(-1), GivenNoise(grid, second))
+    loss = estimator(logits, lambda bits: bits.sum(-1), GivenNoise(GRID, second))
     (gradient,) = torch.autograd.grad(loss.sum(), logits)
     expected = 0.6 * REFERENCE[noise].pdf(0.3)
     assert gradient.mean().item() == pytest.approx(expected, rel=0.03)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from enumeration import GivenNoise, exact_gradient, gradient
+from enumeration import GRID, GivenNoise, exact_gradient, gradient
 from interface import EXTREME, Interface
 from scipy import integrate, stats
 from torch import Tensor
@@ -16,7 +16,6 @@ from bnrun.estimators.tools.gradients import with_derivative
 from bnrun.estimators.tools.latents import conditional_latent
 
 # Midpoints of equal intervals: the mean over them is the mean over a uniform.
-GRID = ((torch.arange(100_000).double() + 0.5) / 100_000).view(-1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("signed", [False, True])
