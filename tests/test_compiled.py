@@ -68,6 +68,14 @@ def test_an_estimator_that_learns_is_refused_before_the_first_step(name):
         run_of(load_estimator(name), True, steps=0)
 
 
+def test_layers_that_share_an_estimator_that_learns_are_named_as_the_reason():
+    estimator = load_estimator("reinforce_nvil", "sbn")
+    run = training([3], MLP(hidden=[6, 4]), estimator, compile=True)
+    run.estimators = [estimator, estimator]
+    with pytest.raises(UserError, match=r"\(layers share one estimator, but need one each if it"):
+        run.rehearse()
+
+
 @needs_compiler
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, ADAM])
 def test_a_compiled_step_is_the_plain_one_within_rounding(optimizer):

@@ -93,6 +93,8 @@ class Compiled:
             raise
         except RuntimeError as error:
             reason = str(error).strip().split("\n")[0]
+            if len(set(map(id, wanted))) < len(wanted):
+                reason = "layers share one estimator, but need one each if it learns"
             raise UserError(
                 f"trainer.compile=true: this step cannot be compiled ({reason}): {_OFF}"
             ) from error
