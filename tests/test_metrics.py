@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from bnrun.recording.history import read_metrics, read_times
-from bnrun.recording.metrics import METRICS, TIMES, MetricsFile, last_step
+from bnrun.recording.metrics import (
+    METRICS,
+    TIMES,
+    MetricsFile,
+    history_end,
+    last_step,
+    points,
+)
 
 SEEDS = (3, 11)
 
@@ -175,6 +182,40 @@ def test_reading_reports_what_is_wrong_with_a_file(
         (tmp_path / METRICS).write_bytes(content)
     with pytest.raises(ValueError, match=rf"metrics\.csv: .*{reason}"):
         read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (METRICS, "?"),
+        (METRICS, "20,?,3,a,1"),
+        (METRICS, "x,1.0,3,a,1"),
+        (TIMES, "20"),
+        (TIMES, "?,1"),
+    ],
+)
+def test_the_end_of_a_damaged_history_is_refused_by_the_name_of_the_file(
+    tmp_path: Path, name: str, line: str
+) -> None:
+    written(tmp_path / "run", [10])
+    with (tmp_path / "run" / name).open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(ValueError, match=rf"{name}: damaged \("):
+        history_end(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [(METRICS, "20,1.0,3,a,?"), (METRICS, "x,1.0,3,a,1"), (TIMES, "20,?"), (TIMES, "?,1")],
+)
+def test_the_points_of_a_damaged_history_are_refused_by_the_name_of_the_file(
+    tmp_path: Path, name: str, line: str
+) -> None:
+    written(tmp_path / "run", [10])
+    with (tmp_path / "run" / name).open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(ValueError, match=rf"{name}: damaged \("):
+        list(points(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("tag", ["a,b", "a b", 'a"b', "a\nb"])

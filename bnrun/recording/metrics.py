@@ -10,10 +10,10 @@ in the middle of a line; readers ignore that line.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from bnrun.recording.files import Digest, Digester, replaced
 
@@ -23,6 +23,9 @@ COLUMNS = {METRICS: "step,epoch,seed,tag,value", TIMES: "step,seconds"}
 
 # Bytes, more than the last line of either file has.
 _TAIL = 4096
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 class MetricsFile:
@@ -109,12 +112,17 @@ class HistoryEnd(NamedTuple):
 
 
 def history_end(folder: Path) -> HistoryEnd | None:
-    """The end of a run's history; None if it has none."""
-    line, time = _last_line(folder / METRICS), _last_time(folder / TIMES)
+    """The end of a run's history; None if it has none.
+
+    Raises ValueError if it is damaged, OSError if it cannot be read.
+    """
+    path = folder / METRICS
+    line, time = _last_line(path), _last_time(folder / TIMES)
     if line is None or time is None:
         return None
-    step, epoch, *_ = line.split(",")
-    return HistoryEnd(int(step), float(epoch), time[1])
+    step, _, rest = line.partition(",")
+    epoch = rest.partition(",")[0]
+    return HistoryEnd(_number(path, int, step), _number(path, float, epoch), time[1])
 
 
 def last_step(folder: Path) -> int | None:
@@ -146,13 +154,15 @@ class Point(NamedTuple):
 
 def points(folder: Path) -> Iterator[Point]:
     """The history of a run, step by step, as written so far. Raises ValueError if it is damaged."""
-    times = _rows(folder / TIMES)
-    seconds = {int(step): float(time) for step, time in times}
+    path, times = folder / METRICS, folder / TIMES
+    seconds = {
+        _number(times, int, step): _number(times, float, time) for step, time in _rows(times)
+    }
     before: int | None = None
-    for text, rows in groupby(_rows(folder / METRICS), key=lambda row: row[0]):
-        step, values, speed = int(text), dict[str, list[float]](), None
+    for text, rows in groupby(_rows(path), key=lambda row: row[0]):
+        step, values, speed = _number(path, int, text), dict[str, list[float]](), None
         for _, _, _, tag, value in rows:
-            values.setdefault(tag, []).append(float(value))
+            values.setdefault(tag, []).append(_number(path, float, value))
         if before is not None and step in seconds and seconds[step] > seconds[before]:
             speed = (step - before) / (seconds[step] - seconds[before])
         before = step if step in seconds else before
@@ -209,8 +219,15 @@ def _last_time(path: Path) -> tuple[int, float] | None:
     line = _last_line(path)
     if line is None:
         return None
-    step, seconds = line.split(",")
-    return int(step), float(seconds)
+    step, _, seconds = line.partition(",")
+    return _number(path, int, step), _number(path, float, seconds)
+
+
+def _number(path: Path, kind: Callable[[str], _Number], text: str) -> _Number:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
 
 
 def _last_line(path: Path) -> str | None:

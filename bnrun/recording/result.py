@@ -127,7 +127,7 @@ def _checked(content: Any, path: Path) -> Result:
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ValueError(f"{path}: not a result, {place}: {first['msg']}") from error
     if len(set(result["seeds"])) < len(result["seeds"]):
-        raise ValueError(f"{path}: not a result, a seed is there twice")
+        raise ValueError(f"{path}: not a result, a seed is listed twice")
     for place, number in _lengths(result):
         if number != len(result["seeds"]):
             raise ValueError(

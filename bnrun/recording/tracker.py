@@ -1,4 +1,4 @@
-"""Other trackers than TensorBoard: the class that a user can write, and what calls it."""
+"""Trackers other than TensorBoard: the class that a user can write, and what calls it."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ class Tracker(ABC):
     """Shows the curves of one run somewhere else, e.g. in trackio, wandb or MLflow.
 
     `start` is called once when a run starts and once when it resumes. A resumed run logs its whole
-    history again, so that nothing is missing or there twice if `start` begins an empty one.
+    history again, so that no point is missing or doubled if `start` begins an empty one.
     """
 
     @abstractmethod

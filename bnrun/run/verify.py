@@ -60,7 +60,9 @@ def main(arguments: Sequence[str]) -> int:
         result = read_result(options.run / RESULT)
         verification = verify(options.run, result, options.steps)
     except MISTAKES as error:
-        print(f"bnrun-report: {options.run}: {sentence(error)}", file=sys.stderr)
+        text, run = sentence(error), str(options.run)
+        place = "" if text.startswith(run) else f"{run}: "
+        print(f"bnrun-report: {place}{text}", file=sys.stderr)
         return 2
     screen().print(plain(_text(verification, len(result["seeds"]))), soft_wrap=True)
     return 1 if verification.differences else 0

@@ -39,16 +39,16 @@ class Best:
     """The run with the best score, among those with the goal of the first."""
 
     def __init__(self) -> None:
-        self._seen: set[Path] = set()
+        self._added: set[Path] = set()
         self._best: Score | None = None
         self._goal: tuple[str, str, bool] | None = None
         self.text = ""
 
     def add(self, folder: Path, name: str) -> None:
         """Take the result of a run that is done, once."""
-        if folder in self._seen:
+        if folder in self._added:
             return
-        self._seen.add(folder)
+        self._added.add(folder)
         score = score_of(folder)
         if score is None or self._goal not in (None, score.goal):
             return

@@ -2,16 +2,17 @@
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
 from bnrun.config.duration import duration
-from bnrun.recording.metrics import history_end
+from bnrun.recording.metrics import HistoryEnd, history_end
 from bnrun.sweep.plan import Job
 
 
 def time_left(jobs: Sequence[Job]) -> str:
     """The time left with one worker, from the speed of all steps measured in this study."""
     rates: dict[str, list[float]] = {"step": [], "epoch": []}
-    places = {job.folder: history_end(job.folder) for job in jobs}
+    places = {job.folder: _end(job.folder) for job in jobs}
     for place in places.values():
         if place is not None and place.step:
             rates["step"].append(place.seconds / place.step)
@@ -30,3 +31,10 @@ def time_left(jobs: Sequence[Job]) -> str:
         )
         seconds += max(0.0, length - trained) * statistics.median(rates[unit])
     return f"about {duration(seconds)} left with one worker"
+
+
+def _end(folder: Path) -> HistoryEnd | None:
+    try:
+        return history_end(folder)
+    except (OSError, ValueError):
+        return None  # The run itself says that its history is damaged.

@@ -1,4 +1,4 @@
-"""Messages of a sweep; names of the user's are never markup, nor control characters."""
+"""Messages of a sweep; users' names never become markup or control characters."""
 
 import os
 import shlex

@@ -52,7 +52,7 @@ def grouped(table: RunTable, histories: Histories, by: Sequence[str] | None = No
     Empty if no setting has runs of all contestants; also if every group would be a single run,
     unless `by` asks for them, because their names are shorter than those of the runs.
 
-    Raises ValueError if `by` names something else than a setting.
+    Raises ValueError if `by` names something other than a setting.
     """
     scores = _by_score(table, by)
     return [

@@ -219,7 +219,9 @@ def _described(a: Scores, b: Scores, column: Array, tests: JointTest, index: int
     shared = sorted(a.keys() & b.keys())
     d = column[np.isfinite(column)]
     mean = float(d.mean()) if len(d) else math.nan
-    survivors = _lost_more(a, b, shared) if mean > 0 else mean < 0 and _lost_more(b, a, shared)
+    survivors = (
+        _diverged_more(a, b, shared) if mean > 0 else mean < 0 and _diverged_more(b, a, shared)
+    )
     half, alone, adjusted = (
         math.nan if survivors else float(x[index])
         for x in (tests.half, tests.alone, tests.adjusted)
@@ -244,11 +246,11 @@ def _difference(a: float, b: float) -> float:
     return a - b if math.isfinite(a) and math.isfinite(b) else math.nan
 
 
-def _lost_more(a: Scores, b: Scores, shared: Sequence[int]) -> bool:
-    """Whether a lost a larger share of its seeds than b, of the shared ones or of all."""
-    return any(_lost(a, x) > _lost(b, y) for x, y in ((shared, shared), (a, b)))
+def _diverged_more(a: Scores, b: Scores, shared: Sequence[int]) -> bool:
+    """Whether a larger share of a's seeds diverged than of b's: of those they share, or of all."""
+    return any(_share_diverged(a, x) > _share_diverged(b, y) for x, y in ((shared, shared), (a, b)))
 
 
-def _lost(scores: Scores, seeds: Iterable[int]) -> float:
+def _share_diverged(scores: Scores, seeds: Iterable[int]) -> float:
     finite = [math.isfinite(scores[seed]) for seed in seeds]
     return 1 - sum(finite) / len(finite) if finite else 0.0

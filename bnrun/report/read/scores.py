@@ -38,7 +38,7 @@ def values_of(result: Result, name: ScoreName) -> list[float]:
     """One value per seed, NaN if the seed diverged; empty if the result has no such score."""
     values = result["scores"].get(name.split, {}).get(name.score, {}).get(name.way, [])
     diverged = [seed in result["diverged"] for seed in result["seeds"]]
-    return [math.nan if lost else x for x, lost in zip(values, diverged, strict=False)]
+    return [math.nan if gone else x for x, gone in zip(values, diverged, strict=False)]
 
 
 def way_text(way: str) -> str:

@@ -137,8 +137,8 @@ def _curve(line: Line, x: _Axis, y: _Axis, colour: str, dash: str) -> str:
     if np.isfinite(line.low).any():
         # Where a single seed is finite, the band has no width.
         low, high = (np.where(np.isfinite(e), e, line.mean) for e in (line.low, line.high))
-        there, back = x(line.x), x(line.x)[::-1]
-        d = _path(np.concatenate([there, back]), np.concatenate([y(high), y(low)[::-1]]))
+        right = x(line.x)
+        d = _path(np.concatenate([right, right[::-1]]), np.concatenate([y(high), y(low)[::-1]]))
         band = f'<path class="band" fill="{colour}" d="{d}z"/>'
     return (
         f'{band}<path class="line" stroke="{colour}"{dashes} d="{_path(x(line.x), y(line.mean))}"/>'
