@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bnrun.core.convolution import Convolution
 from bnrun.core.initial import Init, initial_weight
 from bnrun.core.layers import Activation, Affine, BatchNorm, LayerNorm, MaxPool2d
 from bnrun.core.noise import stream
@@ -166,6 +167,51 @@ def test_max_pool_may_keep_the_last_odd_row_and_column():
     x = torch.arange(9.0).view(1, 1, 1, 3, 3)
     assert MaxPool2d(2)(x).flatten().tolist() == [4]
     assert MaxPool2d(2, whole=True)(x).flatten().tolist() == [4, 5, 7, 8]
+
+
+@pytest.mark.parametrize("leading", [(), (2, 5)])
+@pytest.mark.parametrize("size", [(6, 8), (7, 9)])
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("normed", [True, False])
+def test_a_convolution_with_pool_and_norm_equals_its_parts_in_all_derivatives(
+    leading, size, pooled, normed
+):
+    conv = Conv2d(2, 4, 3, SEEDS, "name", "default")
+    nn.init.normal_(conv.bias)
+    sides = [side // 2 * (1 if pooled else 2) for side in size]
+    norm = LayerNorm((4, *sides), SEEDS) if normed else None
+    if norm is not None:
+        nn.init.normal_(norm.scale)
+        nn.init.normal_(norm.shift)
+    block = Convolution(conv, pooled, norm)
+    x = normal(*leading, 3, 6, 2, *size).requires_grad_()
+    images = conv(x)
+    if pooled:
+        images = F.max_pool2d(images.flatten(0, -4), 2).view(*leading, 3, 6, 4, *sides)
+    expected = images[..., : sides[0], : sides[1]]
+    expected = expected if norm is None else norm(expected)
+    actual = block(x)
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+    weights = torch.randn_like(expected)
+    of = (x, *block.parameters())
+    gradients = torch.autograd.grad((actual * weights).sum(), of)
+    for one, other in zip(
+        gradients, torch.autograd.grad((expected * weights).sum(), of), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_a_convolution_whose_products_are_bfloat16_has_pool_and_norm_in_float32():
+    torch.manual_seed(0)
+    conv = Conv2d(2, 4, 3, SEEDS, "name", "default").float()
+    block = Convolution(conv, True, LayerNorm((4, 3, 4), SEEDS).float())
+    x = torch.randn(3, 6, 2, 6, 8, dtype=torch.float32)
+    exact = block(x)
+    conv.product_dtype = torch.bfloat16
+    rounded = block(x)
+    assert rounded.dtype == torch.float32
+    assert not rounded.equal(exact)
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0.1)
 
 
 def test_max_pool_of_even_images_is_that_of_torch_with_ties_and_in_all_derivatives():

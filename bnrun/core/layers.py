@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnrun.kernels.pooling import halved
+from bnrun.kernels.pooling import max_pool
 
 
 class Crop(nn.Module):
@@ -36,11 +36,7 @@ class MaxPool2d(nn.Module):
         self.size, self.whole = size, whole
 
     def forward(self, x: Tensor) -> Tensor:
-        even = x.shape[-1] % 2 == x.shape[-2] % 2 == 0
-        if self.size == 2 and even and x.device.type == "cpu":
-            return halved(x)
-        pooled = F.max_pool2d(x.flatten(0, -4), self.size, ceil_mode=self.whole)
-        return pooled.unflatten(0, x.shape[:-3])
+        return max_pool(x, self.size, self.whole)
 
 
 class Upsample(nn.Module):
@@ -133,6 +129,11 @@ class LayerNorm(Affine):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.layer_norm(x, self.shape))
+
+    def of_replica(self, replica: int, x: Tensor) -> Tensor:
+        """The layer of one replica alone, [*S, B, *shape] -> the same."""
+        scale, shift = (p[replica, 0].expand(self.shape) for p in (self.scale, self.shift))
+        return F.layer_norm(x, self.shape, scale, shift)
 
 
 class BatchNorm(Affine):

@@ -14,6 +14,13 @@ from bnrun.core.initial import Init, initial_weight
 from bnrun.kernels.narrow import NARROW, narrow_product
 
 
+def stacked(replicas: Sequence[Tensor], axis: int) -> Tensor:
+    """The replicas side by side on a new axis; a stack of one is not a copy."""
+    if len(replicas) == 1:
+        return replicas[0].unsqueeze(axis)
+    return torch.stack(list(replicas)).movedim(0, axis)
+
+
 class ProductLayer(nn.Module):
     """A layer whose products may be computed in a lower precision than everything else.
 
@@ -123,19 +130,16 @@ class Conv2d(_Convolution):
         self.padding = kernel // 2 if padding is None else padding
 
     def multiply(self, x: Tensor) -> Tensor:
-        if x.shape[-3] == 1 and x.device.type == "cpu":
-            return self._replica_by_replica(x)
-        return self.in_groups(F.conv2d, x, padding=self.padding)
+        if x.device.type != "cpu":
+            return self.in_groups(F.conv2d, x, padding=self.padding)
+        # .4 of the time of groups for one channel, .8 for 16 channels.
+        return stacked([self.of_replica(r, images) for r, images in enumerate(x.unbind(-5))], -5)
 
-    def _replica_by_replica(self, x: Tensor) -> Tensor:
-        """.4 of the time of groups for one channel, 1.1 for 16 channels, on a CPU."""
-        outputs = [
-            F.conv2d(images.flatten(0, -4), weight, bias, padding=self.padding)
-            for images, weight, bias in zip(x.unbind(-5), self.weight, self.bias, strict=True)
-        ]
-        # A stack of one would be a copy.
-        whole = torch.stack(outputs) if len(outputs) > 1 else outputs[0].unsqueeze(0)
-        return whole.unflatten(1, (*x.shape[:-5], x.shape[-4])).movedim(0, -5)
+    def of_replica(self, replica: int, images: Tensor) -> Tensor:
+        """The convolution of one replica alone, [*S, B, C, H, W] -> [*S, B, O, H, W]."""
+        weight, bias = self.weight[replica], self.bias[replica]
+        y = F.conv2d(images.flatten(0, -4), weight, bias, padding=self.padding)
+        return y.unflatten(0, images.shape[:-3])
 
 
 class ConvTranspose2d(_Convolution):

@@ -8,9 +8,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from bnrun.core.chain import Chain
+from bnrun.core.convolution import Convolution
 from bnrun.core.fields import PositiveInt, validated
 from bnrun.core.initial import Init
-from bnrun.core.layers import Crop, LayerNorm, MaxPool2d
+from bnrun.core.layers import LayerNorm, MaxPool2d
 from bnrun.core.modules import Modules
 from bnrun.core.network import Network
 from bnrun.core.products import Conv2d, Linear
@@ -87,20 +88,13 @@ class CNN(Model):
         self, shape: Sequence[int], number: int, seeds: Sequence[int]
     ) -> list[nn.Module]:
         channels, height, width = shape
-        outputs = self.channels[number - 1]
-        layers: list[nn.Module] = [
-            nn.Unflatten(-1, (channels, height, width)),
-            Conv2d(channels, outputs, self.kernel, seeds, f"conv{number}", self.init),
-        ]
-        # An odd row or column is cut off, so that both ways of pooling halve the same image.
-        layers.append(Crop(2 * (height // 2), 2 * (width // 2)))
-        if self.pool == "logits":
-            layers.append(MaxPool2d(2))
-        if self.norm == "layer":
-            scale = 2 if self.pool == "logits" else 1
-            size = (2 * (height // 2) // scale, 2 * (width // 2) // scale)
-            layers.append(LayerNorm((outputs, *size), seeds))
-        return [*layers, nn.Flatten(start_dim=-3)]
+        outputs, pooled = self.channels[number - 1], self.pool == "logits"
+        conv = Conv2d(channels, outputs, self.kernel, seeds, f"conv{number}", self.init)
+        # Both ways of pooling halve the same image, without an odd last row or column.
+        sides = [side // 2 if pooled else side // 2 * 2 for side in (height, width)]
+        norm = LayerNorm((outputs, *sides), seeds) if self.norm == "layer" else None
+        block = Convolution(conv, pooled, norm)
+        return [nn.Unflatten(-1, (channels, height, width)), block, nn.Flatten(start_dim=-3)]
 
     def _plain(self, shape: Sequence[int], outputs: int) -> nn.Module:
         """The net of one seed, [N, C, H, W] -> [N, outputs]."""
