@@ -132,8 +132,9 @@ def _cost(target: Target | DrawsTarget, finding: Finding) -> str:
     per, activations = (
         ("draw", "bits") if isinstance(target, DrawsTarget) else ("call", "activations")
     )
+    plural = "s" * (evaluations.total != 1)
     text = (
-        f"Cost: {evaluations.total:g} downstream evaluations per {per} on {units} "
+        f"Cost: {evaluations.total:g} downstream evaluation{plural} per {per} on {units} "
         f"units, {evaluations.differentiated:g} of them differentiated with respect to the "
         f"{activations}"
     )

@@ -34,6 +34,8 @@ def refused(title: str) -> str | None:
         return "runs on different data cannot be compared"
     if title in EVALUATION:
         return "it changes how runs are evaluated, so their scores cannot be compared"
+    if title == "seeds":
+        return "pairs are compared on the seeds that they share"
     return None
 
 

@@ -37,7 +37,7 @@ def _over_all(verdicts: Sequence[Verdict]) -> str:
         return f"No single winner over {number} settings: {listed(leaders)} are level"
     ahead, behind, entered = records[leaders[0]]
     return (
-        f"{leaders[0]} comes first: ahead in {ahead} of {entered} settings, "
+        f"{leaders[0]} comes first: ahead in {ahead} of {number_of(entered, 'setting')}, "
         f"behind in {behind or 'none'}"
     )
 

@@ -74,8 +74,8 @@ def _verdict(contest: Contest) -> Verdict:
             contest,
             "few",
             f"{best.label} is ahead, but there are too few seeds to tell",
-            f"{numbers} With {nearest.difference.number} shared seeds, no difference can pass the "
-            f"test, however large: use {FEWEST} seeds or more.",
+            f"{numbers} With {number_of(nearest.difference.number, 'shared seed')}, no difference "
+            f"can pass the test, however large: use {FEWEST} seeds or more.",
         )
     if not equal:
         by = f"{nearest.difference.mean:.{contest.digits}f}"
@@ -110,12 +110,17 @@ def _numbers(contest: Contest) -> str:
     best, second = contest.contestants[:2]
     pair = contest.pair(best, second)
     digits, score, difference = contest.digits, score_text(contest.yardstick), pair.difference
+    means = (
+        f"{score[0].upper()}{score[1:]} {best.mean:.{digits}f} against {second.mean:.{digits}f} of "
+        f"{second.label}"
+    )
+    if math.isnan(difference.mean):
+        return f"{means}, but there is no seed that both have and on which neither diverged."
     # Over the seeds that both have, another one may be ahead than over all.
     ahead = "ahead" if pair.better is best else f"{second.label} is ahead"
     p = "" if math.isnan(difference.adjusted) else f", p = {p_text(difference.adjusted)}"
     return (
-        f"{score[0].upper()}{score[1:]} {best.mean:.{digits}f} against {second.mean:.{digits}f} of "
-        f"{second.label}: {ahead} by {difference_text(pair, digits)} over "
+        f"{means}: {ahead} by {difference_text(pair, digits)} over "
         f"{number_of(difference.number, 'shared seed')}{p}."
     )
 
@@ -137,6 +142,8 @@ def _needed(pair: Pair) -> str:
             f"{pair.better.label} is ahead of {pair.worse.label} only over the seeds that did not "
             f"diverge, and it diverged more often: that is not a win."
         )
+    if pair.difference.number < FEWEST:
+        return f"To compare them, use {FEWEST} or more seeds that both share."
     if needed is None or needed.low is None:
         return "No affordable number of seeds would show a difference this small."
     if needed.high is not None and needed.high <= pair.difference.number:
