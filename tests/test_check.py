@@ -55,7 +55,7 @@ def test_own_estimator_that_claims_to_be_unbiased_and_is_passes(run):
     assert "Unbiased, as it claims: gradients and loss agree with enumeration on all 2 nets" in out
     assert "in any gradient would have been found" in out
     assert "Keeps the rules of a call" in out
-    assert "Cost: 1 downstream evaluations per call on 5 units, 0 of them differentiated" in out
+    assert "Cost: 1 downstream evaluation per call on 5 units, 0 of them differentiated" in out
     assert "times the time of sigmoid_st" in out
 
 
