@@ -1,5 +1,7 @@
 """Equality to the bit, of anything that a checkpoint holds."""
 
+import struct
+
 import torch
 
 
@@ -13,4 +15,6 @@ def same(first: object, second: object) -> bool:
         return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, float) and isinstance(second, float):
+        return struct.pack("d", first) == struct.pack("d", second)
     return first == second
