@@ -14,10 +14,10 @@ from bnrun.report.compare.bootstrap import (
     interquartile_mean,
     profile,
 )
-from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.contest import Contest, by_yardstick
 from bnrun.report.compare.field import Contestant
 from bnrun.report.compare.statistics import Array
-from bnrun.report.compare.yardstick import Yardstick, settled
+from bnrun.report.compare.yardstick import settled
 from bnrun.report.read.scores import way_text
 
 _ALIKE = ("accuracy",)
@@ -76,10 +76,7 @@ class Aggregate:
 
 def aggregates(contests: Sequence[Contest]) -> list[Aggregate]:
     """One for each score that several contestants have in several settings."""
-    groups: dict[Yardstick, list[Contest]] = {}
-    for contest in contests:
-        groups.setdefault(contest.yardstick, []).append(contest)
-    chosen = [_shared(group) for group in groups.values()]
+    chosen = [_shared(group) for group in by_yardstick(contests).values()]
     return [_aggregate(same, labels) for same, labels in chosen if len(same) > 1 < len(labels)]
 
 

@@ -109,6 +109,14 @@ def contests(
     return [Contest(field, own) for field, own in zip(all_fields, pairs_of, strict=True)]
 
 
+def by_yardstick(contests: Sequence[Contest]) -> dict[Yardstick, list[Contest]]:
+    """The contests of each score, apart because scores of several kinds have no common scale."""
+    groups: dict[Yardstick, list[Contest]] = {}
+    for contest in contests:
+        groups.setdefault(contest.yardstick, []).append(contest)
+    return groups
+
+
 def _signed(contestant: Contestant, field: Field) -> dict[int, float]:
     """Its scores, with the sign that makes larger better."""
     sign = field.yardstick.sign

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from bnrun.recording.intervals import decimals, interval_text, mean_interval
 from bnrun.recording.tags import ScoreName
-from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.contest import Contest, by_yardstick
 from bnrun.report.compare.verdict import score_text
-from bnrun.report.compare.yardstick import Yardstick
 from bnrun.report.read.scores import values_of, way_text
 from bnrun.report.read.settings import ABSENT
 
@@ -54,12 +53,9 @@ def ways_grid(contest: Contest) -> Grid:
 
 def settings_grids(contests: Sequence[Contest]) -> list[tuple[str, Grid]]:
     """Contestants against settings, one grid for each score that has several settings."""
-    groups: dict[Yardstick, list[Contest]] = {}
-    for contest in contests:
-        groups.setdefault(contest.yardstick, []).append(contest)
     return [
         (score_text(measure), _settings_grid(same))
-        for measure, same in groups.items()
+        for measure, same in by_yardstick(contests).items()
         if len(same) > 1
     ]
 

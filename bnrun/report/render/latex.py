@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from bnrun.recording.escape import latex
 from bnrun.recording.intervals import interval_text
-from bnrun.report.compare.contest import Contest
+from bnrun.report.compare.contest import Contest, by_yardstick
 from bnrun.report.compare.leaders import RULE, leaders
 from bnrun.report.compare.verdict import score_text
-from bnrun.report.compare.yardstick import Yardstick
 from bnrun.report.read.settings import ABSENT
 
 _COLUMNS = 4
@@ -17,13 +16,10 @@ _COLUMNS = 4
 
 def latex_tables(contests: Sequence[Contest]) -> str:
     """One table per score, or more if it has many settings, so that no column mixes scores."""
-    groups: dict[Yardstick, list[Contest]] = {}
-    for contest in contests:
-        groups.setdefault(contest.yardstick, []).append(contest)
     pairs = sum(len(contest.pairs) for contest in contests)
     blocks = [
         same[start : start + _COLUMNS]
-        for same in groups.values()
+        for same in by_yardstick(contests).values()
         for start in range(0, len(same), _COLUMNS)
     ]
     tables = [_table(block, pairs, number) for number, block in enumerate(blocks, 1)]
