@@ -121,6 +121,17 @@ def test_a_stochastic_neuron_fires_with_its_probability():
     assert (np.abs(rate - p) < 4 * np.sqrt(p * (1 - p) / DRAWS)).all()
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_samples_of_expanded_logits_are_those_of_copies_and_lie_in_memory_as_their_noise(signed):
+    neuron = SBN(signed=signed, slope=2.0)
+    logits = torch.randn(3, 5, 4)
+    expanded = logits.expand(2, 6, 3, 5, 4)
+    bits = neuron.sampled(expanded, Noise([1, 2, 3]))
+    assert bits.equal(neuron.sampled(expanded.contiguous(), Noise([1, 2, 3])))
+    assert bits.stride() == Noise([1, 2, 3]).uniform(expanded).stride()
+    assert len({row.sum().item() for row in bits.flatten(0, 1)}) > 1  # samples differ
+
+
 def test_a_stochastic_neuron_fires_if_the_uniform_is_below_its_probability():
     p = torch.sigmoid(LOGITS)
     assert SBN().fire(LOGITS, GivenNoise(p)).sum() == 0

@@ -16,11 +16,24 @@ def instantiated(config: Mapping[str, Any], key: str, objects: Mapping[str, Any]
 
     Raises HydraException if its class refuses a value.
     """
-    # From the whole config, so that Hydra's messages name the full key.
-    node = OmegaConf.select(OmegaConf.create(dict(config)), key)
-    rest = OmegaConf.masked_copy(node, [name for name in node if name not in objects])
+    node = node_of(config, key)
+    rest = OmegaConf.masked_copy(node, [str(name) for name in node if name not in objects])
     # Hydra would make configs of the objects, were they given to it.
     return made(rest, _partial_=True)(**objects)
+
+
+def node_of(config: Mapping[str, Any], key: str) -> DictConfig:
+    """config.<key> as a node that knows its key, which Hydra's messages name.
+
+    The rest of the config is left out, because converting it takes 3 ms.
+    """
+    branch: Any = config
+    for name in key.split("."):
+        branch = branch[name]
+    for name in reversed(key.split(".")):
+        branch = {name: branch}
+    node: DictConfig = OmegaConf.select(OmegaConf.create(branch), key)
+    return node
 
 
 def made(node: DictConfig, **options: Any) -> Any:

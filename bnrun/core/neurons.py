@@ -16,12 +16,21 @@ Mode = Literal["thresholded", "sampled", "mean_field"]
 def _above(values: Tensor, thresholds: Tensor | float) -> Tensor:
     """1[values > thresholds] in the dtype of the values.
 
-    Compares and converts in one pass over memory, 7 times faster than in two.
+    Compares and converts in one pass over memory, 7 times faster than in two. The bits lie in
+    memory as the thresholds do, so that the next product need not move them.
     """
     if torch._C._are_functorch_transforms_active():
         return (values > thresholds).to(values.dtype)  # torch.func tensors cannot be an `out`
-    bits = torch.empty_like(values)
-    return torch.gt(values, thresholds, out=bits)
+    shape = thresholds if isinstance(thresholds, Tensor) else values
+    return torch.gt(values, thresholds, out=torch.empty_like(shape, dtype=values.dtype))
+
+
+def _unexpanded(logits: Tensor) -> Tensor:
+    """Logits [*S, R, B, U] with one of the samples where all have the same memory."""
+    for axis in range(logits.dim() - 3):
+        if logits.stride(axis) == 0:
+            logits = logits.narrow(axis, 0, 1)
+    return logits
 
 
 @validated
@@ -85,7 +94,8 @@ class Neuron(ABC):
 
     def sampled(self, logits: Tensor, noise: Noise) -> Tensor:
         """Activations of the bits 1[u < probability], u from `noise`."""
-        return self.encode(_above(self.probability(logits.detach()), noise.uniform(logits)))
+        probability = self.probability(_unexpanded(logits.detach()))
+        return self.encode(_above(probability, noise.uniform(logits)))
 
     def mean_field(self, logits: Tensor, noise: Noise) -> Tensor:
         """The mean activation instead of a sample; draws nothing."""

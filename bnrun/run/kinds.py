@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from bnrun.config.part import made
+from bnrun.config.part import made, node_of
 from bnrun.data.base import Dataset
 from bnrun.estimators.base import Estimator
 from bnrun.models.base import Model
@@ -26,8 +24,7 @@ def build(config: Mapping[str, Any], key: str) -> Any:
 
     Raises ValueError if it is not of its kind, HydraException if its class refuses a value.
     """
-    # From the whole config, so that Hydra's messages name the full key.
-    node = OmegaConf.select(OmegaConf.create(dict(config)), key)
+    node = node_of(config, key)
     part = made(node)
     kind = KINDS.get(key.split(".")[0].replace("layers", "estimator"), object)
     if not isinstance(part, kind):
