@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -58,18 +59,22 @@ class _Crash(BaseException):
     """Ends a run as a kill does: nothing that catches exceptions sees it."""
 
 
-def resumed(study: Path, words: Sequence[str], step: int, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that crashes after `step`, and is resumed from its last checkpoint; its folder."""
-    words = [*words, "checkpoint.every_steps=5"]
+def crashed(study: Path, step: int, *words: str) -> Path:
+    """The folder of a run that crashes after a step; it is the only one in `study`."""
     genuine = Keeper.after_step
 
-    def crash(keeper: Keeper) -> None:
+    def after_step(keeper: Keeper) -> None:
         genuine(keeper)
         if keeper.training.step == step:
             raise _Crash
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", crash)
-        with pytest.raises(_Crash):
-            bnrun(study, *words)
+    with mock.patch.object(Keeper, "after_step", after_step), pytest.raises(_Crash):
+        bnrun(study, *words)
+    return next(study.iterdir())
+
+
+def resumed(study: Path, words: Sequence[str], step: int) -> Path:
+    """A run that crashes after a step, and is resumed from its last checkpoint; its folder."""
+    words = [*words, "checkpoint.every_steps=5"]
+    crashed(study, step, *words)
     return bnrun(study, *words)

@@ -111,10 +111,10 @@ def test_the_options_reach_training_batches_and_nothing_else():
     assert shifted.data.hashes == plain.data.hashes
 
 
-def test_a_killed_run_with_augmentation_resumes_to_the_bit(tmp_path, monkeypatch):
+def test_a_killed_run_with_augmentation_resumes_to_the_bit(tmp_path):
     words = [*WORDS, "model.hidden=[6]", "trainer.steps=30", "seeds=[3,7]"]
     whole = bnrun(tmp_path / "whole", *words)
-    assert_equal_runs(whole, resumed(tmp_path / "again", words, 17, monkeypatch))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 17))
 
 
 @pytest.mark.parametrize(

@@ -181,10 +181,10 @@ def test_a_replica_trains_as_it_would_alone(kind, double):
         torch.testing.assert_close(both[1], one[0], rtol=0, atol=1e-9)
 
 
-def test_a_killed_run_resumes_to_the_bit(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_bit(tmp_path):
     words = [*SMALL, "trainer.steps=12", "seeds=[3,7]", "estimator=disarm"]
     whole = bnrun(tmp_path / "whole", *words)
-    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7, monkeypatch))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7))
 
 
 def test_pictures_show_data_and_their_reconstructions():

@@ -89,10 +89,10 @@ def test_a_seed_is_trained_as_it_is_alone(net):
         torch.testing.assert_close(both[1], value[0], rtol=0, atol=1e-9)
 
 
-def test_a_killed_run_resumes_to_the_bit(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_bit(tmp_path):
     words = [*SETTING, *FEW, *MLP, "trainer.steps=12", "seeds=[3,7]", "optimizer.lr=0.05"]
     whole = bnrun(tmp_path / "whole", *words)
-    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7, monkeypatch))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7))
 
 
 @pytest.mark.parametrize("words", [["neuron=sbn", "estimator=disarm"], ["neuron=sbn"]])
@@ -107,7 +107,9 @@ def test_units_may_be_real_valued_where_the_weights_are_binary(model):
     words = [*SETTING, *FEW, f"model={model}", "model.layers=relu", "trainer.steps=2", "seeds=1"]
     with pytest.raises(Exception, match="no binary layer"):
         built(words)
-    list(built([*words, "model.weights=binary", "model.norm=batch"]).run())
+    # All that is binary are the weights, whose signs the model decides.
+    words += ["model.weights=binary", "model.norm=batch", "neuron.signed=false"]
+    list(built(words).run())
     # Batch norm without binary weights is a plain module as well.
     run = built([*SETTING, *FEW, f"model={model}", "model.norm=batch", "trainer.steps=2"])
     list(run.run())

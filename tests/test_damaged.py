@@ -8,19 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_equal_runs, bnrun, points
+from runs import assert_equal_runs, bnrun, crashed, points
 
 from bnrun.config.errors import UserError
 from bnrun.recording.metrics import METRICS
-from bnrun.run.keeper import Keeper
 
 RUN = ["model.hidden=[4]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RUN += ["trainer.steps=18", "checkpoint.every_steps=5", "recorder.per_seed=true"]
 EVENTS = "events.out.tfevents.0000000000.bnrun"
-
-
-class Crash(BaseException):
-    """A kill: nothing in the package catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +27,7 @@ def whole(tmp_path_factory):
 def killed(tmp_path_factory):
     """The study of a run that was killed after step 12, with checkpoints of steps 5 and 10."""
     study = tmp_path_factory.mktemp("killed")
-    genuine = Keeper.after_step
-
-    def after_step(keeper):
-        genuine(keeper)
-        if keeper.training.step == 12:
-            raise Crash
-
-    Keeper.after_step = after_step
-    try:
-        with pytest.raises(Crash):
-            bnrun(study, *RUN)
-    finally:
-        Keeper.after_step = genuine
-    (run,) = study.iterdir()
+    run = crashed(study, 12, *RUN)
     (run / "run.log").write_text("a line\n")
     return study
 

@@ -6,18 +6,13 @@ import sys
 
 import pytest
 import torch
-from runs import assert_equal_runs, bnrun
+from runs import assert_equal_runs, bnrun, crashed
 
 import bnrun as package
 from bnrun.report_cli import main as report
-from bnrun.run.keeper import Keeper
 
 SMALL = ["trainer.steps=12", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
 RESIDUAL = ["model=module", "model.target=nets.Residual"]
-
-
-class Crash(BaseException):
-    """A kill: nothing in the package catches it."""
 
 
 @pytest.mark.parametrize(
@@ -28,20 +23,10 @@ class Crash(BaseException):
     ],
     ids=["residual", "convolutional"],
 )
-def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(words, tmp_path, monkeypatch):
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(words, tmp_path):
     words = [*RESIDUAL, *words, *SMALL]
     whole = bnrun(tmp_path / "whole", *words)
-
-    def after_step(keeper):
-        genuine(keeper)
-        if keeper.training.step == 9:
-            raise Crash
-
-    genuine = Keeper.after_step
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", after_step)
-        with pytest.raises(Crash):
-            bnrun(tmp_path / "killed", *words, "checkpoint.every_steps=4")
+    crashed(tmp_path / "killed", 9, *words, "checkpoint.every_steps=4")
     resumed = bnrun(tmp_path / "killed", *words, "checkpoint.every_steps=4")
     assert_equal_runs(whole, resumed)
     state = torch.load(whole / "checkpoint.pt", weights_only=True)["training"]["parts"]["model"]

@@ -129,8 +129,8 @@ def test_a_replica_trains_as_it_would_alone(model):
 
 
 @pytest.mark.parametrize("model", BOTH)
-def test_a_killed_run_resumes_to_the_bit(model, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_bit(model, tmp_path):
     """Running means of batch norms included."""
     words = [*BOTH[model], "trainer.steps=12", "seeds=[3,7]"]
     whole = bnrun(tmp_path / "whole", *words)
-    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7, monkeypatch))
+    assert_equal_runs(whole, resumed(tmp_path / "again", words, 7))

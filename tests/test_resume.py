@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
-from runs import assert_equal_runs, bnrun
+from runs import assert_equal_runs, bnrun, crashed
 
 from bnrun.config.errors import DivergedError, UserError
 from bnrun.estimators.reinforce import Reinforce
 from bnrun.run.checkpoint import DamagedError, Header
 from bnrun.run.claim import claimed
 from bnrun.run.folder import remove_unused
-from bnrun.run.keeper import Keeper
 from bnrun.run.resume import _check_history
 
 RUN = ["model.hidden=[6]", "trainer.log_every=1", "trainer.evaluate_every=0.2", "seeds=[3,7]"]
@@ -28,38 +27,14 @@ STEPS = "trainer.steps=40"
 OFTEN = "checkpoint.every_steps=7"
 
 
-class Crash(BaseException):
-    """A kill: nothing in the package catches it."""
-
-
-@pytest.fixture
-def crash(monkeypatch):
-    """A function that executes a run which crashes after a step, and returns its folder."""
-
-    def crashed(study, step, *words):
-        def after_step(keeper):
-            genuine(keeper)
-            if keeper.training.step == step:
-                raise Crash
-
-        genuine = Keeper.after_step
-        with monkeypatch.context() as patch:
-            patch.setattr(Keeper, "after_step", after_step)
-            with pytest.raises(Crash):
-                bnrun(study, *words)
-        return next(study.iterdir())
-
-    return crashed
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return bnrun(tmp_path_factory.mktemp("whole"), *RUN, STEPS)
 
 
-def test_a_run_that_crashed_three_times_equals_an_uninterrupted_one(whole, crash, tmp_path):
+def test_a_run_that_crashed_three_times_equals_an_uninterrupted_one(whole, tmp_path):
     for step in (3, 15, 39):
-        crash(tmp_path, step, *RUN, STEPS, OFTEN)
+        crashed(tmp_path, step, *RUN, STEPS, OFTEN)
     assert_equal_runs(whole, bnrun(tmp_path, *RUN, STEPS, OFTEN))
 
 
@@ -79,8 +54,8 @@ def test_a_longer_run_resumes_from_a_shorter_one_and_leaves_it_alone(whole, tmp_
     assert before == {path.name: path.read_bytes() for path in shorter.iterdir() if path.is_file()}
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_previous_one(whole, crash, tmp_path, capfd):
-    run = crash(tmp_path, 30, *RUN, STEPS, OFTEN)
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(whole, tmp_path, capfd):
+    run = crashed(tmp_path, 30, *RUN, STEPS, OFTEN)
     flip(run / "checkpoint.pt")
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
     err = capfd.readouterr().err
@@ -90,8 +65,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_previous_one(whole, crash, tmp_p
     assert_equal_runs(whole, run)
 
 
-def test_two_damaged_checkpoints_are_refused_unless_resume_is_never(crash, tmp_path):
-    run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+def test_two_damaged_checkpoints_are_refused_unless_resume_is_never(tmp_path):
+    run = crashed(tmp_path, 15, *RUN, STEPS, OFTEN)
     for name in ("checkpoint.pt", "checkpoint.previous.pt"):
         flip(run / name)
     with pytest.raises(UserError, match="no other checkpoint; use resume=never to restart"):
@@ -99,8 +74,8 @@ def test_two_damaged_checkpoints_are_refused_unless_resume_is_never(crash, tmp_p
     bnrun(tmp_path, *RUN, STEPS, OFTEN, "resume=never")
 
 
-def test_a_checkpoint_whose_history_lost_lines_is_not_used(whole, crash, tmp_path, capfd):
-    run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+def test_a_checkpoint_whose_history_lost_lines_is_not_used(whole, tmp_path, capfd):
+    run = crashed(tmp_path, 15, *RUN, STEPS, OFTEN)
     path = run / "metrics.csv"
     lines = path.read_bytes().splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith((b"13,", b"14,", b"15,"))]
@@ -119,24 +94,24 @@ def test_a_history_of_which_only_the_size_is_known_must_not_be_shorter(tmp_path)
         _check_history(tmp_path, tmp_path / "checkpoint.pt", header)
 
 
-def test_a_torn_last_line_of_the_history_is_written_again(whole, crash, tmp_path):
-    run = crash(tmp_path, 17, *RUN, STEPS, OFTEN)
+def test_a_torn_last_line_of_the_history_is_written_again(whole, tmp_path):
+    run = crashed(tmp_path, 17, *RUN, STEPS, OFTEN)
     with (run / "metrics.csv").open("ab") as file:
         file.write(b"18,0.7")
     assert_equal_runs(whole, bnrun(tmp_path, *RUN, STEPS, OFTEN))
 
 
-def test_a_checkpoint_of_another_run_is_refused_with_what_differs(crash, tmp_path):
-    run = crash(tmp_path / "a", 15, *RUN, STEPS, OFTEN)
+def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
+    run = crashed(tmp_path / "a", 15, *RUN, STEPS, OFTEN)
     other = [*RUN, STEPS, OFTEN, "trainer.batch_size=20"]
-    target = crash(tmp_path / "b", 15, *other)
+    target = crashed(tmp_path / "b", 15, *other)
     (target / "checkpoint.pt").write_bytes((run / "checkpoint.pt").read_bytes())
     with pytest.raises(UserError, match=r"trainer\.batch_size is 50 there and 20 here"):
         bnrun(tmp_path / "b", *other)
 
 
-def test_a_checkpoint_of_code_that_has_changed_is_refused_in_words(crash, tmp_path, monkeypatch):
-    crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+def test_a_checkpoint_of_code_that_has_changed_is_refused_in_words(tmp_path, monkeypatch):
+    crashed(tmp_path, 15, *RUN, STEPS, OFTEN)
 
     def changed(estimator, state):
         raise RuntimeError("Missing key(s) in state_dict: gain.")
@@ -150,15 +125,15 @@ def test_a_checkpoint_of_code_that_has_changed_is_refused_in_words(crash, tmp_pa
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
 
 
-def test_another_version_of_torch_is_reported(crash, tmp_path, monkeypatch, capfd):
-    crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+def test_another_version_of_torch_is_reported(tmp_path, monkeypatch, capfd):
+    crashed(tmp_path, 15, *RUN, STEPS, OFTEN)
     monkeypatch.setattr(Header, "__init__", partialmethod(Header.__init__, torch="9.9"))
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
     assert "this is torch 9.9: the last bits may differ" in capfd.readouterr().err
 
 
-def test_what_a_killed_process_left_half_written_is_removed(whole, crash, tmp_path):
-    run = crash(tmp_path, 15, *RUN, STEPS, OFTEN)
+def test_what_a_killed_process_left_half_written_is_removed(whole, tmp_path):
+    run = crashed(tmp_path, 15, *RUN, STEPS, OFTEN)
     for name in (".checkpoint.pt.77.part", ".result.json.78.part"):
         (run / name).write_bytes(b"half")
     bnrun(tmp_path, *RUN, STEPS, OFTEN)
@@ -166,7 +141,7 @@ def test_what_a_killed_process_left_half_written_is_removed(whole, crash, tmp_pa
     assert_equal_runs(whole, run)
 
 
-def test_resume_never_auto_and_force(crash, tmp_path, capfd):
+def test_resume_never_auto_and_force(tmp_path, capfd):
     short = [*RUN, "trainer.steps=4"]
     run = bnrun(tmp_path, *short)
     first = (run / "result.json").stat().st_mtime_ns
@@ -184,8 +159,8 @@ def test_resume_never_auto_and_force(crash, tmp_path, capfd):
     assert "resuming" not in capfd.readouterr().err
 
 
-def test_a_second_process_is_refused_with_the_name_of_the_first(crash, tmp_path):
-    run = crash(tmp_path, 2, *RUN, STEPS)
+def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
+    run = crashed(tmp_path, 2, *RUN, STEPS)
     with claimed(run), pytest.raises(UserError, match=f"process {os.getpid()} on .* is working"):
         bnrun(tmp_path, *RUN, STEPS)
     assert bnrun(tmp_path, *RUN, STEPS) == run

@@ -78,12 +78,12 @@ def test_a_tracker_gets_every_point_that_tensorboard_shows(tmp_path, with_tracke
 
 
 def test_a_tracker_of_a_resumed_run_has_what_that_of_an_uninterrupted_one_has(
-    tmp_path, with_tracker, memory, monkeypatch
+    tmp_path, with_tracker, memory
 ):
     words = with_tracker("Memory")
     folder = bnrun(tmp_path / "whole", *words)
     whole = without_speed(memory.kept.pop(folder.name))
-    folder = resumed(tmp_path / "parts", words, 8, monkeypatch)
+    folder = resumed(tmp_path / "parts", words, 8)
     assert without_speed(memory.kept[folder.name]) == whole
 
 
@@ -181,7 +181,7 @@ def test_trackio_has_one_run_of_a_study_for_each_folder(tmp_path, monkeypatch):
     )
     words = [*SMALL, "recorder.also=[trackio]"]
     folders = {
-        resumed(tmp_path / "s", words, 8, monkeypatch).name,
+        resumed(tmp_path / "s", words, 8).name,
         bnrun(tmp_path / "s", *words, "seeds=[4]").name,
     }
     (runs,) = stub.projects.values()
