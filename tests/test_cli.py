@@ -218,7 +218,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(word, tmp_path):
         (("optimizer=adam", "optimizer.betas=[0.9]"), "Adam rejected lr=0.001, betas=[0.9]"),
         (("task=gan", "game=wgan"), "game: no such option, use game@task.game=..."),
         (("-m", "optimizer.lr=range(1,0)"), "optimizer.lr=range(1,0): the sweep is empty"),
-        (("-m", "sweep.groups=3"), "sweep.groups=3: should be a valid list"),
+        (("-m", "sweep.groups=3"), "sweep.groups=3: should be a list"),
         (("-m", "hydra.sweeper.max_batch_size=0"), "give a number of jobs above 0"),
     ],
 )

@@ -30,6 +30,11 @@ SENTENCES = {
     "trainer.epochs=1,2": "trainer.epochs=1,2: several values make a sweep, add -m",
     "optimizer.lr=interval(0.1,1)": "a range of values makes a sweep, add -m",
     "sweep.limits={tag:x}": "sweep.limits.larger_is_better: is missing, give it a value",
+    "layers.1=st": "layers.1: no such option, choose an estimator for the layer: +estimator@",
+    "model.hidden=[]": "model.hidden=[]: should have at least 1 item",
+    "model.hidden=4": "model.hidden=4: should be a list",
+    "seeds=[]": "seeds=[]: should have at least 1 item",
+    "seeds=x": "seeds=x: should be a valid integer",
     "~optimizer": "optimizer: is missing, leave out ~optimizer",
     "~dataset": "dataset: is missing",
     "~trainer": "trainer",
@@ -53,6 +58,14 @@ def test_a_launcher_that_is_given_as_a_value_is_a_choice(command):
     status, _, err = command("-m", "estimator=st,arm", "hydra.launcher=joblib")
     assert status == 1
     assert err.endswith("a launcher is a choice, written with a slash: hydra/launcher=joblib\n")
+
+
+def test_a_key_of_the_sweeper_is_named_once(command):
+    status, _, err = command("-m", "estimator=st,arm", "hydra.sweeper.search=nope")
+    assert (status, err) == (
+        1,
+        "bnrun: hydra.sweeper.search=nope: choose optuna, or null for none\n",
+    )
 
 
 def test_the_nearest_name_is_meant():

@@ -143,6 +143,8 @@ def _instead(key: str, no_group: bool = False) -> str:
     if no_group:
         return f"use one of {', '.join(groups)}"
     parent = key.rpartition(".")[0]
+    if parent == "layers":
+        return f"choose an estimator for the layer: +estimator@{key}=st +neuron@{key}.neuron=sbn"
     node = OmegaConf.select(config, parent) if parent else config
     if not isinstance(node, DictConfig):
         return f"and no {parent} either: see bnrun --cfg job"
@@ -173,7 +175,7 @@ def _instantiation(error: InstantiationException) -> str:
     if cause is not None and not isinstance(cause, InstantiationException):
         where = own_place(cause)
         text = f"{cause} ({where})" if where else str(cause)
-        return f"{key}: {text}" if key else text
+        return text if text.startswith(key) else f"{key}: {text}"
     return f"{key}: {first_line(error)}"
 
 
@@ -181,8 +183,11 @@ def _violation(error: ValidationError, prefix: str = "") -> str:
     """The first violation; of a union's members, that of the member which matched furthest."""
     first, *others = error.errors()
     members = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
-    violation = max(members, key=lambda member: len(member["loc"]))
+    # Of a list that is too short, that says more than that it is not a number.
+    violation = max(members, key=lambda m: (len(m["loc"]), not m["type"].endswith("_type")))
     rule = violation["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    rule = re.sub(r" after validation, not \d+$", "", rule).replace("valid tuple", "list")
+    rule = re.sub("^(Tuple|List) ", "", rule).replace("valid list", "list")
     path = [str(part) for part in violation["loc"] if not _is_union_member(str(part))]
     key = ".".join([prefix, *path]).strip(".")
     if violation["type"] == "value_error" and not violation["loc"]:

@@ -93,6 +93,8 @@ def described(best: Trial, tried: Sequence[Trial]) -> str:
     rates = sorted({trial.lr for trial in tried})
     edge = len(rates) > 1 and best.lr in (rates[0], rates[-1])
     hint = "; it has the smallest or largest learning rate tried, so try others beyond it"
+    if not best.choice:
+        return "only one trial, so there was nothing to choose on validation"
     trials = number_of(len(tried), "trial")
     return f"best on validation of {trials}: {best.choice}" + hint * edge
 
