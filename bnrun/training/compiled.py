@@ -56,6 +56,7 @@ class Compiled:
             raise UserError(f"trainer.compile=true needs device=cpu: choose it, or {_OFF}")
         _check_compiler()
         self._whole, self._noise = _Whole(model, forward), noise
+        self._parameters = list(model.parameters())
         self._functions: list[tuple[list[Estimator], _Function]] = []
 
     def prepare(self, schedule: Iterable[Sequence[Estimator]], batch: Split) -> None:
@@ -73,11 +74,10 @@ class Compiled:
     def __call__(self, estimators: Sequence[Estimator], batch: Split) -> tuple[Tensor, Tensor]:
         """Set the gradients of all parameters; the losses [R, B] and the finite probe [R]."""
         function = self._function(estimators, batch)
-        parameters = list(self._whole.model.parameters())
-        for parameter in parameters:
+        for parameter in self._parameters:
             parameter.grad = None
         losses, probe, *gradients = function(batch, self._noise)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
         return losses, probe
 
@@ -124,6 +124,13 @@ class _Whole(nn.Module):
         """Parameters, then buffers, by name."""
         return dict(self.named_parameters()) | dict(self.named_buffers())
 
+    def place(self, name: str) -> tuple[dict[str, Any], str]:
+        """The dictionary that has the tensor of this name, and its key there."""
+        path, _, key = name.rpartition(".")
+        module = self.get_submodule(path)
+        parameters: dict[str, Any] = module._parameters
+        return (parameters if key in parameters else module._buffers), key
+
 
 class _Function:
     """A compiled pass of these estimators, for batches of the shape of `batch`."""
@@ -133,6 +140,8 @@ class _Function:
     ) -> None:
         self._whole, self._estimators, self._seeds = whole, estimators, seeds
         self._draws: list[tuple[str, Tensor]] = []
+        # Collecting the tensors anew at every step would take a twentieth of it.
+        self._places = [whole.place(name) for name in whole.tensors()]
         # The first trace finds out what is drawn; in the second one draws are arguments.
         self._traced(self._arguments(batch, Noise(seeds)))
         arguments = self._arguments(batch, Noise(seeds))
@@ -150,7 +159,7 @@ class _Function:
         return results
 
     def _arguments(self, batch: Split, noise: Noise) -> list[Any]:
-        tensors = [tensor.detach() for tensor in self._whole.tensors().values()]
+        tensors = [where[name].detach() for where, name in self._places]
         drawn = [getattr(noise, draw)(like) for draw, like in self._draws]
         return [*tensors, *batch, *drawn]
 
