@@ -1,7 +1,10 @@
 """Executing a run in its claimed folder: build, resume, train, write the result."""
 
 import gc
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -49,61 +52,103 @@ def execute(context: RunContext, bar: Bar) -> None:
         named = build_trackers(context.settings.recorder.also)
     trackers = Trackers(named, context.log.info)
     try:
-        _execute(context, trackers, bar)
+        with mistakes():  # After this, only a UserError is one.
+            begun = _begin(context, trackers)
+        with _disk_faults(context.folder):
+            # Before training, because the files of the code may change during a long run.
+            code = _code(context, begun.data_files)
+            scores = _train(context, begun, bar)
+            write_result(context.folder, _result(context, begun.training, scores, code))
     finally:
         trackers.finish()  # by now it has, unless something failed between its start and step 1
 
 
-def _execute(context: RunContext, trackers: Trackers, bar: Bar) -> None:
+@dataclass(frozen=True)
+class _Begun:
+    """A run that is ready for its next step.
+
+    point       where it resumes; None at step 0
+    lost        TensorBoard runs whose files are written again
+    data_files  None if they changed while the data were read
+    """
+
+    training: Training
+    header: Header
+    point: Point | None
+    lost: list[str]
+    data_files: dict[str, Any] | None
+    view: View
+    recorder: Recorder
+
+    @property
+    def needs_texts(self) -> bool:
+        """Whether TensorBoard lacks the texts of the run."""
+        return self.point is None or MAIN in self.lost
+
+
+def _begin(context: RunContext, trackers: Trackers) -> _Begun:
     folder, settings = context.folder, context.settings
-    with mistakes():  # After this, only a UserError is one.
-        with chdir(context.start):
-            before = data_files(build(context.config, "dataset"), context.start)
-            training = build_training(context.config, settings)
-            after = data_files(build(context.config, "dataset"), context.start)
-        training.rehearse()
-        header = Header(
-            config=flat(scientific(context.config)),
-            data=training.data.hashes,
-            code=code_now(context.config),
-        )
-        point = starting_point(context, header, training)
-        lost = [] if point is None else _lost_events(context, point)
-        if point is None:
-            remove_earlier(folder)
-        step = None if point is None else point.header.step
-        seeds, per_seed = settings.seed_list, settings.recorder.per_seed
-        view = view_of(training)
-        trackers.start(folder.parent.name, folder.name, context.config)
-        recorder = Recorder(folder, seeds, per_seed, step, lost, view, trackers)
+    with chdir(context.start):
+        before = data_files(build(context.config, "dataset"), context.start)
+        training = build_training(context.config, settings)
+        after = data_files(build(context.config, "dataset"), context.start)
+    training.rehearse()
+    header = Header(
+        config=flat(scientific(context.config)),
+        data=training.data.hashes,
+        code=code_now(context.config),
+    )
+    point = starting_point(context, header, training)
+    lost = [] if point is None else _lost_events(context, point)
+    if point is None:
+        remove_earlier(folder)
+    step = None if point is None else point.header.step
+    seeds, per_seed = settings.seed_list, settings.recorder.per_seed
+    view = view_of(training)
+    trackers.start(folder.parent.name, folder.name, context.config)
+    recorder = Recorder(folder, seeds, per_seed, step, lost, view, trackers)
+    files = after if before == after else None
+    return _Begun(training, header, point, lost, files, view, recorder)
+
+
+def _train(context: RunContext, begun: _Begun, bar: Bar) -> dict[str, Any]:
+    """The final scores."""
+    training, recorder, point = begun.training, begun.recorder, begun.point
+    with recorder, postponed() as signals:
+        keeper = Keeper(context, training, recorder, signals, begun.header)
+        if point is not None:
+            keeper.scalars |= point.state["scalars"]
+        if begun.needs_texts:
+            recorder.text(tags.ABOUT, run_text(context.config, context.settings.seed_list))
+            text = yaml.safe_dump(context.config, sort_keys=False)
+            recorder.text(tags.CONFIG, config_text(text))
+        headline = Headline(training.task.goal, way_of(training))
+        records = training.run(keeper.after_step)
+        for record in follow(records, training.total, context, headline, bar):
+            keeper.record(record)
+        scores = scores_of(keeper.scalars)
+        recorder.track_scores(final_scores(scores, begun.view.goal))
+        if begun.needs_texts or (point is not None and not point.header.final):
+            shown = hyperparameters(context.config, overridden(context.folder))
+            recorder.hparams(shown, final_scores(scores, begun.view.goal))
+            recorder.text(tags.OUTCOME, outcome_text(scores, training.diverged_steps()))
+            keeper.write()
+    return scores
+
+
+def _code(context: RunContext, files: dict[str, Any] | None) -> dict[str, Any]:
+    """What result.json says about the code and the data's files; keeps changes of the code."""
+    kept = {"own_code": own_code(context.config), DATA_FILES: files}
+    code = {"commit": commit(), "receipt": receipt() | kept}
+    keep_changes(context.folder)
+    return code
+
+
+@contextmanager
+def _disk_faults(folder: Path) -> Iterator[None]:
+    """While the block runs, a disk that cannot be written is a mistake."""
     try:
-        # Before training, because the files of the code may change during a long run.
-        kept = {
-            "own_code": own_code(context.config),
-            DATA_FILES: after if before == after else None,
-        }
-        code = {"commit": commit(), "receipt": receipt() | kept}
-        keep_changes(folder)
-        with recorder, postponed() as signals:
-            keeper = Keeper(context, training, recorder, signals, header)
-            if point is not None:
-                keeper.scalars |= point.state["scalars"]
-            if point is None or MAIN in lost:
-                recorder.text(tags.ABOUT, run_text(context.config, settings.seed_list))
-                text = yaml.safe_dump(context.config, sort_keys=False)
-                recorder.text(tags.CONFIG, config_text(text))
-            headline = Headline(training.task.goal, way_of(training))
-            records = training.run(keeper.after_step)
-            for record in follow(records, training.total, context, headline, bar):
-                keeper.record(record)
-            scores = scores_of(keeper.scalars)
-            recorder.track_scores(final_scores(scores, view.goal))
-            if point is None or not point.header.final or MAIN in lost:
-                shown = hyperparameters(context.config, overridden(folder))
-                recorder.hparams(shown, final_scores(scores, view.goal))
-                recorder.text(tags.OUTCOME, outcome_text(scores, training.diverged_steps()))
-                keeper.write()
-        write_result(folder, _result(context, training, scores, code))
+        yield
     except OSError as error:
         if passes_own_code(error):
             raise
