@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from alone import assert_trained_as_alone
 from configured import built
 from runs import assert_equal_runs, bnrun, resumed
 
@@ -173,12 +174,7 @@ def test_it_learns_to_reconstruct_digits(error, kind):
 @pytest.mark.parametrize("kind", ["conv", "dense"])
 def test_a_replica_trains_as_it_would_alone(kind, double):
     words = [*SMALL, f"model.kind={kind}", "dtype=float64", "optimizer=adam", "trainer.steps=10"]
-    together, alone = built([*words, "seeds=[3,7]"]), built([*words, "seeds=[7]"])
-    for run in (together, alone):
-        list(run.run())
-    pairs = zip(together.model.parameters(), alone.model.parameters(), strict=True)
-    for both, one in pairs:
-        torch.testing.assert_close(both[1], one[0], rtol=0, atol=1e-9)
+    assert_trained_as_alone(words)
 
 
 def test_a_killed_run_resumes_to_the_bit(tmp_path):

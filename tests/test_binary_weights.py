@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from alone import assert_trained_as_alone
 from configured import built
 from runs import assert_equal_runs, bnrun, resumed
 
@@ -81,12 +82,8 @@ def test_a_convolution_multiplies_by_bits_too(double):
 @pytest.mark.parametrize("net", NETS)
 def test_a_seed_is_trained_as_it_is_alone(net):
     words = [*SETTING, *FEW, *NETS[net], "dtype=float64", "trainer.steps=4", "optimizer.lr=0.05"]
-    together, alone = built([*words, "seeds=[3,7]"]), built([*words, "seeds=[7]"])
-    for run in (together, alone):
-        list(run.run())
-    for name, value in alone.model.state_dict().items():
-        both = together.model.state_dict()[name]
-        torch.testing.assert_close(both[1], value[0], rtol=0, atol=1e-9)
+    # Seed 3 would not do for the CNN: its sums of bits tie at the threshold, so rounding decides.
+    assert_trained_as_alone(words)
 
 
 def test_a_killed_run_resumes_to_the_bit(tmp_path):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from alone import assert_trained_as_alone
 from configured import built
 
 from bnrun.core.noise import Noise
@@ -131,12 +132,7 @@ def test_the_gap_is_the_accuracy_of_probabilities_minus_that_of_the_circuit():
 
 @pytest.mark.parametrize("name", ["sigmoid_st", "reinforce_moving_average"])
 def test_a_seed_is_trained_as_it_is_alone(name):
-    words = [*SMALL, f"estimator={name}", "dtype=float64", "trainer.steps=3"]
-    together, alone = built([*words, "seeds=[3,7]"]), built([*words, "seeds=[7]"])
-    for run in (together, alone):
-        list(run.run())
-    for name, value in alone.model.state_dict().items():
-        torch.testing.assert_close(together.model.state_dict()[name][1], value[0])
+    assert_trained_as_alone([*SMALL, f"estimator={name}", "dtype=float64", "trainer.steps=3"])
 
 
 def test_gates_that_cannot_be_divided_among_the_classes_are_refused():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from alone import assert_trained_as_alone
 from configured import built
 from runs import assert_equal_runs, bnrun, resumed
 from torch import nn
@@ -119,13 +120,7 @@ def test_digits_are_learned(words, accuracy):
 @pytest.mark.parametrize("model", BOTH)
 def test_a_replica_trains_as_it_would_alone(model):
     words = [*BOTH[model], "dtype=float64", "optimizer=adam", "trainer.steps=6"]
-    together, alone = built([*words, "seeds=[3,7]"]), built([*words, "seeds=[7]"])
-    for run in (together, alone):
-        list(run.run())
-    both, one = together.model.state_dict(), alone.model.state_dict()
-    assert both.keys() == one.keys()
-    for name, value in one.items():
-        torch.testing.assert_close(both[name][1], value[0], rtol=0, atol=1e-9)
+    assert_trained_as_alone(words)
 
 
 @pytest.mark.parametrize("model", BOTH)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from alone import assert_trained_as_alone
 from configured import built
 
 from bnrun.core.neurons import SBN
@@ -119,14 +120,9 @@ def test_both_halves_are_binarized_alike():
 
 def test_a_replica_trains_as_it_would_alone():
     words = ["task=structured_prediction", "model.hidden=[6,5]", "dtype=float64", "estimator=rebar"]
-    words.append("task.binarization=dynamic")
-    together, *alone = (built([*words, f"seeds={seeds}"]) for seeds in ([3, 7], [3], [7]))
-    for run in (together, *alone):
-        for _ in range(4):
-            run.update(run.current_estimators())
-    for replica, run in enumerate(alone):
-        for one, both in zip(run.model.parameters(), together.model.parameters(), strict=True):
-            torch.testing.assert_close(both[replica], one[0], rtol=1e-9, atol=1e-12)
+    few = ["trainer.steps=4", "trainer.evaluate_examples=5", "trainer.final_examples=5"]
+    few += ["trainer.samples=3", "trainer.final_samples=3"]
+    assert_trained_as_alone([*words, *few, "task.binarization=dynamic"], seeds=[3, 7])
 
 
 def test_the_picture_shows_each_example_and_guesses_of_its_lower_half():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from alone import assert_trained_as_alone
 from configured import built
 
 from bnrun.core.neurons import SBN
@@ -24,13 +25,8 @@ def test_ways_without_samples_have_a_distortion_and_no_bound():
 
 def test_a_replica_trains_as_it_would_alone():
     words = ["task=vae", "model=vae", "model.latent=[7,4]", "dtype=float64", "estimator=disarm"]
-    together, *alone = (built([*words, f"seeds={seeds}"]) for seeds in ([3, 7], [3], [7]))
-    for run in (together, *alone):
-        for _ in range(4):
-            run.update(run.current_estimators())
-    for replica, run in enumerate(alone):
-        for one, both in zip(run.model.parameters(), together.model.parameters(), strict=True):
-            torch.testing.assert_close(both[replica], one[0], rtol=1e-9, atol=1e-12)
+    few = ["trainer.steps=4", "trainer.evaluate_examples=5", "trainer.final_examples=5"]
+    assert_trained_as_alone([*words, *few], seeds=[3, 7])
 
 
 def test_the_learned_prior_moves_and_the_fixed_one_does_not():

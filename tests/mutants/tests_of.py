@@ -13,6 +13,7 @@ ESTIMATORS = (
     "conformance::test_config_selects_itself_and_has_the_defaults_of_its_class",
     "estimators_page::test_docstring_says_forward_backward_exact_cost_and_source",
 )
+INSTRUMENT = ("instrument", "measured_estimators")
 REHEARSAL = ("rehearsal_weights", "rehearsal_buffers", "rehearsal_tasks", "rehearsal")
 GAN = ("gan_games", "gan_critic", "gan_nets", "gan")
 VAE = ("vae_enumerated", "pixels", "vae")
@@ -41,21 +42,21 @@ TESTS: dict[str, Sequence[str]] = {
     "estimators/rodeo": ("rodeo", *ESTIMATORS),
     "estimators/vimco": ("vimco",),
     "estimators": ("exact", *ESTIMATORS, "schedule"),
-    "core/bengio_neurons": ("neurons",),
-    "core/neurons": ("neurons", *STRAIGHT_THROUGH),
+    "core/bengio_neurons": ("differentiable_neurons", "neurons"),
+    "core/neurons": ("neurons", "differentiable_neurons", *STRAIGHT_THROUGH),
     "core/noise": ("noise", "philox", *CONTRACT),
     "core/laws": ("laws", *NOISE_LAWS),
     "core/network": (
         "module_gradients::test_the_units_of_all_uses_of_a_layer_stand_side_by_side",
         *("layers", "modules", "module_gradients", "module_refusals"),
     ),
-    "core/sites": (*SITES, "binary"),
-    "core/site_noise": (*SITES, "binary"),
+    "core/sites": (*SITES, "binary", "binary_in_torch"),
+    "core/site_noise": (*SITES, "binary", "binary_in_torch"),
     "core": ("layers", "replicas", "steps", "golden"),
     "kernels": ("philox", "layers"),
     "measurement/gradients": ("gradients",),
-    "measurement/choice": ("instrument", "build"),
-    "measurement": ("instrument", "observation", "evaluations", "gradients", *REHEARSAL),
+    "measurement/choice": ("measured_estimators", "instrument", "build"),
+    "measurement": (*INSTRUMENT, "observation", "evaluations", "gradients", *REHEARSAL),
     "training/compiled": ("compiled",),
     "training/rehearsal": REHEARSAL,
     "training/replicas": REHEARSAL,
