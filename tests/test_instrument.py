@@ -3,7 +3,7 @@
 import pytest
 import torch
 from configured import built
-from measurements import ONE_LAYER, TWO_LAYERS, measured
+from measuring_runs import ONE_LAYER, TWO_LAYERS, measured
 
 from bnrun.core.noise import Noise
 from bnrun.data.base import Split

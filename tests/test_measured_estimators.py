@@ -2,7 +2,7 @@
 
 import pytest
 from configured import built
-from measurements import ONE_LAYER, SMALL, TWO_LAYERS, measured
+from measuring_runs import ONE_LAYER, SMALL, TWO_LAYERS, measured
 
 from bnrun.core.neurons import SBN
 
