@@ -1,9 +1,10 @@
 """Contestants that share too few seeds are not told apart, and the report says why."""
 
+import math
 from pathlib import Path
 
 import pytest
-from studies import compared, far, finish
+from studies import compared, far, finish, record
 
 from bnrun.report.compare.overall import headline_of_all
 from bnrun.report.compare.verdict import verdicts
@@ -59,3 +60,17 @@ def test_seeds_do_not_compete(capsys):
     finish("b", far(0.2), "a", seeds=range(20, 30))
     assert main(["study", "--by", "seeds"]) == 1
     assert "seeds cannot compete: pairs are compared on the seeds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_run_whose_seeds_all_diverged_at_once_has_no_curve(others):
+    nothing = [math.nan, math.nan]
+    curves = {"accuracy/test/sampled": [nothing, nothing], "loss/train": [nothing]}
+    record(finish("a", nothing, "a", diverged={0: 0, 1: 0}), curves, 2)
+    if others:
+        record(finish("b", far(0.1)[:2], "b"), {"loss/train": [[0.5, 0.6], [0.4, 0.5]]}, 2)
+    assert main(["study", "--figures"]) == 0
+    page = Path("study/report.html").read_text()
+    assert page.count('aria-label="Training loss"') == others
+    assert ("No history was recorded." in page) == (not others)
+    assert Path("study/figures/Training-loss.svg").exists() == others

@@ -69,7 +69,10 @@ def write_files(
 def panels_of(contest: Contest, damaged: list[str]) -> list[Panel]:
     """All figures of a contest for which there are measurements."""
     recorded = histories(contest, damaged)
-    return [*sensitivity(contest), *curves(contest, recorded), *averages(contest, recorded)]
+    panels = [*sensitivity(contest), *curves(contest, recorded), *averages(contest, recorded)]
+    # A line has no point where every seed had diverged before its first one.
+    drawn = [replace(panel, lines=[li for li in panel.lines if len(li.x)]) for panel in panels]
+    return [panel for panel in drawn if panel.lines]
 
 
 def _labels(contests: Sequence[Contest], panels: Sequence[Sequence[Panel]]) -> list[str]:

@@ -18,8 +18,9 @@ def headline_of_all(verdicts: Sequence[Verdict]) -> str:
     """
     if len(verdicts) == 1:
         return verdicts[0].headline
-    scores = dict.fromkeys(verdict.contest.yardstick.text for verdict in verdicts)
-    return f"{_over_all(verdicts)} ({' and '.join(scores)})"
+    *scores, last = dict.fromkeys(verdict.contest.yardstick.text for verdict in verdicts)
+    texts = [", ".join(scores), last] if scores else [last]
+    return f"{_over_all(verdicts)} ({' and '.join(texts)})"
 
 
 def _over_all(verdicts: Sequence[Verdict]) -> str:
