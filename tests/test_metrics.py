@@ -184,6 +184,13 @@ def test_reading_reports_what_is_wrong_with_a_file(
         read_metrics(tmp_path)
 
 
+def damage(folder: Path, name: str, line: str) -> None:
+    """Write a history, and let one of its files end in this line."""
+    written(folder, [10])
+    with (folder / name).open("a") as file:
+        file.write(f"{line}\n")
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -197,9 +204,7 @@ def test_reading_reports_what_is_wrong_with_a_file(
 def test_the_end_of_a_damaged_history_is_refused_by_the_name_of_the_file(
     tmp_path: Path, name: str, line: str
 ) -> None:
-    written(tmp_path / "run", [10])
-    with (tmp_path / "run" / name).open("a") as file:
-        file.write(f"{line}\n")
+    damage(tmp_path / "run", name, line)
     with pytest.raises(ValueError, match=rf"{name}: damaged \("):
         history_end(tmp_path / "run")
 
@@ -211,9 +216,7 @@ def test_the_end_of_a_damaged_history_is_refused_by_the_name_of_the_file(
 def test_the_points_of_a_damaged_history_are_refused_by_the_name_of_the_file(
     tmp_path: Path, name: str, line: str
 ) -> None:
-    written(tmp_path / "run", [10])
-    with (tmp_path / "run" / name).open("a") as file:
-        file.write(f"{line}\n")
+    damage(tmp_path / "run", name, line)
     with pytest.raises(ValueError, match=rf"{name}: damaged \("):
         list(points(tmp_path / "run"))
 

@@ -22,6 +22,7 @@ CONTRACT = ("contract", "contract_autograd")
 COMPARABLE = ("comparable", "comparable_ways", "comparable_seeds")
 CONTEST = ("report_contest", "verdict_words", "report_page")
 RECORDER = ("recorder", "recorder_charts", "recorder_hparams", "recorder_resume")
+GROUPS = ("groups", "group_runs")
 REPORT = ("report", "report_columns", "scores_table")
 NEAR_MISSES = ("words::test_a_near_miss_names_what_was_meant",)
 # Beginning of a path in the package -> the tests that should notice, the likeliest first: a file,
@@ -81,12 +82,12 @@ TESTS: dict[str, Sequence[str]] = {
     "models/r": ("nets",),
     "models": ("layers", *VAE, "gated", "autoencoder", *GAN, "golden", "replicas"),
     "report/compare/comparable": COMPARABLE,
-    "report/compare/field": (*COMPARABLE, *CONTEST, *REPORT, "groups"),
-    "report/compare/group_means": ("groups",),
+    "report/compare/field": (*COMPARABLE, *CONTEST, *REPORT, *GROUPS),
+    "report/compare/group_means": GROUPS,
     "report/compare/power": ("power",),
     "report/compare/statistics": (*("statistics", "statistics_pairs", "statistics_simulated"),),
     "report/compare/tuning": ("fair", *COMPARABLE, "report_goals", *CONTEST),
-    "report": (*CONTEST, "report_goals", "fair", *REPORT, "groups"),
+    "report": (*CONTEST, "report_goals", "fair", *REPORT, *GROUPS),
     "recording/intervals": ("intervals",),
     "recording": ("metrics", *RECORDER, "result", "tags"),
     "data/arrays": ("data_arrays", *DATA_CHECKS, "data_kinds"),
