@@ -11,7 +11,7 @@ from bnrun.run.claim import claimed, is_claimed
 from bnrun.sweep.launch import launch
 from bnrun.sweep.outcome import launched_outcome
 from bnrun.sweep.plan import Job
-from bnrun.sweep.watch import JobState
+from bnrun.sweep.job_state import JobState
 
 core = pytest.importorskip("submitit.core.core")
 utils = pytest.importorskip("submitit.core.utils")

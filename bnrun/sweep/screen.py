@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -15,11 +14,9 @@ from bnrun.config.count import number_of
 from bnrun.config.plain import plain
 from bnrun.sweep.best import Best, score_of
 from bnrun.sweep.estimate import time_left
+from bnrun.sweep.job_state import JobState
 from bnrun.sweep.plan import Job
 from bnrun.sweep.say import names, say
-
-if TYPE_CHECKING:
-    from bnrun.sweep.watch import JobState
 
 
 def list_jobs(jobs: Sequence[Job]) -> None:
@@ -44,7 +41,7 @@ class Lines:
     def begin(self) -> None:
         pass
 
-    def show(self, jobs: Sequence["JobState"], text: str, best: str) -> None:
+    def show(self, jobs: Sequence[JobState], text: str, best: str) -> None:
         """Print the jobs that have ended since the last call; `text` and `best` are about all."""
         for job in jobs:
             folder = job.job.folder
@@ -76,7 +73,7 @@ class Trials:
         if self._bars:
             self._bars.begin()
 
-    def show(self, jobs: Sequence["JobState"], text: str, best: str) -> None:
+    def show(self, jobs: Sequence[JobState], text: str, best: str) -> None:
         """Print the trials of this batch that have ended since the last call."""
         for job in jobs:
             folder = job.job.folder
@@ -156,7 +153,7 @@ class Bars:
     def begin(self) -> None:
         self._progress.start()
 
-    def show(self, jobs: Sequence["JobState"], text: str, best: str) -> None:
+    def show(self, jobs: Sequence[JobState], text: str, best: str) -> None:
         """Update all bars; `text` and `best` are about the sweep."""
         self._progress.line = plain(best)
         ended = self.before + sum(
