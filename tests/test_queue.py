@@ -8,10 +8,10 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from bnrun.config.compose import composed, resolved
 from bnrun.run.claim import claimed, is_claimed
+from bnrun.sweep.job_state import JobState
 from bnrun.sweep.launch import launch
 from bnrun.sweep.outcome import launched_outcome
 from bnrun.sweep.plan import Job
-from bnrun.sweep.job_state import JobState
 
 core = pytest.importorskip("submitit.core.core")
 utils = pytest.importorskip("submitit.core.utils")
