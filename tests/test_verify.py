@@ -84,5 +84,5 @@ def test_what_cannot_be_rerun_is_one_sentence(
     assert "nothing recorded up to step -1, use a larger --steps" in capsys.readouterr().err
     assert main(["verify", "nowhere"]) == 2
     error = capsys.readouterr().err
-    assert "nowhere/result.json: cannot be read" in error
+    assert "nowhere: not the folder of a finished run, because it has no result.json" in error
     assert error.count("\n") == 1

@@ -57,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     import_from_here()
     try:
+        if not (options.run / RESULT).exists():
+            raise ValueError(f"not the folder of a finished run, because it has no {RESULT}")
         result = read_result(options.run / RESULT)
         verification = verify(options.run, result, options.steps)
     except MISTAKES as error:
