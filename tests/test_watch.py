@@ -24,7 +24,14 @@ from bnrun.sweep.watch import watched
 class Job:
     folder: Path
     length: tuple[str, float] = ("step", 100.0)
-    pruned: bool = False
+
+    @property
+    def was_pruned(self) -> Path:
+        return self.folder / "pruned"
+
+    @property
+    def pruned(self) -> bool:
+        return self.was_pruned.exists()
 
     def begin(self, steps: int = 0, sweep: str = "") -> None:
         (self.folder / HOLDER).write_text(f"process 1 on here\n{sweep}")
@@ -249,3 +256,33 @@ def test_in_a_terminal_a_search_has_bars_that_leave_only_a_line_for_each_trial(
     ]
     assert "4 of 5 trials" in plain
     assert trials.stopped.startswith("search stopped: 5 of 5 trials ended")
+
+
+def test_a_trial_that_was_pruned_between_two_looks_is_named(tmp_path: Path) -> None:
+    console = file_console()
+    trials = Trials(console, total=3)
+    for name in ("first", "second", "third"):
+        job = Job(tmp_path / name)
+        job.folder.mkdir()
+        if name == "third":
+            job.was_pruned.touch()  # and is run again, by resume=force
+        with watched([job], console, in_turn=True, trials=trials) as watch:
+            if name == "first":
+                watch.look()
+                job.was_pruned.touch()
+            else:
+                job.begin()
+                job.end()
+        trials.count(1)
+    assert lines(console) == [
+        "trial 1 of 3 pruned: first",
+        "trial 2 of 3 done: second",
+        "trial 3 of 3 done: third",
+    ]
+
+
+def test_outside_a_search_no_job_is_asked_whether_it_was_pruned(jobs: list[Job]) -> None:
+    console = file_console()
+    with watched(jobs[:1], console, in_turn=True):
+        jobs[0].was_pruned.touch()
+    assert lines(console) == []

@@ -38,6 +38,8 @@ class Watch:
         self.jobs = [JobState(job, called[job.folder], sweep) for job in jobs]
         bars = jobs and console.is_terminal
         self.screen = trials or (Bars(console) if bars else Lines(console))
+        # Only a search has limits. A short trial may start and be pruned between two looks.
+        self._limited = [job for job in self.jobs if trials and not job.job.pruned]
         self._in_turn = in_turn
         self._best = trials.best if trials else Best()
         self._start = time.monotonic()
@@ -46,6 +48,9 @@ class Watch:
         """Look at the folders once, and show what is new."""
         for job in self.jobs:
             job.look()
+        for job in self._limited:
+            if job.state == "waiting" and job.job.pruned:
+                job.state = "pruned"
         started = [n for n, job in enumerate(self.jobs) if job.is_ours]
         if self._in_turn and started:
             for job in self.jobs[: started[-1]]:
