@@ -1,3 +1,5 @@
+"""What a run says of itself in TensorBoard's texts."""
+
 from bnrun.run.about import outcome_text, run_text
 
 CHOICES = {"neuron": "sbn", "estimator": "st", "dataset": "digits", "model": "mlp"}

@@ -1,3 +1,5 @@
+"""Arrays in any file of the user's are a dataset, or are refused in a sentence."""
+
 import pickle
 from pathlib import Path
 

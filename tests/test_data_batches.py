@@ -1,3 +1,5 @@
+"""Batches depend on the seed and the step alone, and an epoch shows an example at most once."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The digits are always the same file, split in the same way."""
+
 import gzip
 import hashlib
 

@@ -1,3 +1,5 @@
+"""Files are downloaded once, checked, and never kept if they are wrong."""
+
 import subprocess
 import sys
 import threading

@@ -1,3 +1,5 @@
+"""Datasets in IDX files: where they are searched, and that only exact copies are read."""
+
 from pathlib import Path
 
 import numpy as np

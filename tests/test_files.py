@@ -1,3 +1,5 @@
+"""A file is replaced as a whole or not at all."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Intervals of means over seeds, as numbers and as text."""
+
 import numpy as np
 import pytest
 from scipy import stats

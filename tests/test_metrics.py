@@ -1,3 +1,5 @@
+"""The metrics file has every value exactly, also of a run that was killed and resumed."""
+
 import math
 import subprocess
 import sys

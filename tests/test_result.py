@@ -1,3 +1,5 @@
+"""result.json is read back as it was written, also that of an earlier version."""
+
 import json
 import math
 from copy import deepcopy

@@ -1,3 +1,5 @@
+"""Pictures side by side, each on its own scale."""
+
 import numpy as np
 import pytest
 
