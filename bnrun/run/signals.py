@@ -110,11 +110,19 @@ def postponed() -> Iterator[Signals]:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    _print(INTERRUPTED)
+    with suppress(OSError):
+        screen = os.dup(2)
+        # Nothing comes after the last words: the thread that draws a bar may still be at work.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        _print(INTERRUPTED, screen, _NO_BAR if os.isatty(screen) else "")
     os._exit(STATUS[signal.Signals(number)])
 
 
-def _print(text: str) -> None:
+_NO_BAR = "\r\x1b[2K\x1b[?25h"
+"""For terminals: erase the line where a bar was drawn, and show the cursor again."""
+
+
+def _print(text: str, screen: int = 2, before: str = "") -> None:
     # print() is not safe in a handler: the signal may have come inside of it.
     with suppress(OSError):  # its reader may have gone
-        os.write(2, f"\nbnrun: {text}\n".encode())
+        os.write(screen, f"{before}\nbnrun: {text}\n".encode())
