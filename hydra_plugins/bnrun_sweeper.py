@@ -17,7 +17,7 @@ class ResumingSweeper(BasicSweeper):
     params          key -> values to add to those of the command line, in its words
     grids           the same, one mapping for each of several sweeps that are run as one
     search          "optuna" searches ranges; None takes every combination of values
-    trials, sampler, seed, prune  of a search, see bnrun.sweep.search.SearchOptions
+    trials, sampler, seed, prune  of a search, see bnrun.sweep.options.SearchOptions
 
     Params and grids are read from the config, because a choice may bring its own.
     """
