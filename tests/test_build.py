@@ -118,7 +118,6 @@ def test_config_nodes_stay_in_few_files():
         "bnrun/config/part.py",
         "bnrun/config/sentence.py",
         "bnrun/config/show.py",
-        "bnrun/run/kinds.py",
         "bnrun/runner.py",
         "bnrun/task.py",
         "bnrun/sweep/bare.py",

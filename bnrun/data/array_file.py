@@ -1,6 +1,7 @@
 """Reading named arrays from NumPy's .npz files and from dictionaries saved by torch."""
 
 import math
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,10 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _read_torch(path: Path) -> dict[str, Array]:
     if not zipfile.is_zipfile(path):  # torch's format since 1.6; older files are bare pickles
         raise zipfile.BadZipFile
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # Newer versions of torch say that they check sparse tensors, which are refused below.
+        warnings.filterwarnings("ignore", message="Validating sparse tensor invariants")
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(tensors, dict):
         raise DataError(f"{path} holds a {type(tensors).__name__}, but must hold a dictionary")
     others = [str(key) for key, value in tensors.items() if not isinstance(value, torch.Tensor)]
