@@ -74,3 +74,10 @@ def test_a_run_whose_seeds_all_diverged_at_once_has_no_curve(others):
     assert page.count('aria-label="Training loss"') == others
     assert ("No history was recorded." in page) == (not others)
     assert Path("study/figures/Training-loss.svg").exists() == others
+
+
+def test_the_caption_of_a_single_seed_speaks_of_no_interval():
+    finish("a", [0.5], "a")
+    finish("b", [0.6], "b")
+    assert main(["study", "--latex"]) == 0
+    assert r"\caption{Test accuracy sampled: one seed." in Path("study/report.tex").read_text()

@@ -69,10 +69,8 @@ def _caption(contests: Sequence[Contest], pairs: int) -> str:
     score = score_text(contests[0].yardstick)
     counts = sorted({len(c.values) for contest in contests for c in contest.contestants})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    parts = [
-        f"{score[0].upper()}{score[1:]}: mean ± half the 95 % interval over {seeds} seed"
-        + ("." if counts == [1] else "s.")
-    ]
+    what = f"mean ± half the 95 % interval over {seeds} seeds" if counts != [1] else "one seed"
+    parts = [f"{score[0].upper()}{score[1:]}: {what}."]
     if any(c.tuned for contest in contests for c in contest.contestants):
         parts.append("Optimizer and schedule are the best of each on validation.")
     if any(c.diverged for contest in contests for c in contest.contestants):
