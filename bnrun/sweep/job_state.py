@@ -66,7 +66,7 @@ class JobState:
         return self.state in ("running", "done", "pruned", "failed")
 
     def pass_over(self) -> None:
-        """Take note that the sweep is at a later job."""
+        """Note that the sweep has reached a later job."""
         if self.state == "waiting":
             self.state = "elsewhere" if (self.job.folder / HOLDER).exists() else "failed"
 

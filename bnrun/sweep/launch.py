@@ -1,4 +1,4 @@
-"""Handing jobs to Hydra's launcher, and again those that were lost with a killed worker."""
+"""Handing jobs to Hydra's launcher, again if a killed worker has taken them with it."""
 
 import time
 from collections import Counter

@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 
 def launched_outcome(launched: Launched) -> Outcome:
-    """How a job ended that was handed to the launcher."""
+    """The outcome of a job that was handed to the launcher."""
     job, answer, is_new = launched
     error = answer._return_value
     if error == HALTED:
@@ -92,7 +92,7 @@ def launched_outcome(launched: Launched) -> Outcome:
 
 
 def idle_outcome(job: Job) -> Outcome:
-    """How a job stands that was not handed to the launcher."""
+    """The outcome of a job that was not handed to the launcher."""
     if job.status == "refused":
         return Outcome(job, "refused", job.reason)
     if job.status == "done" and not job.force:

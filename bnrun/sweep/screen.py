@@ -95,13 +95,13 @@ class Trials:
             self._bars.end()
 
     def count(self, trials: int) -> None:
-        """Take note that so many trials of the batch have ended, those done before included."""
+        """Note that this many trials of the batch have ended, including those done before."""
         self._ended += trials
         self._printed.clear()
 
     @property
     def stopped(self) -> str:
-        """How far a search came that is stopped."""
+        """How far a stopped search has come."""
         ended = self._ended + len(self._printed)
         return (
             f"search stopped: {ended} of {self._total} trials ended; run the same command again to "

@@ -97,7 +97,7 @@ def watched(
 
 
 def left_behind(jobs: Sequence[JobState]) -> str:
-    """How far a sweep came that is stopped, e.g. 3 of 12 done, 1 unfinished, 8 not started."""
+    """How far a stopped sweep has come, e.g. 3 of 12 done, 1 unfinished, 8 not started."""
     number = Counter(job.state for job in jobs)
     words = [f"{number['done']} of {len(jobs)} done"]
     texts: dict[State, str] = {

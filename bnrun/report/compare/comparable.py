@@ -1,4 +1,4 @@
-"""Which runs can be compared with each other: the same data, the same amount of training.
+"""Which runs can be compared with each other: those on the same data, trained equally long.
 
 Runs that differ in their settings are in different contests. What is here looks behind the
 settings: the same dataset may have been another file, the same number of epochs another number of

@@ -14,7 +14,7 @@ RULE = (
 def leaders(contest: Contest) -> list[Contestant]:
     """The best, and those that the test does not tell from it; none if it could tell nobody.
 
-    Who is ahead of another only because more of its seeds diverged is not the best.
+    A contestant that is ahead of another only because more of its seeds diverged is not the best.
     """
     survivors = [pair.better for pair in contest.pairs if pair.difference.survivors]
     known = [c for c in contest.contestants if c.finite and all(c is not s for s in survivors)]
