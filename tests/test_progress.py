@@ -85,6 +85,14 @@ def test_a_run_that_fails_before_its_first_step_leaves_no_bar_on_the_screen():
     assert shown.endswith("\x1b[1A\x1b[2K")  # one line up, and that line is erased
 
 
+def test_what_is_printed_to_a_file_goes_there_while_there_is_a_bar(capsys):
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with Bar(console):
+        print("from the user's dataset")
+    assert capsys.readouterr().out == "from the user's dataset\n"
+    assert "user's" not in console.file.getvalue()
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_bar_is_for_terminals_that_are_not_quiet(quiet):
     console = Console(file=io.StringIO(), width=80, force_terminal=quiet, quiet=quiet)

@@ -1,5 +1,6 @@
 """The bar of a run in a terminal: it moves while torch is loaded, and counts steps after that."""
 
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +20,12 @@ class Bar:
     def __init__(self, console: Console) -> None:
         waiting = BarColumn(bar_width=WIDTH), TextColumn("loading torch and the data")
         shown = console.is_terminal and not console.quiet
-        self._progress = Progress(*waiting, console=console, disable=not shown)
+        self._progress = Progress(
+            *waiting,
+            console=console,
+            disable=not shown,
+            redirect_stdout=sys.stdout.isatty(),  # What goes to a file is not part of this view.
+        )
         self._task = self._progress.add_task("", total=None, numbers="")
 
     def __enter__(self) -> Self:
