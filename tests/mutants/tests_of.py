@@ -76,7 +76,7 @@ TESTS: dict[str, Sequence[str]] = {
         *("classification", "evaluations", "structured_prediction", *VAE, "data_of_tasks"),
         *(*REHEARSAL, "golden"),
     ),
-    "models/autoencoder": ("autoencoder", "codes"),
+    "models/autoencoder": ("code_maps", "autoencoder", "codes"),
     "models/binary_weights": ("binary_weights", *SHARED),
     "models/logic": ("logic", *SHARED),
     "models/r": ("nets",),
