@@ -8,6 +8,7 @@ from configured import built
 from runs import assert_equal_runs, bnrun, resumed
 
 from bnrun.core.noise import Noise
+from bnrun.models.binary_weights import BinaryConv2d, head
 
 SETTING = ["neuron=dbn", "neuron.signed=true", "estimator=clipped_st", "optimizer=adam"]
 MLP = ["model.weights=binary", "model.norm=batch", "model.hidden=[12,8]"]
@@ -68,8 +69,6 @@ def test_evaluation_multiplies_by_the_signs_of_the_latent_weights(weights):
 
 
 def test_a_convolution_multiplies_by_bits_too(double):
-    from bnrun.models.binary_weights import BinaryConv2d
-
     layer = BinaryConv2d(2, 3, 3, bias=True, scaled=True, init="default", stride=2)
     layer.weight.bits.visitor = lambda site, x: torch.where(x > 0, 1.0, -1.0)
     x = torch.rand(4, 2, 6, 6)
@@ -111,3 +110,14 @@ def test_units_may_be_real_valued_where_the_weights_are_binary(model):
     run = built([*SETTING, *FEW, f"model={model}", "model.norm=batch", "trainer.steps=2"])
     list(run.run())
     assert not any(run.model.shared)
+
+
+@pytest.mark.parametrize("weights", ["real", "binary", "scaled"])
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+def test_outputs_have_a_norm_in_place_of_a_bias_only_with_binary_weights_and_batch_norm(
+    weights, norm
+):
+    last, *rest = head(5, 3, weights, norm, "default")
+    normed = weights != "real" and norm == "batch"
+    assert [type(layer) for layer in rest] == [torch.nn.BatchNorm1d] * normed
+    assert (getattr(last, "bias", None) is None) == normed

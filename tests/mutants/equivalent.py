@@ -33,6 +33,8 @@ EQUIVALENT: dict[str, str] = {
     'is_info = word in ("--info", "-i") and rest[:2] and rest[0] in _INFORMATION': (
         "both are empty if rest is"
     ),
+    "models/binary_weights: initialize(layer.weight.detach(), init) -> "
+    "initialize(layer.weight, init)": "torch's initial values are set without a gradient",
     "estimators/rebar: probability = neuron.probability(logits.detach()) -> "
     "probability = neuron.probability(logits)": (
         "the estimate is detached where it is injected; only the cost differs"
