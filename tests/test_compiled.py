@@ -3,6 +3,7 @@
 import copy
 import io
 import shutil
+from dataclasses import fields
 from functools import partial
 
 import pytest
@@ -17,6 +18,7 @@ from bnrun.estimators.sigmoid_st import SigmoidST
 from bnrun.models.mlp import MLP
 from bnrun.tasks.classification import Classification
 from bnrun.training.compiled import MOST
+from bnrun.training.loop import Training
 
 ADAM = partial(torch.optim.Adam, fused=True)
 LEARNING = {
@@ -59,6 +61,33 @@ def test_what_is_recorded_is_the_plain_step_for_every_estimator_that_does_not_le
     estimator = load_estimator(name, "real" if name == "backprop" else "sbn")
     plain = run_of(estimator, False, clip_norm=1.0)
     assert_close(run_of(estimator, True, clip_norm=1.0), plain, rtol=1e-12, atol=1e-12)
+
+
+class _Scaled(torch.nn.Module):
+    """A head whose outputs are multiplied by a buffer, and which has a parameter without use."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head, self.unused = head, torch.nn.Parameter(torch.ones(2, 1))
+        self.register_buffer("factor", torch.tensor(2.0))
+
+    def forward(self, x):
+        return self.factor * self.head(x)
+
+
+@pytest.mark.usefixtures("traced", "double")
+def test_a_buffer_keeps_its_value_and_a_parameter_without_use_gets_no_gradient():
+    runs = [training([3, 7], compile=compiled) for compiled in (False, True)]
+    for run in runs:
+        run.model.head = _Scaled(run.model.head)
+    plain, compiled = (Training(**{f.name: getattr(r, f.name) for f in fields(r)}) for r in runs)
+    for run in (plain, compiled):
+        run.rehearse()
+        for number in range(6):
+            run.model.head.factor.fill_(2.0 + number)  # what is baked in would be 2
+            run.update(run.current_estimators())
+        assert run.model.head.unused.grad is None
+    assert_close(compiled, plain, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(LEARNING))
