@@ -123,3 +123,11 @@ def test_each_seed_has_a_net_of_its_own():
     assert torch.equal(
         memory["weight2"][1], RODEO(NEURON).fresh(torch.zeros(1, 1, 3), Noise([7]))["weight2"][0]
     )
+
+
+def test_initial_weights_of_the_net_give_every_unit_a_variance_of_one():
+    noise = Noise(range(400))
+    memory = RODEO(neuron=SBN(), hidden=50).fresh(torch.zeros(400, 1, 3), noise)
+    for name, inputs in (("weight1", 2), ("weight2", 50)):
+        # Of 20,000 normals or more, so that the standard error is at most .5 %.
+        assert memory[name].square().mean() * inputs == pytest.approx(1.0, rel=0.03)
