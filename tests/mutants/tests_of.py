@@ -34,7 +34,7 @@ TESTS: dict[str, Sequence[str]] = {
     "estimators/exact": ("exact",),
     "estimators/antithetic": ("flips", "exact", *ESTIMATORS),
     "estimators/bitflip": ("flips", *ESTIMATORS),
-    "estimators/gapped_st": (*STRAIGHT_THROUGH, *ESTIMATORS),
+    "estimators/gapped_st": ("mve", *STRAIGHT_THROUGH, *ESTIMATORS),
     "estimators/mve": ("mve", *ESTIMATORS),
     "estimators/node_perturbation": ("node_perturbation", *ESTIMATORS),
     "estimators/noise_law_st": (*NOISE_LAWS, *STRAIGHT_THROUGH, *ESTIMATORS),
