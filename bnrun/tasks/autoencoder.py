@@ -164,18 +164,17 @@ class Reconstruction(ScoredTask):
         scores = super().evaluate(model, neurons, split, noise, samples)
         length = _codeword(model, min(model.units))
         for way in ("thresholded", "sampled"):
-            ones = []
-            used = torch.zeros(
-                len(noise.seeds), 2**length if length <= _COUNTED else 0, device=split.inputs.device
-            )
+            ones, used = [], None
+            if length <= _COUNTED:
+                used = torch.zeros(len(noise.seeds), 2**length, device=split.inputs.device)
             firings = [getattr(neuron, way) for neuron in neurons]
             for batch in chunks(model, split, len(noise.seeds), samples):
                 fired = model.passes(batch.inputs)(neurons, firings, noise)
                 bits = _code(fired).activations > 0
                 ones.append(bits.double().sum(1))
-                if length <= _COUNTED:
+                if used is not None:
                     used.scatter_(1, codewords(bits, length), 1)
-            if length <= _COUNTED:
+            if used is not None:
                 scores.setdefault("codebook_used", {})[way] = used.double().mean(1).cpu()
             for score, values in code_use(torch.stack(ones).sum(0) / len(split.targets)).items():
                 scores.setdefault(score, {})[way] = values.cpu()
