@@ -35,8 +35,8 @@ EQUIVALENT: dict[str, str] = {
     ),
     "models/binary_weights: initialize(layer.weight.detach(), init) -> "
     "initialize(layer.weight, init)": "torch's initial values are set without a gradient",
-    "estimators/node_perturbation: perturbed = logits.detach() + self.std * torch.stack([e, -e]) -> "
-    "perturbed = logits + self.std * torch.stack([e, -e])": "bits have no gradient",
+    "estimators/node_perturbation: perturbed = logits.detach() + self.std * torch.stack([e, -e]) "
+    "-> perturbed = logits + self.std * torch.stack([e, -e])": "bits have no gradient",
     "estimators/rebar: probability = neuron.probability(logits.detach()) -> "
     "probability = neuron.probability(logits)": (
         "the estimate is detached where it is injected; only the cost differs"
