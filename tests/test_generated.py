@@ -125,6 +125,10 @@ def test_notch_is_the_missing_share_in_the_bin_that_the_figure_leaves_empty():
     assert sigmoid_scores(even[None, ~inside])["notch"].item() == pytest.approx(1)
     doubled = torch.cat([even, even[inside]])
     assert sigmoid_scores(doubled[None])["notch"].item() == pytest.approx(-1)
+    # A bin has its lower edge and not its upper one.
+    for edge, notch in ((low, -1), (high, 0)):
+        piled = torch.cat([even, torch.full((254,), edge, dtype=torch.float64)])
+        assert sigmoid_scores(piled[None])["notch"].item() == pytest.approx(notch, abs=1e-9)
     # What lies at .5, but outside the bin, is no notch and no pile.
     at_half = ((even >= high) & (even < 0.5)).nonzero().flatten()
     pile = torch.cat([even, even[at_half].repeat(5)])

@@ -8,6 +8,7 @@ NOISE_LAWS = ("noise_laws", "noise_law_straight_through", "noise_law_relaxations
 LEARNED = ("learned", "baselines")
 SITES = ("sites", "sites_and_modules")
 SHARED = ("shared", "shared_runs")
+MODULES = ("modules", "module_gradients", "module_refusals", *SITES, *SHARED)
 ESTIMATORS = (
     *("unbiased", *STRAIGHT_THROUGH, *RELAXATIONS, "control_variates", *LEARNED),
     "conformance::test_config_selects_itself_and_has_the_defaults_of_its_class",
@@ -53,6 +54,11 @@ TESTS: dict[str, Sequence[str]] = {
     ),
     "core/sites": (*SITES, "binary", "binary_in_torch"),
     "core/site_noise": (*SITES, "binary", "binary_in_torch"),
+    "core/modules": MODULES,
+    "core/passes": MODULES,
+    "core/samples": MODULES,
+    "core/stacked": MODULES,
+    "core/trial": MODULES,
     "core": ("layers", "replicas", "steps", "golden"),
     "kernels": ("philox", "layers"),
     "measurement/gradients": ("gradients",),
