@@ -8,9 +8,17 @@ from torch import nn
 
 import bnrun
 from bnrun.core.neurons import SBN
+from bnrun.core.noise import stream
 from bnrun.core.site_noise import SiteNoise, as_noise
 
 OTHERS = [name for name in SAMPLING if name not in NAMES]
+
+
+def test_every_draw_has_a_stream_of_its_seed_its_call_and_its_place_in_the_call():
+    noise, like = SiteNoise(torch.tensor([5, 3])), torch.zeros(1, 4, 6, dtype=torch.float64)
+    first, second = noise.uniform(like), noise.normal(like)
+    assert first.flatten().tolist() == stream(5, "site", 3, 0).random(24).tolist()
+    assert second.flatten().tolist() == stream(5, "site", 3, 1).standard_normal(24).tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
