@@ -30,6 +30,7 @@ NEAR_MISSES = ("words::test_a_near_miss_names_what_was_meant",)
 # or one test of it.
 TESTS: dict[str, Sequence[str]] = {
     "estimators/tools/contract": CONTRACT,
+    "estimators/tools/gradients": ("rescaled_st", "straight_through", "exact", *LEARNED),
     "estimators/tools": ("exact", *LEARNED, "control_variates", *RELAXATIONS, "unbiased"),
     "estimators/schedule": ("schedule",),
     "estimators/exact": ("exact",),
