@@ -118,6 +118,9 @@ def test_samples_of_expanded_logits_are_those_of_copies_and_lie_in_memory_as_the
     bits = neuron.sampled(expanded, Noise([1, 2, 3]))
     assert bits.equal(neuron.sampled(expanded.contiguous(), Noise([1, 2, 3])))
     assert bits.stride() == Noise([1, 2, 3]).uniform(expanded).stride()
+    fired = neuron.fire(expanded, Noise([1, 2, 3]))
+    assert neuron.encode(fired).equal(bits)
+    assert fired.stride() == bits.stride()
     assert len({row.sum().item() for row in bits.flatten(0, 1)}) > 1  # samples differ
 
 

@@ -1,4 +1,4 @@
-"""Contestants that share too few seeds are not told apart, and the report says why."""
+"""The report does not compare contestants that share too few seeds, and says why."""
 
 import math
 from pathlib import Path

@@ -94,8 +94,11 @@ class Neuron(ABC):
 
     def sampled(self, logits: Tensor, noise: Noise) -> Tensor:
         """Activations of the bits 1[u < probability], u from `noise`."""
+        return self.encode(self._sampled_bits(logits, noise))
+
+    def _sampled_bits(self, logits: Tensor, noise: Noise) -> Tensor:
         probability = self.probability(_unexpanded(logits.detach()))
-        return self.encode(_above(probability, noise.uniform(logits)))
+        return _above(probability, noise.uniform(logits))
 
     def mean_field(self, logits: Tensor, noise: Noise) -> Tensor:
         """The mean activation instead of a sample; draws nothing."""
@@ -146,7 +149,7 @@ class SBN(BinaryNeuron):
     mode = "sampled"
 
     def fire(self, logits: Tensor, noise: Noise) -> Tensor:
-        return self.fire_with(self.probability(logits.detach()), noise)
+        return self._sampled_bits(logits, noise)
 
     def fire_with(self, probability: Tensor, noise: Noise) -> Tensor:
         """Bits 1[u < probability], without gradient, [*S, R, B, U].

@@ -140,7 +140,7 @@ class _Function:
     ) -> None:
         self._whole, self._estimators, self._seeds = whole, estimators, seeds
         self._draws: list[tuple[str, Tensor]] = []
-        # Collecting the tensors anew at every step would take a twentieth of it.
+        # Collecting the tensors at every step would take 5 % of its time.
         self._places = [whole.place(name) for name in whole.tensors()]
         # The first trace finds out what is drawn; in the second one draws are arguments.
         self._traced(self._arguments(batch, Noise(seeds)))
@@ -189,7 +189,7 @@ class _Function:
                 f"would not: choose another one, or {_OFF}"
             )
         self._draws = noise.asked
-        # The fused optimizers take it that gradients lie in memory as their parameters do.
+        # The fused optimizers assume that a gradient has the memory layout of its parameter.
         whole = [None if gradient is None else gradient.contiguous() for gradient in gradients]
         return [losses.detach(), probe, *whole]
 

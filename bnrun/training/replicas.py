@@ -158,7 +158,7 @@ class _MeanField:
 
     def __call__(self, logits: Tensor, downstream: Downstream, noise: Noise) -> Tensor:
         losses = downstream(self.firing_neuron.mean_field(logits, noise))
-        # The logits as well, for a loss that does not depend on the activations.
+        # Plus the logits, which have a gradient even if the loss ignores the activations.
         return losses + logits.sum(-1)
 
 
